@@ -1,0 +1,1 @@
+"""What an operator runs: one module an operation, and the command line."""
