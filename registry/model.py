@@ -1,0 +1,355 @@
+"""What the registry remembers: one class a table.
+
+The words are DataWorks' (OpenAPI 2024-05-18): a workspace binds resource groups and owns data sources; a data source
+has one entry an environment. Rows that people change carry a `version` that grows by one with each change. No secret
+stands in any column but `Secret.ciphertext`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+ENVIRONMENTS = ("dev", "prod")
+WORKSPACE_MODES = ("basic", "standard")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment, always in UTC and always aware; SQLite forgets the zone and is told it again."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def now() -> datetime:
+    """This moment in UTC."""
+    return datetime.now(UTC)
+
+
+class Base(DeclarativeBase):
+    """Names of constraints are fixed, so that a migration can drop what another one made."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        datetime: UtcDateTime(),
+        dict[str, Any]: JSON(none_as_null=True),
+        dict[str, str]: JSON(none_as_null=True),
+        list[str]: JSON(none_as_null=True),
+        str: String(255),
+        float: Float(),
+    }
+
+
+class Tracked:
+    """Who made a row and who changed it last. `version` starts at 1."""
+
+    version: Mapped[int] = mapped_column(default=1)
+    creator: Mapped[str]
+    created_at: Mapped[datetime]
+    modifier: Mapped[str]
+    modified_at: Mapped[datetime]
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(map(repr, values))})", name=column)
+
+
+class Workspace(Tracked, Base):
+    """A workspace: basic (prod only) or standard (dev and prod)."""
+
+    __tablename__ = "workspace"
+    __table_args__ = (UniqueConstraint("name"), _one_of("mode", WORKSPACE_MODES))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    mode: Mapped[str] = mapped_column(String(16))
+    description: Mapped[str] = mapped_column(Text, default="")
+    #: CIDRs that tests may be aimed at; empty means the default policy.
+    permitted_ranges: Mapped[list[str]] = mapped_column(default=list)
+
+
+class Member(Base):
+    """One role of one user in one workspace; a user may hold several."""
+
+    __tablename__ = "member"
+    __table_args__ = (UniqueConstraint("workspace_id", "user", "role"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    user: Mapped[str]
+    role: Mapped[str] = mapped_column(String(64))
+
+
+class ResourceGroup(Tracked, Base):
+    """A place that tests and tasks run from; `settings` are those of its kind."""
+
+    __tablename__ = "resource_group"
+    __table_args__ = (UniqueConstraint("name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    kind: Mapped[str] = mapped_column(String(32))
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: What its operator declares about its network: type, vSwitch CIDRs, NAT addresses.
+    network: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: Boxes sealed to this key can be opened by the group alone.
+    public_key: Mapped[str | None] = mapped_column(Text)
+
+
+class Binding(Base):
+    """A resource group that a workspace may use."""
+
+    __tablename__ = "binding"
+
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), primary_key=True)
+    resource_group_id: Mapped[int] = mapped_column(
+        ForeignKey("resource_group.id", ondelete="RESTRICT"), primary_key=True, index=True
+    )
+
+
+class DataSource(Tracked, Base):
+    """A named data source of a workspace; name and type never change."""
+
+    __tablename__ = "data_source"
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "name"),
+        Index(None, "workspace_id", "created_at", "id"),
+        Index(None, "workspace_id", "id"),
+        Index(None, "workspace_id", "type", "name"),
+        Index(None, "name", "id"),
+        Index(None, "created_at", "id"),
+        Index(None, "type", "name"),
+        _one_of("origin", ("manually", "automatically")),
+        _one_of("visibility", ("everywhere", "data_integration")),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id", ondelete="RESTRICT"))
+    name: Mapped[str]
+    type: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16), default="standard")
+    origin: Mapped[str] = mapped_column(String(16), default="manually")
+    #: Sources made in Data Integration are seen there alone until their dev entry is completed.
+    visibility: Mapped[str] = mapped_column(String(16), default="everywhere")
+    description: Mapped[str] = mapped_column(Text, default="")
+    tags: Mapped[list[str]] = mapped_column(default=list)
+    #: URL parameters that this source keeps although the allow-list of its protocol removes them.
+    permits: Mapped[list[str]] = mapped_column(default=list)
+
+    entries: Mapped[list[Entry]] = relationship(lazy="raise", order_by="Entry.env", passive_deletes=True)
+
+
+class Entry(Tracked, Base):
+    """The configuration of a data source in one environment."""
+
+    __tablename__ = "entry"
+    __table_args__ = (UniqueConstraint("data_source_id", "env"), _one_of("env", ENVIRONMENTS))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    data_source_id: Mapped[int] = mapped_column(ForeignKey("data_source.id", ondelete="CASCADE"))
+    env: Mapped[str] = mapped_column(String(8))
+    mode: Mapped[str] = mapped_column(String(32))
+    #: The fields of the connection, but for those that hold secrets.
+    properties: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: Field -> reference (`env:NAME`, `stored:ID`, ...), never a value.
+    references: Mapped[dict[str, str]] = mapped_column("secret_references", default=dict)
+
+
+class Secret(Base):
+    """One encrypted secret; what it is bound to is encrypted with it."""
+
+    __tablename__ = "secret"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id", ondelete="CASCADE"), index=True)
+    field: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[str] = mapped_column(String(16), index=True)
+    ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
+
+
+class ComputeResource(Tracked, Base):
+    """An engine attached to a workspace; attaching may create a data source of the same name."""
+
+    __tablename__ = "compute_resource"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    type: Mapped[str] = mapped_column(String(64))
+    is_default: Mapped[bool] = mapped_column(default=False)
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    data_source_id: Mapped[int | None] = mapped_column(ForeignKey("data_source.id", ondelete="RESTRICT"), index=True)
+
+
+class SharingRule(Base):
+    """An entry that another workspace (or one user of it) may use."""
+
+    __tablename__ = "sharing_rule"
+    __table_args__ = (
+        UniqueConstraint("entry_id", "target_workspace_id", "env", "user"),
+        _one_of("env", ENVIRONMENTS),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id", ondelete="RESTRICT"))
+    target_workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    #: The environment of the target workspace in which the entry is seen.
+    env: Mapped[str] = mapped_column(String(8))
+    #: Empty: everybody in the target workspace.
+    user: Mapped[str] = mapped_column(default="")
+    creator: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class Dependent(Base):
+    """Something that uses data sources: a node, a sync task, an API, a collector, ..."""
+
+    __tablename__ = "dependent"
+    __table_args__ = (UniqueConstraint("workspace_id", "module", "env", "name"), _one_of("env", ENVIRONMENTS))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    module: Mapped[str] = mapped_column(String(64))
+    env: Mapped[str] = mapped_column(String(8))
+    name: Mapped[str]
+    owner: Mapped[str] = mapped_column(default="")
+    #: Where it can be opened: a path, a URL, a node id.
+    location: Mapped[str] = mapped_column(Text, default="")
+    seen_at: Mapped[datetime]
+
+
+class Reference(Base):
+    """One use of a data source by a dependent."""
+
+    __tablename__ = "reference"
+    __table_args__ = (UniqueConstraint("dependent_id", "data_source_id", "role"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dependent_id: Mapped[int] = mapped_column(ForeignKey("dependent.id", ondelete="CASCADE"))
+    data_source_id: Mapped[int] = mapped_column(ForeignKey("data_source.id", ondelete="RESTRICT"), index=True)
+    #: What the dependent does with it: reader, writer, engine, ...
+    role: Mapped[str] = mapped_column(String(32))
+    objects: Mapped[list[str]] = mapped_column(default=list)
+
+
+class VerdictRecord(Base):
+    """One verdict of the history; `document` is the whole verdict as JSON."""
+
+    __tablename__ = "verdict"
+    __table_args__ = (Index(None, "data_source_id", "env", "resource_group", "id"), Index(None, "started_at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    data_source_id: Mapped[int] = mapped_column(ForeignKey("data_source.id", ondelete="CASCADE"))
+    env: Mapped[str] = mapped_column(String(8))
+    resource_group: Mapped[str]
+    state: Mapped[str] = mapped_column(String(16))
+    cause: Mapped[str | None] = mapped_column(String(64))
+    started_at: Mapped[datetime]
+    elapsed_ms: Mapped[float]
+    document: Mapped[str] = mapped_column(Text)
+
+
+class Standing(Base):
+    """The newest verdict of each source, environment and resource group, and since when it has been so."""
+
+    __tablename__ = "standing"
+
+    data_source_id: Mapped[int] = mapped_column(ForeignKey("data_source.id", ondelete="CASCADE"), primary_key=True)
+    env: Mapped[str] = mapped_column(String(8), primary_key=True)
+    resource_group: Mapped[str] = mapped_column(primary_key=True)
+    verdict_id: Mapped[int] = mapped_column(ForeignKey("verdict.id", ondelete="CASCADE"), index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    cause: Mapped[str | None] = mapped_column(String(64))
+    #: When the first verdict of this state and cause in a row began.
+    since: Mapped[datetime]
+
+
+class Plan(Base):
+    """A change made ready: stored, hashed, with an expiry and the versions of everything it read."""
+
+    __tablename__ = "plan"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    workspace_id: Mapped[int | None] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16))
+    #: Object -> version that the plan was made from.
+    versions: Mapped[dict[str, Any]]
+    document: Mapped[dict[str, Any]]
+    creator: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class PlanStep(Base):
+    """One step of a plan, recorded before and after it is done."""
+
+    __tablename__ = "plan_step"
+    __table_args__ = (UniqueConstraint("plan_id", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    plan_id: Mapped[str] = mapped_column(ForeignKey("plan.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    wave: Mapped[int]
+    action: Mapped[dict[str, Any]]
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    after: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    state: Mapped[str] = mapped_column(String(16))
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class AuditRecord(Base):
+    """Who did what, when and why. It outlives what it speaks of, so it refers by name."""
+
+    __tablename__ = "audit_record"
+    __table_args__ = (Index(None, "object", "id"), Index(None, "at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    action: Mapped[str] = mapped_column(String(32))
+    #: `workspace:retail`, `resource_group:vpc_a`, `data_source:retail/orders`, `entry:retail/orders/dev`.
+    object: Mapped[str] = mapped_column(String(800))
+    #: The version that this change made; null when the object is gone or has none.
+    version: Mapped[int | None]
+    why: Mapped[str] = mapped_column(Text, default="")
+    #: Only the fields that changed. Secrets stand as references.
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    after: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
