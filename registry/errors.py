@@ -10,12 +10,14 @@ class HeadwaterError(Exception):
         reason: What is wrong, one sentence. Never contains a secret.
         where: The place at fault: a field path (``retail/orders/dev.port``) or ``file.yaml:12:5``.
         instruction: What to do or type next.
+        code: The root cause that it is in a verdict (`CONFIG.BAD_VALUE`), where there is one.
     """
 
-    def __init__(self, reason: str, *, where: str = "", instruction: str = "") -> None:
+    def __init__(self, reason: str, *, where: str = "", instruction: str = "", code: str = "") -> None:
         self.reason = reason
         self.where = where
         self.instruction = instruction
+        self.code = code
         super().__init__(str(self))
 
     def __str__(self) -> str:

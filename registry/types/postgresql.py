@@ -1,26 +1,22 @@
-"""PostgreSQL."""
+"""PostgreSQL, and the models of everything that speaks its protocol."""
 
 from __future__ import annotations
 
-from registry.connection import Addresses, Connection, Endpoint, FileReference, Mode, SecretReference
+from registry.connection.model import Mode
+from registry.connection.parts import Address, Instance, Login, ManyAddresses, PostgresqlTransport, ReadReplica
 from registry.types import DataSourceType
 
 
-class ConnectionString(Connection):
-    """DataWorks' connection string mode."""
+class ConnectionString(PostgresqlTransport, Login, ManyAddresses):
+    """Hosts and ports."""
 
-    address: Addresses
-    database: str
-    username: str
-    password: SecretReference | None = None
-    security_protocol: str = "authTypeNone"
-    truststore_file: FileReference | None = None
-    keystore_file: FileReference | None = None
-    key_file: FileReference | None = None
-    client_password: SecretReference | None = None
 
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        return self.address
+class SingleHost(PostgresqlTransport, Login, Address):
+    """One host and port."""
+
+
+class InstanceById(PostgresqlTransport, Login, ReadReplica, Instance):
+    """A managed instance."""
 
 
 TYPE = DataSourceType(
@@ -28,10 +24,16 @@ TYPE = DataSourceType(
     title="PostgreSQL",
     protocol="postgresql",
     default_port=5432,
-    modes={Mode.CONNECTION_STRING: ConnectionString},
-    aliases=("postgres", "pg"),
+    modes={Mode.CONNECTION_STRING: ConnectionString, Mode.INSTANCE: InstanceById},
+    aliases=("postgres", "pgsql", "pg"),
     url_schemes=("postgresql", "postgres"),
-    example={"address": [{"host": "db.example.com", "port": 5432}], "database": "orders", "username": "app",
-             "password": "env:ORDERS_PASSWORD"},
+    example={
+        "address": [{"host": "db.example.com", "port": 5432}],
+        "database": "orders",
+        "username": "app",
+        "password": "env:ORDERS_PASSWORD",
+        "properties": {"sslmode": "verify-full"},
+        "objects": ["orders", "order_lines"],
+    },
     tested="server",
 )

@@ -1,0 +1,120 @@
+"""The kinds of field that connection models are put together from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from registry.urls.normal import is_socket, normal_database, normal_host
+
+#: Where the value of a secret comes from. A literal never stands in a model: it is encrypted first and becomes
+#: `stored:ID`.
+REFERENCE_SCHEMES = ("env", "file", "prefect", "vault", "stored")
+
+
+@dataclass(frozen=True)
+class Sensitive:
+    """Marks a field whose text is a reference to something that must not be shown: a ``secret`` or a ``file``."""
+
+    kind: Literal["secret", "file"]
+
+
+def is_reference(value: object) -> bool:
+    """Whether this is `scheme:rest` with a known scheme and something after it."""
+    if not isinstance(value, str):
+        return False
+    scheme, _, rest = value.partition(":")
+    return scheme in REFERENCE_SCHEMES and bool(rest.strip())
+
+
+def _reference(value: str) -> str:
+    if not is_reference(value):
+        # The value may be a password typed in the wrong place: it must not be repeated.
+        raise ValueError(
+            "a literal secret is not accepted here (value not shown); "
+            'use a reference such as "env:ORDERS_PASSWORD" or "file:/run/secrets/orders"'
+        )
+    return value
+
+
+#: A reference to a secret: `env:NAME`, `file:PATH`, `prefect:BLOCK-SLUG/NAME[.FIELD]`, `vault:PATH#FIELD`, `stored:ID`.
+SecretReference = Annotated[str, AfterValidator(_reference), Sensitive("secret")]
+
+#: A certificate, key or keytab: `file:PATH` (PEM) or `stored:ID`, the id of an uploaded file.
+FileReference = Annotated[str, AfterValidator(_reference), Sensitive("file")]
+
+
+def sensitivity(annotation: Any, metadata: list[Any]) -> Sensitive | None:
+    """The mark of a field, however deep in its annotation (`SecretReference | None` included)."""
+    return next((mark for mark in _marks(annotation, metadata) if isinstance(mark, Sensitive)), None)
+
+
+def _marks(annotation: Any, metadata: list[Any]) -> Iterator[Any]:
+    yield from metadata
+    for part in get_args(annotation):
+        yield part
+        yield from _marks(part, [])
+
+
+def spelled(*words: str) -> BeforeValidator:
+    """Accepts the words in any case and gives DataWorks' spelling; PostgreSQL's pages capitalise `AuthTypeNone`."""
+    known = {word.casefold(): word for word in words}
+
+    def respell(value: Any) -> Any:
+        return known.get(value.strip().casefold(), value) if isinstance(value, str) else value
+
+    return BeforeValidator(respell)
+
+
+#: Whether the transport is encrypted (most types).
+TransportSecurity = Annotated[
+    Literal["authTypeNone", "authTypeSsl"],
+    spelled("authTypeNone", "authTypeSsl"),
+]
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _checked(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(check)
+
+
+Host = Annotated[str, Field(min_length=1, max_length=255), _checked(normal_host)]
+
+
+def _no_socket(host: str) -> str:
+    if is_socket(host):
+        raise ValueError("this protocol has no Unix sockets; a host is a name or an IP address")
+    return host
+
+
+NetworkHost = Annotated[Host, _checked(_no_socket)]
+DatabaseName = Annotated[str, Field(min_length=1, max_length=255), _checked(normal_database)]
+
+
+class Endpoint(BaseModel):
+    """One host and port.
+
+    A host that starts with `/` is a Unix socket: its directory as in libpq for PostgreSQL, its path for MySQL and
+    Redis. Where an entry leaves out the port of a socket, the type's default port stands in.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: Host = Field(description="Host name, IP address, or the path of a Unix socket.", examples=["db.example.com"])
+    port: Port = Field(description="Port, 1 to 65535.", examples=[5432])
+
+
+def as_list(value: Any) -> Any:
+    """One address where a list of them is meant."""
+    return [value] if isinstance(value, dict) else value
+
+
+#: DataWorks' `address`: always an array.
+Addresses = Annotated[tuple[Endpoint, ...], BeforeValidator(as_list), Field(min_length=1)]
+
+#: The same for the many types that take one host and port only.
+OneAddress = Annotated[tuple[Endpoint, ...], BeforeValidator(as_list), Field(min_length=1, max_length=1)]

@@ -1,0 +1,167 @@
+"""The parts that the connection models of several types share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from registry.connection import tls
+from registry.connection.fields import (
+    Addresses,
+    DatabaseName,
+    Endpoint,
+    FileReference,
+    OneAddress,
+    SecretReference,
+    TransportSecurity,
+)
+from registry.connection.model import Connection, Mode
+from registry.connection.tls import TlsSettings
+
+
+class Login(Connection):
+    """A database, and who logs in to it."""
+
+    database: DatabaseName = Field(description="Name of the database.", examples=["orders"])
+    username: str = Field(min_length=1, max_length=255, description="Account that logs in.", examples=["app"])
+    password: SecretReference | None = Field(
+        default=None,
+        description="Its password; none where the server asks for none.",
+        examples=["env:ORDERS_PASSWORD"],
+    )
+
+
+class Address(Connection):
+    """One host and port."""
+
+    address: OneAddress = Field(
+        description="Host and port; one pair.", examples=[[{"host": "db.example.com", "port": 5432}]]
+    )
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return self.address
+
+
+class ManyAddresses(Connection):
+    """Several hosts and ports, in order of preference."""
+
+    address: Addresses = Field(
+        description="Hosts and ports, in order of preference.",
+        examples=[[{"host": "db1.example.com", "port": 5432}, {"host": "db2.example.com", "port": 5432}]],
+    )
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return self.address
+
+
+class CloudInstance(Connection):
+    """Where a managed instance is: DataWorks' instance mode, of the own account or of another."""
+
+    mode: ClassVar[Mode] = Mode.INSTANCE
+
+    region_id: str = Field(min_length=1, description="Region of the instance.", examples=["cn-hangzhou"])
+    cross_account_owner_id: str | None = Field(
+        default=None,
+        description="Id of the cloud account that owns the instance, where it is another one.",
+        examples=["1234567890123456"],
+    )
+    cross_account_role_name: str | None = Field(
+        default=None,
+        description="Role of that account which may describe the instance.",
+        examples=["dataworks-reader"],
+    )
+
+    @model_validator(mode="after")
+    def _account_and_role_together(self) -> Self:
+        if (self.cross_account_owner_id is None) != (self.cross_account_role_name is None):
+            raise ValueError("cross_account_owner_id and cross_account_role_name go together; give both or neither")
+        return self
+
+
+class Instance(CloudInstance):
+    """A managed instance by its id."""
+
+    instance_id: str = Field(min_length=1, description="Id of the instance.", examples=["pgm-bp1example"])
+
+
+class ReadReplica(Connection):
+    """A managed instance with read-only replicas."""
+
+    read_only_db_instance: str | None = Field(
+        default=None,
+        alias="readOnlyDBInstance",
+        description="Read-only replica to use instead of the primary.",
+        examples=["rr-bp1example"],
+    )
+
+
+class Transport(Connection):
+    """The files of TLS, under DataWorks' names."""
+
+    security_protocol: TransportSecurity | None = Field(
+        default=None,
+        description="authTypeSsl asks for TLS, authTypeNone for none; unset leaves it to the protocol's own default.",
+        examples=["authTypeSsl"],
+    )
+    truststore_file: FileReference | None = Field(
+        default=None,
+        description="Bundle of trusted certificates (PEM).",
+        examples=["file:/etc/headwater/ca.pem"],
+    )
+    keystore_file: FileReference | None = Field(
+        default=None,
+        description="Client certificate (PEM).",
+        examples=["file:/etc/headwater/client.pem"],
+    )
+    key_file: FileReference | None = Field(
+        default=None,
+        description="Private key of the client certificate (PEM), unless it stands in the certificate's file.",
+        examples=["file:/etc/headwater/client.key"],
+    )
+
+    @property
+    def tls_asked(self) -> bool | None:
+        """What `security_protocol` says: None where it says nothing."""
+        return None if self.security_protocol is None else self.security_protocol == "authTypeSsl"
+
+    def settled(self, word: tls.TlsMode | None, key_password: str | None) -> TlsSettings:
+        """The settings for the finer word of the properties; `prefer` where nothing is said, as libpq and MySQL do."""
+        files = TlsSettings("prefer", self.truststore_file, self.keystore_file, self.key_file, key_password)
+        return replace(files, mode=tls.settle(asked=self.tls_asked, word=word, files=files, default="prefer"))
+
+
+class StorePasswords(Transport):
+    """Passwords of the trust and key stores, where DataWorks has them."""
+
+    truststore_password: SecretReference | None = Field(
+        default=None,
+        description="Password of the truststore; a PEM bundle has none.",
+        examples=["env:TRUSTSTORE_PASSWORD"],
+    )
+    keystore_password: SecretReference | None = Field(
+        default=None,
+        description="Password of the client's private key.",
+        examples=["env:KEYSTORE_PASSWORD"],
+    )
+
+
+class PostgresqlTransport(Transport):
+    """TLS by libpq's and pgJDBC's words."""
+
+    client_password: SecretReference | None = Field(
+        default=None,
+        description="Password of the client's private key.",
+        examples=["env:CLIENT_KEY_PASSWORD"],
+    )
+
+    def tls(self) -> TlsSettings:
+        return self.settled(tls.postgresql_word(self.properties), self.client_password)
+
+
+class MysqlTransport(StorePasswords):
+    """TLS by Connector/J's words."""
+
+    def tls(self) -> TlsSettings:
+        return self.settled(tls.mysql_word(self.properties), self.keystore_password)

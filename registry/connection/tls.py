@@ -1,0 +1,139 @@
+"""Which TLS a connection asks for: every ecosystem's own words in one normal form.
+
+The words: `security_protocol` on every type, finer ones in `properties` (libpq's and pgJDBC's `sslmode` and `ssl`;
+MySQL Connector/J's `sslMode`, `useSSL`, `requireSSL`, `verifyServerCertificate`; MariaDB Connector/J's `sslMode`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+TlsMode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
+
+
+@dataclass(frozen=True)
+class TlsSettings:
+    """What the prober does about TLS.
+
+    Attributes:
+        mode: libpq's words, which cover the others'. `verify-ca` and `verify-full` without `ca` use the system's store.
+        ca: Reference to a bundle of trusted certificates (PEM).
+        certificate: Reference to the client's certificate (PEM).
+        key: Reference to its private key; None: it stands in the certificate's file.
+        key_password: Reference to the password of the private key.
+    """
+
+    mode: TlsMode = "disable"
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    key_password: str | None = None
+
+    @property
+    def verifies(self) -> bool:
+        """Whether the peer's certificate is checked at all."""
+        return self.mode in ("verify-ca", "verify-full")
+
+
+POSTGRESQL_MODES: Mapping[str, TlsMode] = {
+    "disable": "disable",
+    "allow": "prefer",  # both accept plaintext; they differ only in which is tried first
+    "prefer": "prefer",
+    "require": "require",
+    "verify-ca": "verify-ca",
+    "verify-full": "verify-full",
+}
+
+MYSQL_MODES: Mapping[str, TlsMode] = {
+    "disabled": "disable",
+    "preferred": "prefer",
+    "required": "require",
+    "verify-ca": "verify-ca",
+    "verify-identity": "verify-full",
+    # MariaDB Connector/J
+    "disable": "disable",
+    "trust": "require",
+    "verify-full": "verify-full",
+}
+
+
+def postgresql_word(properties: Mapping[str, str]) -> TlsMode | None:
+    """The mode that `sslmode` or pgJDBC's `ssl` names, None without either.
+
+    Raises:
+        ValueError: A word that nobody knows; guessing would weaken the connection.
+    """
+    given = _folded(properties)
+    if word := given.get("sslmode"):
+        return _known(word, POSTGRESQL_MODES, "sslmode")
+    if "ssl" in given:
+        return "verify-full" if _truth(given["ssl"], "ssl") else "disable"
+    return None
+
+
+def mysql_word(properties: Mapping[str, str]) -> TlsMode | None:
+    """The mode that `sslMode` or Connector/J's older switches name, None without any.
+
+    Raises:
+        ValueError: A word that nobody knows.
+    """
+    given = _folded(properties)
+    if word := given.get("sslmode"):
+        return _known(word.replace("_", "-"), MYSQL_MODES, "sslMode")
+    switch = {key: _truth(given[key.lower()], key) for key in _MYSQL_SWITCHES if key.lower() in given}
+    if not switch:
+        return None
+    if switch.get("useSSL") is False:
+        return "disable"
+    if switch.get("verifyServerCertificate"):
+        return "verify-ca"
+    return "require" if switch.get("requireSSL") else "prefer"
+
+
+_MYSQL_SWITCHES = ("useSSL", "requireSSL", "verifyServerCertificate")
+
+
+def redis_switches(properties: Mapping[str, str]) -> tuple[bool | None, bool]:
+    """Whether `ssl` asks for TLS (None: not said), and whether `verifyServerCertificate` leaves the check on."""
+    given = _folded(properties)
+    asked = _truth(given["ssl"], "ssl") if "ssl" in given else None
+    return asked, _truth(given.get("verifyservercertificate", "true"), "verifyServerCertificate")
+
+
+def settle(*, asked: bool | None, word: TlsMode | None, files: TlsSettings, default: TlsMode) -> TlsMode:
+    """One mode out of everything that was said.
+
+    Args:
+        asked: True for authTypeSsl, False for authTypeNone, None where nothing is said.
+        word: The finer word of the properties; it wins, but cannot take back what was asked for.
+        files: A truststore or client certificate asks for TLS too, where nothing else is said.
+        default: The ecosystem's own, where nothing at all is said.
+
+    Raises:
+        ValueError: authTypeSsl together with a word for plaintext.
+    """
+    if asked and word == "disable":
+        raise ValueError("security_protocol asks for TLS and the properties switch it off; drop one of the two")
+    if word is not None and not (asked and word == "prefer"):
+        return word
+    if asked or (asked is None and word is None and (files.ca or files.certificate)):
+        return "verify-ca" if files.ca else "require"
+    return "disable" if asked is False else default
+
+
+def _folded(properties: Mapping[str, str]) -> dict[str, str]:
+    return {key.lower(): value.strip().lower() for key, value in properties.items()}
+
+
+def _known(word: str, modes: Mapping[str, TlsMode], key: str) -> TlsMode:
+    if word not in modes:
+        raise ValueError(f"{key} is none of {', '.join(modes)}")
+    return modes[word]
+
+
+def _truth(word: str, key: str) -> bool:
+    if word not in ("true", "false"):
+        raise ValueError(f"{key} is neither true nor false")
+    return word == "true"

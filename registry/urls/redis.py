@@ -1,0 +1,88 @@
+"""`redis://`, `rediss://` (over TLS) and `unix://`, as redis-py and redis-cli read them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from registry.urls.normal import is_socket, normal_host
+from registry.urls.parsed import (
+    ParsedUrl,
+    address_fields,
+    database_of,
+    endpoints,
+    parameters,
+    parts,
+    same,
+    same_secret,
+    split_pairs,
+    userinfo,
+    written_endpoint,
+    written_query,
+    written_user,
+)
+
+EXAMPLE = "redis://cache.example.com:6379/0"
+DEFAULT_PORT = 6379
+
+_DATABASE_KEYS = ("db", "database")
+
+
+def parse(scheme: str, rest: str) -> ParsedUrl:
+    """The database is a number, in the path or as `db`; that of `unix://` is always a parameter."""
+    split = parts(rest)
+    hosts, username, password = userinfo(split.authority)
+    given = parameters(split_pairs(split.query))
+    chosen = {value for key, value in given.properties.items() if key.lower() in _DATABASE_KEYS}
+    properties = {key: value for key, value in given.properties.items() if key.lower() not in _DATABASE_KEYS}
+    if scheme == "unix":
+        if hosts:
+            raise ValueError("a socket has an absolute path, as in unix:///run/redis/redis.sock")
+        found: tuple[tuple[str, int | None], ...] = ((normal_host("/" + split.path), None),)
+    else:
+        found = endpoints(hosts) or (("localhost", None),)
+        if number := database_of(split.path):
+            chosen.add(number)
+    if len(chosen) > 1 or not all(re.fullmatch(r"[0-9]{1,5}", number) for number in chosen):
+        raise ValueError("the database is one number, as in redis://cache.example.com:6379/0")
+    return ParsedUrl(
+        scheme,
+        "",
+        found,
+        next(iter(chosen), None),
+        same(username, given.username, "the user"),
+        same_secret(password, given.password),
+        properties,
+    )
+
+
+def build(url: ParsedUrl) -> str:
+    """Without the password."""
+    user = written_user(url.username)
+    if url.scheme == "unix":
+        number = {"db": url.database} if url.database else {}
+        return f"unix://{user}{url.endpoints[0][0]}{written_query({**number, **url.properties})}"
+    hosts = ",".join(written_endpoint(host, port) for host, port in url.endpoints)
+    return f"{url.scheme}://{user}{hosts}/{url.database or ''}{written_query(url.properties)}"
+
+
+def fields(url: ParsedUrl, default_port: int) -> dict[str, Any]:
+    """The fields of an entry that this URL gives."""
+    found = address_fields(url, default_port)
+    if "database" in found:
+        found["database"] = int(found["database"])
+    if url.scheme == "rediss":
+        found["security_protocol"] = "authTypeSsl"
+    return found
+
+
+def scheme_of(connection: Any) -> str:
+    """By socket and TLS."""
+    if any(is_socket(endpoint.host) for endpoint in connection.endpoints()):
+        return "unix"
+    return "redis" if connection.tls().mode == "disable" else "rediss"
+
+
+def options_of(connection: Any) -> dict[str, str]:
+    """None."""
+    return {}
