@@ -1,0 +1,64 @@
+"""What was configured is incomplete or malformed; nothing was sent anywhere."""
+
+from registry.verdict import Owner, State
+from tasks.causes import Cause, Rule
+
+_TOLD = {"component": "{where}", "message": "{reason}", "remedy": "{instruction}"}
+
+CAUSES = (
+    Cause(
+        "CONFIG.MISSING_FIELD",
+        State.CONFIG_ERROR,
+        Owner.USER,
+        "A field that this type and connection mode require is not set.",
+        **_TOLD,
+        rules=(Rule("config", {"problem": "CONFIG.MISSING_FIELD"}),),
+    ),
+    Cause(
+        "CONFIG.BAD_VALUE",
+        State.CONFIG_ERROR,
+        Owner.USER,
+        "A value cannot be right whatever the network does: a port outside 1-65535, a host that is no host, a malformed "
+        "URL, a word that is none of the choices, a CA file that holds no certificate.",
+        **_TOLD,
+        rules=(
+            Rule("config", {"problem": "CONFIG.BAD_VALUE"}),
+            Rule(
+                "tls",
+                {"bad_file": "truststore_file"},
+                rank=10,
+                component="truststore_file",
+                message="The CA file given as truststore_file holds no certificate in PEM form.",
+                remedy="Give the CA's certificate in PEM form (-----BEGIN CERTIFICATE-----) as truststore_file.",
+            ),
+        ),
+    ),
+    Cause(
+        "CONFIG.ENV_MISSING",
+        State.CONFIG_ERROR,
+        Owner.USER,
+        "The data source has no configuration for this environment.",
+        component="{source}/{env}",
+        message="The data source {source} has no configuration for the environment {env}.",
+        remedy="Add a {env} section to {source} in the file and apply it.",
+        rules=(Rule("config", {"problem": "CONFIG.ENV_MISSING"}),),
+    ),
+    Cause(
+        "CONFIG.SECRET_UNRESOLVED",
+        State.CONFIG_ERROR,
+        Owner.USER,
+        "A secret reference resolves to nothing here, or no key of the keyring decrypts the stored secret.",
+        **_TOLD,
+        rules=(Rule("credentials", {}),),
+    ),
+    Cause(
+        "DRIVER.MISSING",
+        State.UNSUPPORT,
+        Owner.PLATFORM,
+        "The module that speaks this protocol, or one that it imports, is not installed; the innermost one is named.",
+        component="{missing_module}",
+        message="Testing {type} needs {missing_module}, which is not installed here.",
+        remedy="Install it: pip install 'headwater[{extra}]'.",
+        rules=(Rule("config", {"missing_module": bool}, rank=10),),
+    ),
+)

@@ -1,0 +1,76 @@
+"""The name does not lead to an address."""
+
+from registry.verdict import Owner, State
+from tasks.causes import Cause, Rule
+
+_FINAL = {"NXDOMAIN", "NOERROR", "TIMEOUT"}
+
+CAUSES = (
+    Cause(
+        "DNS.NXDOMAIN",
+        State.UNREACHABLE,
+        Owner.USER,
+        "The name servers say that the name does not exist (rcode 3), under every domain of the search list.",
+        component="{name}",
+        message="The name {name} does not exist for the name servers of {resource_group} ({nameservers}).",
+        remedy="Correct the host name, or publish {name} where {resource_group} resolves names: a PrivateZone record for a "
+        "serverless resource group, a host binding for an exclusive one.",
+        rules=(Rule("resolve", {"rcode": "NXDOMAIN"}),),
+    ),
+    Cause(
+        "DNS.NO_ADDRESS",
+        State.UNREACHABLE,
+        Owner.NETWORK,
+        "The name exists, but has neither an A nor an AAAA record: records of other kinds only, or an alias that leads "
+        "nowhere or in a circle.",
+        component="{name}",
+        message="The name {name} exists, but has no A or AAAA record.",
+        remedy="Add an A or AAAA record for {name}, or configure the name that has one.",
+        rules=(
+            Rule(
+                "resolve",
+                {"rcode": "NOERROR", "cname_loop": True},
+                rank=40,
+                message="The name {name} is an alias that leads in a circle.",
+                remedy="Break the CNAME loop of {name}, or configure the name that has an address.",
+            ),
+            Rule("resolve", {"rcode": "NOERROR"}),
+        ),
+    ),
+    Cause(
+        "DNS.RESOLVER_DOWN",
+        State.UNREACHABLE,
+        Owner.NETWORK,
+        "No configured name server answers, for other names either.",
+        component="{nameservers}",
+        message="None of the name servers of {resource_group} ({nameservers}) answers, whatever the name.",
+        remedy="Start or replace the name server, or let {resource_group} reach {nameservers} on port 53 (UDP and TCP).",
+        rules=(Rule("resolve", {"rcode": "TIMEOUT", "other_names_answered": False}),),
+    ),
+    Cause(
+        "DNS.SERVER_FAILURE",
+        State.UNREACHABLE,
+        Owner.NETWORK,
+        "A name server answers that it cannot or will not answer (rcode 2, SERVFAIL; rcode 5, REFUSED).",
+        component="{name}",
+        message="The name servers {nameservers} answer {rcode} for {name}.",
+        remedy="Let the owner of the name servers look at {name}: the zone's own servers may be down, or refuse this client.",
+        rules=(Rule("resolve", {"rcode": lambda rcode: bool(rcode) and rcode not in _FINAL}),),
+    ),
+    Cause(
+        "DNS.NO_USABLE_FAMILY",
+        State.UNREACHABLE,
+        Owner.NETWORK,
+        "The name has addresses only in a family, IPv4 or IPv6, in which this vantage has no way out.",
+        component="{name}",
+        message="{name} has {family} addresses only ({address}), and {resource_group} has no {family} route.",
+        remedy="Give {resource_group} {family} connectivity, or publish an address of the other family for {name}.",
+        rules=(
+            Rule(
+                "route",
+                {"errno": bool, "from_name": True, "way_out": False, "way_out_other_family": True},
+                rank=20,
+            ),
+        ),
+    ),
+)

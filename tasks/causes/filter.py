@@ -1,0 +1,45 @@
+"""Something on the way lets this connection not pass."""
+
+from registry.verdict import Owner, State
+from tasks.causes import Cause, Rule
+
+_REJECT_V4 = frozenset({2, 3, 9, 10, 13})
+_REJECT_V6 = frozenset({1, 4, 5, 6})
+
+CAUSES = (
+    Cause(
+        "FILTER.DROP",
+        State.UNREACHABLE,
+        Owner.NETWORK,
+        "The connection request is not answered, though the host answers otherwise: on another port, to an echo, or to "
+        "another vantage.",
+        component="{address}:{port}",
+        message="{address} answers {answered_otherwise}, but nothing comes back from port {port}: a firewall drops it.",
+        remedy="Allow TCP port {port} on {address} from {source_cidr} (security group, host firewall, network ACL).",
+        rules=(
+            Rule("connect", {"silent": True, "ports_that_answer": bool}, rank=30),
+            Rule("connect", {"silent": True, "answers_ping": True}, rank=31),
+        ),
+    ),
+    Cause(
+        "FILTER.REJECT",
+        State.UNREACHABLE,
+        Owner.NETWORK,
+        "A firewall refuses with an ICMP message (3/3, 3/9, 3/10, 3/13; ICMPv6 1/1, 1/4, 1/5, 1/6) where a closed port "
+        "would have answered with a RST.",
+        component="{icmp_from}",
+        message="The firewall {icmp_from} refuses TCP to {address}:{port} (ICMP {icmp_type}/{icmp_code}).",
+        remedy="Allow TCP port {port} to {address} from {source_cidr} on {icmp_from}.",
+        rules=(
+            Rule("connect", {"icmp_version": 4, "icmp_type": 3, "icmp_code": _REJECT_V4}, rank=15),
+            Rule("connect", {"icmp_version": 6, "icmp_type": 1, "icmp_code": _REJECT_V6}, rank=15),
+            Rule(
+                "connect",
+                {"errno": frozenset({"EACCES", "EPERM"}), "unix": None},
+                component="{resource_group}",
+                message="This machine's own firewall or routing policy forbids {address}:{port} ({errno}).",
+                remedy="Allow TCP port {port} to {address} in the rules of {resource_group} itself.",
+            ),
+        ),
+    ),
+)

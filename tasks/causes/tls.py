@@ -1,0 +1,127 @@
+"""The encrypted channel cannot be made, or its other end cannot be trusted."""
+
+from registry.verdict import Owner, State
+from tasks.causes import Cause, Rule
+
+#: X509_V_ERR_... of OpenSSL (x509_vfy.h).
+_UNTRUSTED = frozenset({2, 18, 19, 20, 21, 24, 27})
+_WRONG_NAME = frozenset({62, 64})
+_NO_COMMON_GROUND = frozenset(
+    {
+        "UNSUPPORTED_PROTOCOL",
+        "WRONG_SSL_VERSION",
+        "VERSION_TOO_LOW",
+        "NO_PROTOCOLS_AVAILABLE",
+        "DH_KEY_TOO_SMALL",
+        "WRONG_CIPHER_RETURNED",
+        "EE_KEY_TOO_SMALL",
+        "NO_SHARED_CIPHER",
+        "NO_CIPHERS_AVAILABLE",
+        "BAD_ECPOINT",
+        "LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED",
+        "UNSAFE_LEGACY_RENEGOTIATION_DISABLED",
+    }
+)
+_CLIENT_CERTIFICATE_ALERTS = frozenset({41, 42, 43, 44, 45, 46, 48, 116})
+
+CAUSES = (
+    Cause(
+        "TLS.REQUIRED",
+        State.CONFIG_ERROR,
+        Owner.USER,
+        "The server refuses plaintext, and the same client gets further over TLS.",
+        component="security_protocol",
+        message="{address}:{port} admits {username} over TLS only.",
+        remedy="Set security_protocol: authTypeSsl (or the finer mode of the type) for this data source.",
+    ),
+    Cause(
+        "TLS.NOT_OFFERED",
+        State.CONFIG_ERROR,
+        Owner.DBA,
+        "TLS is configured, and the server says that it has none.",
+        component="{address}:{port}",
+        message="TLS is configured for {source}, but {address}:{port} does not offer it.",
+        remedy="Enable TLS on the server, or set security_protocol: authTypeNone if the network may be trusted.",
+        rules=(
+            Rule("tls", {"tls_refused": True}, rank=10),
+            Rule("tls", {"not_tls": True}, rank=30),
+        ),
+    ),
+    Cause(
+        "TLS.VERSION_OR_CIPHER",
+        State.CONFIG_ERROR,
+        Owner.DBA,
+        "Client and server have no TLS version or cipher in common (alert 40 or 70, or the client's own refusal).",
+        component="{address}:{port}",
+        message="{address}:{port} and this client have no TLS version or cipher in common ({tls_error}).",
+        remedy="Let the server offer TLS 1.2 or newer with a current cipher.",
+        rules=(
+            Rule("tls", {"tls_error": _NO_COMMON_GROUND}, rank=20),
+            Rule("tls", {"alert": frozenset({40, 70, 71, 47})}, rank=30),
+        ),
+    ),
+    Cause(
+        "TLS.UNTRUSTED_CA",
+        State.CONFIG_ERROR,
+        Owner.USER,
+        "The certificate's chain does not lead to a CA that the data source trusts (verify codes 18 to 21).",
+        component="{issuer}",
+        message="The certificate of {address}:{port} is issued by {issuer}, which is not trusted here.",
+        remedy="Give the certificate of the CA {issuer} as truststore_file, if you trust it.",
+        rules=(Rule("tls", {"verify_code": _UNTRUSTED}),),
+    ),
+    Cause(
+        "TLS.NAME_MISMATCH",
+        State.CONFIG_ERROR,
+        Owner.USER,
+        "The certificate is trusted, but made out to other names than the configured host (verify codes 62, 64).",
+        component="{host}",
+        message="The certificate of {address}:{port} is made out to {names}, not to {host}.",
+        remedy="Use one of the names of the certificate as host ({names}), or let it be reissued for {host}.",
+        rules=(Rule("tls", {"verify_code": _WRONG_NAME}),),
+    ),
+    Cause(
+        "TLS.EXPIRED",
+        State.CONFIG_ERROR,
+        Owner.DBA,
+        "The certificate's end date has passed (verify code 10); the date and this machine's clock are both told.",
+        component="{subject}",
+        message="The certificate of {address}:{port} ({subject}) expired at {not_after}; the clock here says {clock}.",
+        remedy="Renew the certificate of the server.",
+        rules=(Rule("tls", {"verify_code": 10}),),
+    ),
+    Cause(
+        "TLS.NOT_YET_VALID",
+        State.CONFIG_ERROR,
+        Owner.DBA,
+        "The certificate's start date lies ahead (verify code 9); the date and this machine's clock are both told.",
+        component="{subject}",
+        message="The certificate of {address}:{port} ({subject}) is valid from {not_before}; the clock here says {clock}.",
+        remedy="Wait until {not_before}, have the certificate reissued, or set the clock.",
+        rules=(Rule("tls", {"verify_code": 9}),),
+    ),
+    Cause(
+        "TLS.CLIENT_CERT",
+        State.CONFIG_ERROR,
+        Owner.USER,
+        "The server demands a client certificate and gets none or one that it does not accept (alerts 42, 116), or the "
+        "certificate or key of this data source cannot be read.",
+        component="keystore_file",
+        message="{address}:{port} demands a client certificate that it accepts ({tls_error}).",
+        remedy="Give a certificate signed by the server's client CA as keystore_file, and its key as key_file.",
+        rules=(
+            Rule(
+                "tls",
+                {"bad_file": "keystore_file"},
+                rank=10,
+                message="The client certificate or its key cannot be read ({tls_error}).",
+                remedy="Give keystore_file and key_file in PEM form, fitting each other, and the key's password if it has "
+                "one.",
+            ),
+            Rule(None, {"alert": _CLIENT_CERTIFICATE_ALERTS}, rank=20),
+            # A server that has answered with its hello has chosen version and cipher: alert 40 is about our certificate.
+            Rule("tls", {"alert": 40, "server_hello": True}, rank=20),
+            Rule(None, {"broken": "tls"}, rank=40),
+        ),
+    ),
+)

@@ -1,0 +1,68 @@
+"""Warnings: what works now and will not for long, read off the stages that passed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from registry.verdict import Stage, Warning
+
+#: Days before the end of a certificate or an account from which on it is told.
+_SOON = timedelta(days=30)
+#: The part of the server's connections in use from which on it is told.
+_NEARLY_FULL = 0.9
+#: Seconds by which a server's clock may differ from ours, Kerberos' own limit (RFC 4120, section 1.6).
+_CLOCK_SKEW = 300
+
+
+def of(stages: Iterable[Stage]) -> list[Warning]:
+    """Every warning that the evidence of these stages gives reason for."""
+    return [
+        Warning(code=code, message=told) for stage in stages for code, rule in _RULES if (told := rule(stage.evidence))
+    ]
+
+
+def _not_verified(evidence: Mapping[str, Any]) -> str | None:
+    if evidence.get("verified") is False and "tls_version" in evidence:
+        return "the certificate is not verified: anybody between here and the server could pretend to be it"
+    return None
+
+
+def _expires_soon(evidence: Mapping[str, Any]) -> str | None:
+    return _soon(evidence.get("not_after"), f"the certificate of {evidence.get('subject', 'the server')}")
+
+
+def _account_expires_soon(evidence: Mapping[str, Any]) -> str | None:
+    return _soon(evidence.get("account_valid_until"), "the account")
+
+
+def _soon(moment: object, what: str) -> str | None:
+    try:
+        left = datetime.fromisoformat(str(moment).replace("Z", "+00:00")) - datetime.now(UTC)
+    except (ValueError, TypeError):
+        return None
+    return f"{what} expires at {moment}, in {max(0, left.days)} days" if left < _SOON else None
+
+
+def _nearly_full(evidence: Mapping[str, Any]) -> str | None:
+    used, limit = evidence.get("connections_used"), evidence.get("connections_limit")
+    if isinstance(used, int) and isinstance(limit, int) and limit > 0 and used >= _NEARLY_FULL * limit:
+        return f"{used} of {limit} connections are in use"
+    return None
+
+
+def _skewed(evidence: Mapping[str, Any]) -> str | None:
+    skew = evidence.get("clock_skew_s")
+    if isinstance(skew, (int, float)) and abs(skew) > _CLOCK_SKEW:
+        return f"the server's clock is {skew:+.0f} s off ours"
+    return None
+
+
+_RULES: tuple[tuple[str, Callable[[Mapping[str, Any]], str | None]], ...] = (
+    ("TLS.NOT_VERIFIED", _not_verified),
+    ("TLS.EXPIRES_SOON", _expires_soon),
+    ("AUTH.EXPIRES_SOON", _account_expires_soon),
+    ("CAPACITY.NEARLY_FULL", _nearly_full),
+    ("SERVER.CLOCK_SKEW", _skewed),
+)

@@ -1,0 +1,199 @@
+"""The check: walk the stages from one vantage, gather evidence, and have it diagnosed.
+
+config -> credentials -> instance -> resolve -> for every address: route -> connect -> the protocol's own stages
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pydantic import SecretStr
+
+from registry import policy
+from registry.connection import Endpoint, Mode
+from registry.errors import SecretUnresolved
+from registry.verdict import Verdict
+from tasks import diagnosis
+from tasks.budget import Budget
+from tasks.conversation import Conversation
+from tasks.evidence import Attempt, Recorder, StageFailed, StageSkipped, Trace, now
+from tasks.protocols import Access, Protocol, load
+from tasks.target import Target
+from tasks.tls import TlsMaterial
+from tasks.vantages import Resolution, Vantage
+
+#: How far beyond the deadline the last guard waits for the inner deadlines to speak, in seconds.
+_GUARD = 0.2
+#: The part of the time left that name resolution may take.
+_RESOLVE_SHARE = 0.7
+#: Addresses of one data source that are tried at the same time.
+_ADDRESSES_AT_ONCE = 8
+#: Where these keep their values, asking takes a network round trip.
+_REMOTE_SCHEMES = ("prefect:", "vault:")
+
+
+async def check(target: Target, vantage: Vantage, *, timeout: float = 5.0) -> Verdict:
+    """Check one environment of one data source from one vantage.
+
+    Args:
+        timeout: Seconds the whole check may take; it ends within 0.5 s more, whatever the peer does.
+    """
+    trace, started_at, started = Trace(facts={"timeout_s": timeout}), now(), time.perf_counter()
+    try:
+        async with asyncio.timeout(timeout + _GUARD):
+            await _Walk(target, vantage, Budget.of(timeout), trace).run()
+    except StageFailed:
+        pass  # the trace tells
+    except TimeoutError:
+        trace.deadline_passed = True
+    elapsed = round((time.perf_counter() - started) * 1000, 3)
+    return diagnosis.diagnose(target, trace, started_at=started_at, elapsed_ms=elapsed)
+
+
+class _Walk:
+    """One check under way."""
+
+    def __init__(self, target: Target, vantage: Vantage, budget: Budget, trace: Trace) -> None:
+        self.target = target
+        self.vantage = vantage
+        self.budget = budget
+        self.trace = trace
+
+    async def run(self) -> None:
+        """Every stage, until one fails."""
+        stage = self.trace.head.stage
+        with stage("config") as recorder:
+            protocol = self._configured(recorder)
+        secrets: Mapping[str, SecretStr] = {}
+        with stage("credentials") as recorder:
+            secrets = await self._secrets(recorder)
+        with stage("instance"):
+            raise StageSkipped("the connection string names the address itself")
+        with stage("resolve") as recorder:
+            await self._resolve(recorder)
+        access = self._access(secrets)
+        gate = asyncio.Semaphore(_ADDRESSES_AT_ONCE)
+
+        async def attempt(one: Attempt) -> None:
+            async with gate:
+                await self._attempt(one, protocol, access)
+
+        await asyncio.gather(*(attempt(one) for one in self.trace.attempts))
+
+    def _configured(self, recorder: Recorder) -> Protocol:
+        target = self.target
+        problem = target.problem
+        if problem is not None or target.connection is None:
+            raise StageFailed(
+                problem=target.problem_code or "CONFIG.BAD_VALUE",
+                reason=problem.reason if problem else "",
+                where=problem.where if problem else "",
+                instruction=problem.instruction if problem else "",
+            )
+        if target.connection.mode is Mode.INSTANCE:
+            raise StageFailed(missing_module="a cloud inventory")
+        try:
+            protocol = load(target.protocol)
+        except ModuleNotFoundError as missing:
+            raise StageFailed(missing_module=missing.name) from None
+        endpoints = [f"{endpoint.host}:{endpoint.port}" for endpoint in target.connection.endpoints()]
+        recorder.see(protocol=protocol.name, endpoints=endpoints)
+        return protocol
+
+    async def _secrets(self, recorder: Recorder) -> Mapping[str, SecretStr]:
+        connection = self.target.connection
+        references = connection.secret_references() if connection is not None else {}
+        if not references:
+            raise StageSkipped("no secrets are configured")
+        recorder.see(references=[f"{name} from {reference}" for name, reference in references.items()])
+        remote = any(reference.startswith(_REMOTE_SCHEMES) for reference in references.values())
+        try:
+            return await asyncio.to_thread(self.target.secrets) if remote else self.target.secrets()
+        except SecretUnresolved as unresolved:
+            raise StageFailed(
+                reason=unresolved.reason, where=unresolved.where, instruction=unresolved.instruction
+            ) from None
+
+    async def _resolve(self, recorder: Recorder) -> None:
+        """Turn every endpoint into addresses; fails when none has one."""
+        connection = self.target.connection
+        endpoints = connection.endpoints() if connection is not None else ()
+        budget = self.budget.within(_RESOLVE_SHARE)
+        resolutions = await asyncio.gather(*(self._addresses(endpoint, budget) for endpoint in endpoints))
+        for endpoint, resolution in zip(endpoints, resolutions, strict=True):
+            for address in resolution.addresses:
+                self.trace.attempts.append(Attempt(endpoint.host, endpoint.port, address))
+        failed = [resolution for resolution in resolutions if not resolution.addresses]
+        if not self.trace.attempts:
+            raise StageFailed(**failed[0].evidence if failed else {"rcode": "NXDOMAIN", "name": ""})
+        if all(resolution.evidence.get("from") in ("literal", "unix") for resolution in resolutions):
+            raise StageSkipped("the address is given as a number")
+        for resolution in resolutions:
+            recorder.see(**resolution.evidence)
+        if failed:
+            self.trace.facts["unresolved"] = [dict(resolution.evidence) for resolution in failed]
+            recorder.warn(unresolved=[str(resolution.evidence.get("name")) for resolution in failed])
+
+    async def _addresses(self, endpoint: Endpoint, budget: Budget) -> Resolution:
+        if endpoint.host.startswith("/"):
+            return Resolution((endpoint.host,), {"from": "unix"})
+        return await self.vantage.resolve(endpoint.host, budget)
+
+    def _access(self, secrets: Mapping[str, SecretStr]) -> Access:
+        connection = self.target.connection
+        assert connection is not None  # noqa: S101 - the stage `config` has seen to it
+        settings = connection.tls()
+
+        def pem(field: str) -> str | None:
+            return secrets[field].get_secret_value() if field in secrets else None
+
+        material = TlsMaterial(
+            mode=settings.mode,
+            ca=pem("truststore_file"),
+            certificate=pem("keystore_file"),
+            key=secrets.get("key_file"),
+            key_password=secrets.get("client_password") or secrets.get("keystore_password"),
+        )
+        return Access("", 0, "", connection, secrets, material)
+
+    async def _attempt(self, attempt: Attempt, protocol: Protocol, access: Access) -> None:
+        """One address, from the policy to the last stage; how it ended stays in its steps."""
+        try:
+            with attempt.steps.stage("route") as recorder:
+                await self._route(attempt, recorder)
+            conversation = Conversation(
+                self.vantage,
+                protocol,
+                replace(access, host=attempt.host, port=attempt.port, address=attempt.address),
+                self.budget,
+                self.target.default_port,
+                self.target.permitted_ranges,
+            )
+            await conversation.run(attempt.steps)
+        except StageFailed:
+            pass  # the steps tell
+
+    async def _route(self, attempt: Attempt, recorder: Recorder) -> None:
+        address, from_name = attempt.address, attempt.address != attempt.host
+        if address.startswith("/"):
+            raise StageSkipped("a Unix socket needs no route")
+        refusal = policy.refusal(address, self.target.permitted_ranges)
+        if refusal is not None:
+            raise StageFailed(forbidden=refusal.reason, address=address)
+        route = await self.vantage.route(address)
+        recorder.see(source_address=route.source_address)
+        if route.error is not None:
+            ways = await self.vantage.way_out()
+            own, other = ("ipv6", "ipv4") if ":" in address else ("ipv4", "ipv6")
+            raise StageFailed(
+                errno=route.error,
+                from_name=from_name,
+                address=address,
+                family=own,
+                public=policy.is_public(address),
+                way_out=bool(ways.get(own)),
+                way_out_other_family=bool(ways.get(other)),
+            )

@@ -1,0 +1,208 @@
+"""Diagnosis: evidence in, verdict out. A pure function of the trace; it opens nothing and asks nobody.
+
+The failed stage of the attempt that got furthest is held against the table of the protocol first, then against the
+generic rules of the root causes; the first row that fits is the cause.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from registry.verdict import INCONCLUSIVE, STAGES, Owner, Stage, State, Status, Verdict, Warning
+from tasks import causes, cautions
+from tasks.evidence import Attempt, Trace, matches, skipped
+from tasks.protocols import Answer, Protocol, load
+from tasks.target import Target
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A cause with the texts for a person."""
+
+    code: str
+    state: State
+    owner: Owner
+    component: str
+    message: str
+    remedy: str
+    alternatives: tuple[str, ...] = ()
+
+
+def diagnose(target: Target, trace: Trace, *, started_at: str, elapsed_ms: float) -> Verdict:
+    """The verdict over everything observed in one check."""
+    best = trace.best()
+    stages = [*trace.head.stages, *(best.steps.stages if best else [])]
+    finding = None if best is not None and best.succeeded and not trace.deadline_passed else _find(target, trace, best)
+    return Verdict.model_construct(
+        workspace=target.workspace,
+        source=target.source,
+        type=target.type,
+        env=target.env,
+        resource_group=target.resource_group,
+        state=finding.state if finding else State.CONNECTABLE,
+        cause=finding.code if finding else None,
+        alternatives=list(finding.alternatives) if finding else [],
+        component=finding.component if finding else "",
+        message=finding.message if finding else "",
+        remedy=finding.remedy if finding else "",
+        owner=finding.owner if finding else Owner.USER,
+        stages=_complete(stages),
+        warnings=_warnings(target, trace, best, stages),
+        started_at=started_at,
+        elapsed_ms=elapsed_ms,
+    )
+
+
+def _find(target: Target, trace: Trace, best: Attempt | None) -> Finding:
+    failed = trace.head.failed() or (best.steps.failed() if best else None)
+    if failed is None:
+        # The last guard ended the check between two stages.
+        failed = Stage(
+            name=_last(trace, best), status=Status.FAILED, started_at="", elapsed_ms=0.0, evidence={"interrupted": True}
+        )
+    return explain(target, failed, best, timeout_s=trace.facts.get("timeout_s"))
+
+
+def _last(trace: Trace, best: Attempt | None) -> str:
+    stages = (best.steps.stages if best else None) or trace.head.stages
+    return stages[-1].name if stages else STAGES[0]
+
+
+def explain(target: Target, failed: Stage, attempt: Attempt | None, *, timeout_s: float | None = None) -> Finding:
+    """The cause of one failed stage."""
+    words = context(target, failed, attempt, timeout_s)
+    protocol = _protocol(target)
+    for answer in protocol.answers if protocol else ():
+        if answer.stage in (None, failed.name) and matches(failed.evidence, answer.when):
+            return _finding(answer.code, answer, words)
+    for code, rule in causes.rules():
+        if rule.stage in (None, failed.name) and matches(failed.evidence, rule.when):
+            return _finding(code, rule, words)
+    return _finding("SERVER.ERROR", Answer("SERVER.ERROR", {}), words)
+
+
+def _protocol(target: Target) -> Protocol | None:
+    try:
+        return load(target.protocol)
+    except ModuleNotFoundError:
+        return None
+
+
+def _finding(code: str, row: Answer | causes.Rule, words: Mapping[str, str]) -> Finding:
+    cause = causes.catalogue()[code]
+    return Finding(
+        code=code,
+        state=causes.state_of(code, row.alternatives),
+        owner=cause.owner if code != INCONCLUSIVE else causes.catalogue()[row.alternatives[0]].owner,
+        component=_fill(row.component or cause.component, words),
+        message=_fill(row.message or cause.message, words),
+        remedy=_fill(row.remedy or cause.remedy, words),
+        alternatives=row.alternatives,
+    )
+
+
+def _fill(template: str, words: Mapping[str, str]) -> str:
+    return template.format_map(words)
+
+
+def context(
+    target: Target, failed: Stage, attempt: Attempt | None, timeout_s: float | None = None
+) -> Mapping[str, str]:
+    """The words that templates may use: the target's, the attempt's, and every key of the stage's evidence.
+
+    A word that nobody knows reads as ``?``.
+    """
+    evidence = failed.evidence
+    connection = target.connection
+    earlier = attempt.steps.stages if attempt else []
+    source = next(
+        (stage.evidence["source_address"] for stage in reversed(earlier) if "source_address" in stage.evidence), None
+    )
+    protocol = _protocol(target)
+    words: dict[str, Any] = {
+        "workspace": target.workspace,
+        "source": target.source,
+        "type": target.type,
+        "env": target.env,
+        "resource_group": target.resource_group,
+        "default_port": target.default_port,
+        "protocol_title": protocol.title if protocol else target.protocol,
+        "extra": (protocol.extra if protocol else "") or target.protocol,
+        "stage": failed.name,
+        "timeout_s": timeout_s,
+        "host": attempt.host if attempt else _first_host(target),
+        "port": attempt.port if attempt else "",
+        "address": attempt.address if attempt else _first_host(target),
+        "username": getattr(connection, "username", None) or "this client",
+        "database": getattr(connection, "database", None) or "the default database",
+        "source_address": source,
+        "looks_like": "an unknown protocol",
+        "tls_error": "the server closed the channel",
+        "clock": failed.started_at,
+        "server_said": evidence.get("broken", "no code"),
+        **{key: value for key, value in evidence.items() if value is not None},
+    }
+    words["source_cidr"] = _cidr(words["source_address"], 32, 128)
+    words["network"] = _cidr(words["address"], 24, 64)
+    words["endpoint"] = f"{words['host']}:{words['port']}" if words["port"] != "" else words["host"]
+    words["answered_otherwise"] = _otherwise(evidence)
+    return defaultdict(lambda: "?", {key: _told(value) for key, value in words.items()})
+
+
+def _first_host(target: Target) -> str:
+    endpoints = target.connection.endpoints() if target.connection is not None else ()
+    return endpoints[0].host if endpoints else ""
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value) or "none"
+    return "?" if value is None else str(value)
+
+
+def _cidr(address: Any, ipv4: int, ipv6: int) -> str:
+    try:
+        parsed = ipaddress.ip_address(str(address).partition("%")[0])
+    except ValueError:
+        return "the address of this resource group"
+    prefix = ipv4 if parsed.version == 4 else ipv6
+    return str(ipaddress.ip_network(f"{parsed}/{prefix}", strict=False))
+
+
+def _otherwise(evidence: Mapping[str, Any]) -> str:
+    ports = evidence.get("ports_that_answer") or []
+    if ports:
+        return "on port " + ", ".join(str(port) for port in ports)
+    return "an ICMP echo" if evidence.get("answers_ping") else "otherwise"
+
+
+def _complete(stages: Iterable[Stage]) -> list[Stage]:
+    """Every stage in the contract's order; those not reached say why."""
+    ran = {stage.name: stage for stage in stages}
+    failed = next((stage.name for stage in ran.values() if stage.status is Status.FAILED), None)
+    reason = f"not reached: {failed} failed" if failed else "not reached"
+    return [ran.get(name) or skipped(name, reason) for name in STAGES]
+
+
+def _warnings(target: Target, trace: Trace, best: Attempt | None, stages: list[Stage]) -> list[Warning]:
+    found = [*target.warnings, *cautions.of(stages)]
+    if best is not None and best.succeeded:
+        failing = [_why(target, attempt) for attempt in trace.attempts if not attempt.succeeded]
+        failing += [
+            f"{unresolved.get('name')}: {unresolved.get('rcode')}" for unresolved in trace.facts.get("unresolved", [])
+        ]
+        if failing:
+            found.append(Warning(code="DNS.SOME_ADDRESSES_FAIL", message="; ".join(failing)))
+    return found
+
+
+def _why(target: Target, attempt: Attempt) -> str:
+    failed = attempt.steps.failed()
+    if failed is None:
+        return f"{attempt.address}:{attempt.port}: no answer in time"
+    finding = explain(target, failed, attempt)
+    return f"{attempt.address}:{attempt.port}: {finding.code}: {finding.message}"

@@ -1,0 +1,35 @@
+"""Which protocol the first bytes of a peer belong to."""
+
+from __future__ import annotations
+
+import re
+
+#: Pattern of the first bytes -> the protocol's name for people. The first that fits counts.
+_FINGERPRINTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
+    (re.compile(pattern, re.DOTALL), name)
+    for pattern, name in (
+        (rb"HTTP/\d", "HTTP"),
+        (rb"SSH-\d", "SSH"),
+        (rb"RFB \d{3}\.", "VNC"),
+        (rb"\* (OK|PREAUTH|BYE)", "IMAP"),
+        (rb"\+OK|-ERR .*POP", "POP3"),
+        (rb"[-+$:*](?:ERR|PONG|NOAUTH|DENIED|WRONGTYPE|OK|LOADING|\d)", "Redis"),
+        (rb"220[ -].*(?:SMTP|ESMTP|mail)", "SMTP"),
+        (rb"(?:220|421|530)[ -]", "FTP"),
+        (rb"AMQP", "AMQP"),
+        (rb"INFO \{", "NATS"),
+        (rb"(?:ERROR|CLIENT_ERROR|SERVER_ERROR)\r\n", "Memcached"),
+        # A packet header (3 bytes length, sequence 0), then protocol version 10 and a version string, or an error.
+        (rb"...\x00(?:\x0a[0-9.]|\xff..)", "MySQL"),
+        (rb"[\x15\x16]\x03[\x00-\x04]", "TLS"),
+        # ErrorResponse or authentication request with a plausible length.
+        (rb"[ER]\x00\x00[\x00-\x10].", "PostgreSQL"),
+        (rb"<(?:!DOCTYPE|html)", "HTTP"),
+        (rb"....\x04\x01\x00", "SQL Server"),
+    )
+)
+
+
+def identify(first_bytes: bytes) -> str | None:
+    """The protocol's name for people; None when no pattern fits."""
+    return next((name for pattern, name in _FINGERPRINTS if pattern.match(first_bytes)), None)

@@ -1,0 +1,294 @@
+"""Name resolution in the order of the system, with every server's own answer kept as evidence.
+
+The order is that of /etc/nsswitch.conf (glibc, nsswitch.conf(5)); the search list and `ndots` are those of
+/etc/resolv.conf (resolv.conf(5)). dnspython speaks the protocol, because the C library hides the rcode.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.budget import Budget
+from tasks.vantages import Resolution
+
+if TYPE_CHECKING:
+    import dns.message
+
+#: RFC 6761, section 6.3: programs may treat these as special.
+_LOOPBACK = ("127.0.0.1", "::1")
+_LONGEST_CHAIN = 8
+
+
+@dataclass(frozen=True)
+class ResolverFiles:
+    """Where the system keeps its resolver configuration."""
+
+    hosts: Path = Path("/etc/hosts")
+    nsswitch: Path = Path("/etc/nsswitch.conf")
+    resolv_conf: Path = Path("/etc/resolv.conf")
+
+
+@dataclass
+class _Answer:
+    """What the name servers said of one question."""
+
+    rcode: str | None = None
+    addresses: list[str] = field(default_factory=list)
+    canonical_name: str | None = None
+    loop: bool = False
+    log: list[str] = field(default_factory=list)
+    ttl: int | None = None
+
+
+class SystemResolver:
+    """Resolves as programs on this machine do. Answers are shared by everybody who asks at the same time."""
+
+    def __init__(self, files: ResolverFiles | None = None) -> None:
+        self._files = files or ResolverFiles()
+        self._under_way: dict[str, asyncio.Task[Resolution]] = {}
+
+    async def resolve(self, host: str, budget: Budget) -> Resolution:
+        """Every address of a name, IPv4 and IPv6, in the order found."""
+        literal = _literal(host)
+        if literal is not None:
+            return Resolution((literal,), {"from": "literal"})
+        key = host.lower()
+        task = self._under_way.get(key)
+        if task is None or (task.done() and (task.cancelled() or not task.result().addresses)):
+            task = self._under_way[key] = asyncio.create_task(self._look_up(host, budget))
+        return await asyncio.shield(task)
+
+    async def _look_up(self, host: str, budget: Budget) -> Resolution:
+        for source in _sources(self._files.nsswitch):
+            if source == "files":
+                found = _in_hosts(self._files.hosts, host)
+                if found:
+                    return Resolution(tuple(found), {"name": host, "from": "hosts", "addresses": found})
+            elif source == "dns":
+                break
+        if host.rstrip(".").lower() == "localhost" or host.rstrip(".").lower().endswith(".localhost"):
+            return Resolution(_LOOPBACK, {"name": host, "from": "rfc6761", "addresses": list(_LOOPBACK)})
+        return await _Dns(self._files.resolv_conf, budget).resolve(host)
+
+
+class _Dns:
+    """One look-up through the configured name servers."""
+
+    def __init__(self, resolv_conf: Path, budget: Budget) -> None:
+        import dns.resolver
+
+        self._budget = budget
+        try:
+            configuration = dns.resolver.Resolver(str(resolv_conf))
+            self._servers = [str(server) for server in configuration.nameservers]
+            self._search = list(configuration.search)
+            self._ndots = configuration.ndots if configuration.ndots is not None else 1
+            self._ports = dict(configuration.nameserver_ports)
+        except dns.resolver.NoResolverConfiguration:
+            # resolv.conf(5): without a nameserver line, the one on this machine is asked.
+            self._servers, self._search, self._ndots, self._ports = ["127.0.0.1"], [], 1, {}
+
+    async def resolve(self, host: str) -> Resolution:
+        from dns.exception import DNSException
+
+        evidence: dict[str, Any] = {"name": host, "from": "dns", "nameservers": self._servers}
+        tried: list[str] = []
+        outcomes: list[str] = []
+        log: list[str] = []
+        evidence.update(asked=tried, answers=log)
+        try:
+            candidates = self._candidates(host)
+        except DNSException as error:
+            return Resolution((), {**evidence, "rcode": "NXDOMAIN", "invalid_name": type(error).__name__})
+        for candidate in candidates:
+            tried.append(candidate.rstrip("."))
+            answers = await asyncio.gather(self._ask(candidate, "A"), self._ask(candidate, "AAAA"))
+            for answer in answers:
+                log.extend(answer.log)
+            addresses = [address for answer in answers for address in answer.addresses]
+            if addresses:
+                first = next(answer for answer in answers if answer.addresses)
+                return Resolution(
+                    tuple(addresses),
+                    {
+                        **evidence,
+                        "rcode": "NOERROR",
+                        "addresses": addresses,
+                        "canonical_name": first.canonical_name,
+                        "ttl_s": first.ttl,
+                    },
+                )
+            if any(answer.loop for answer in answers):
+                evidence["cname_loop"] = True
+            outcomes.append(_worst([answer.rcode for answer in answers]))
+        rcode = _overall(outcomes)
+        if rcode == "TIMEOUT":
+            evidence["other_names_answered"] = await self._anything_answers()
+        return Resolution((), {**evidence, "rcode": rcode})
+
+    def _candidates(self, host: str) -> list[str]:
+        """The absolute names to ask for, in the order of resolv.conf(5)."""
+        import dns.name
+
+        name = dns.name.from_text(host, None)
+        absolute = name if name.is_absolute() else name.concatenate(dns.name.root)
+        if name.is_absolute():
+            return [absolute.to_text()]
+        searched = [name.concatenate(domain).to_text() for domain in self._search]
+        dots = len(name.labels) - 1
+        return [absolute.to_text(), *searched] if dots >= self._ndots else [*searched, absolute.to_text()]
+
+    async def _ask(self, name: str, rdtype: str) -> _Answer:
+        """Ask the servers in order until one gives a final answer, following aliases."""
+        answer = _Answer()
+        seen: set[str] = set()
+        while True:
+            if name in seen or len(seen) >= _LONGEST_CHAIN:
+                answer.loop, answer.rcode = True, "NOERROR"
+                return answer
+            seen.add(name)
+            response = await self._query(name, rdtype, answer)
+            if response is None:
+                return answer
+            alias = _read(response, answer)
+            if alias is None:
+                return answer
+            name = alias
+
+    async def _query(self, name: str, rdtype: str, answer: _Answer) -> dns.message.Message | None:
+        """The first final response of the configured servers; each one's outcome goes to the log."""
+        import dns.asyncquery
+        import dns.exception
+        import dns.message
+        import dns.rcode
+
+        query = dns.message.make_query(name, rdtype)
+        attempts = self._servers * 2
+        for position, server in enumerate(attempts):
+            left = self._budget.left() / max(1, min(len(attempts) - position, 3))
+            if left <= 0.01:
+                break
+            started = time.perf_counter()
+            port = self._ports.get(server, 53)
+            try:
+                response, _ = await dns.asyncquery.udp_with_fallback(query, server, timeout=left, port=port)
+                outcome = dns.rcode.to_text(response.rcode())
+            except (dns.exception.Timeout, TimeoutError):
+                response, outcome = None, "TIMEOUT"
+            except (OSError, dns.exception.DNSException, EOFError) as error:
+                response, outcome = None, type(error).__name__
+            elapsed = (time.perf_counter() - started) * 1000
+            answer.log.append(f"{server} {rdtype} {name.rstrip('.')} {outcome} {elapsed:.1f} ms")
+            if response is not None and outcome in ("NOERROR", "NXDOMAIN"):
+                answer.rcode = outcome
+                return response
+            if response is not None:
+                answer.rcode = outcome
+            elif answer.rcode is None:
+                answer.rcode = "TIMEOUT"
+            if response is not None and position >= len(self._servers) - 1:
+                break
+        return None
+
+    async def _anything_answers(self) -> bool:
+        """Whether a configured name server answers for another name: the root, which every resolver knows."""
+        import dns.asyncquery
+        import dns.exception
+        import dns.message
+
+        async def ask(server: str) -> bool:
+            try:
+                query = dns.message.make_query(".", "NS")
+                await dns.asyncquery.udp(query, server, timeout=0.5, port=self._ports.get(server, 53))
+            except (OSError, dns.exception.DNSException):
+                return False
+            return True
+
+        return any(await asyncio.gather(*(ask(server) for server in self._servers)))
+
+
+def _read(response: dns.message.Message, answer: _Answer) -> str | None:
+    """Take the addresses of a response. Returns the alias to follow when it ends in one without an address."""
+    import dns.exception
+    import dns.message
+    import dns.rcode
+
+    if response.rcode() != dns.rcode.NOERROR:
+        return None
+    try:
+        chain = response.resolve_chaining()  # type: ignore[attr-defined]
+    except dns.message.ChainTooLong:
+        answer.loop = True
+        return None
+    except dns.exception.DNSException:
+        return None
+    question = response.question[0].name
+    if chain.canonical_name != question:
+        answer.canonical_name = chain.canonical_name.to_text(omit_final_dot=True)
+    if chain.answer is not None:
+        answer.addresses = [record.address for record in chain.answer]
+        answer.ttl = chain.minimum_ttl
+        return None
+    return str(chain.canonical_name) if chain.canonical_name != question else None
+
+
+def _worst(rcodes: list[str | None]) -> str:
+    """What A and AAAA together say of a name that has no address: one NOERROR means that the name exists."""
+    for rcode in ("NOERROR", "NXDOMAIN"):
+        if rcode in rcodes:
+            return rcode
+    return next((rcode for rcode in rcodes if rcode not in (None, "TIMEOUT")), None) or "TIMEOUT"
+
+
+def _overall(outcomes: list[str]) -> str:
+    """The outcome of all candidates of the search list."""
+    for outcome in outcomes:
+        if outcome == "NOERROR":
+            return outcome
+    failures = [outcome for outcome in outcomes if outcome != "NXDOMAIN"]
+    return failures[0] if failures else "NXDOMAIN"
+
+
+def _literal(host: str) -> str | None:
+    text = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+
+
+def _sources(nsswitch: Path) -> list[str]:
+    """The services of the `hosts` line; glibc's default is `files dns`."""
+    try:
+        lines = nsswitch.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        key, colon, rest = line.partition("#")[0].partition(":")
+        if colon and key.strip() == "hosts":
+            words = [word for word in rest.split() if not word.startswith("[")]
+            # systemd-resolved's module reads the hosts file first and asks the stub that resolv.conf names.
+            return ["dns" if word == "resolve" else word for word in words]
+    return ["files", "dns"]
+
+
+def _in_hosts(hosts: Path, name: str) -> list[str]:
+    """The addresses that the hosts file binds to a name, in the order of the file."""
+    wanted = name.rstrip(".").lower()
+    try:
+        lines = hosts.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+    found: list[str] = []
+    for line in lines:
+        words = line.partition("#")[0].split()
+        if len(words) > 1 and wanted in (word.lower() for word in words[1:]):
+            address = _literal(words[0])
+            if address and address not in found:
+                found.append(address)
+    return found

@@ -1,0 +1,159 @@
+"""A byte stream to one address, whatever carries it: a socket here, a channel through another host.
+
+Protocols are written against `Stream` and so work from every vantage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import time
+from typing import Protocol
+
+from tasks.budget import Budget
+
+
+class StreamBroken(Exception):
+    """The conversation broke. `kind`: ``silent`` (nothing came in time), ``eof``, ``reset``, ``tls`` or ``error``.
+
+    `mute` tells a peer that owed us a byte for most of our time from one that we had no time left to wait for.
+    """
+
+    def __init__(
+        self, kind: str, *, received: int = 0, silent_ms: float = 0.0, mute: bool = False, error: str | None = None
+    ) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.received = received
+        self.silent_ms = silent_ms
+        self.mute = mute
+        self.error = error
+
+    def evidence(self) -> dict[str, object]:
+        """What to note in the stage."""
+        found: dict[str, object] = {"broken": self.kind, "received_bytes": self.received}
+        if self.kind == "silent":
+            found["silent_ms"] = round(self.silent_ms, 1)
+            found["mute"] = self.mute
+        if self.error:
+            found["errno"] = self.error
+        return found
+
+
+class Stream(Protocol):
+    """Bytes to and from a peer. Waits end with the budget the stream was opened under."""
+
+    budget: Budget
+    received: int
+
+    async def receive(self, limit: int = 65536) -> bytes:
+        """Some bytes; never empty. Raises `StreamBroken`."""
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """Send everything. Raises `StreamBroken`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the peer. Never raises."""
+        ...
+
+    def local_address(self) -> str:
+        """The address the peer's network sees us come from, as far as this side knows."""
+        ...
+
+
+class SocketStream:
+    """A connected, non-blocking socket of this machine."""
+
+    def __init__(self, sock: socket.socket, budget: Budget) -> None:
+        self._socket = sock
+        self._loop = asyncio.get_running_loop()
+        self.budget = budget
+        self.received = 0
+
+    async def receive(self, limit: int = 65536) -> bytes:
+        waiting_since = time.monotonic()
+        try:
+            async with asyncio.timeout(self.budget.left()):
+                data = await self._loop.sock_recv(self._socket, limit)
+        except TimeoutError:
+            raise self._silent(time.monotonic() - waiting_since) from None
+        except OSError as error:
+            raise self._broken(error) from None
+        if not data:
+            raise StreamBroken("eof", received=self.received)
+        self.received += len(data)
+        return data
+
+    async def send(self, data: bytes) -> None:
+        waiting_since = time.monotonic()
+        try:
+            async with asyncio.timeout(self.budget.left()):
+                await self._loop.sock_sendall(self._socket, data)
+        except TimeoutError:
+            raise self._silent(time.monotonic() - waiting_since) from None
+        except OSError as error:
+            raise self._broken(error) from None
+
+    def _silent(self, waited: float) -> StreamBroken:
+        mute = waited >= self.budget.total / 2
+        return StreamBroken("silent", received=self.received, silent_ms=waited * 1000, mute=mute)
+
+    def _broken(self, error: OSError) -> StreamBroken:
+        kind = "reset" if error.errno in (errno.ECONNRESET, errno.EPIPE) else "error"
+        return StreamBroken(kind, received=self.received, error=errno.errorcode.get(error.errno or 0, str(error.errno)))
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+    def local_address(self) -> str:
+        if self._socket.family == socket.AF_UNIX:
+            return "unix"
+        return str(self._socket.getsockname()[0])
+
+
+class Reader:
+    """Reads exact amounts and lines from a stream, keeping what is left over."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.buffer = bytearray()
+
+    async def exactly(self, count: int) -> bytes:
+        """This many bytes."""
+        while len(self.buffer) < count:
+            self.buffer += await self.stream.receive()
+        data = bytes(self.buffer[:count])
+        del self.buffer[:count]
+        return data
+
+    async def until(self, mark: bytes, limit: int = 65536) -> bytes:
+        """Everything up to and including a mark; at most `limit` bytes are kept waiting for it."""
+        while (at := self.buffer.find(mark)) < 0:
+            if len(self.buffer) > limit:
+                raise StreamBroken("error", received=self.stream.received, error="LINE_TOO_LONG")
+            self.buffer += await self.stream.receive()
+        data = bytes(self.buffer[: at + len(mark)])
+        del self.buffer[: at + len(mark)]
+        return data
+
+    async def peek(self, count: int) -> bytes:
+        """The next bytes, at least one and at most `count`, left in place."""
+        if not self.buffer:
+            self.buffer += await self.stream.receive()
+        return bytes(self.buffer[:count])
+
+
+def printable(data: bytes, limit: int = 48) -> str:
+    """First bytes as evidence: readable, bounded, on one line."""
+    text = data[:limit].decode("ascii", "backslashreplace")
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+def unix_socket_path(host: str, port: int, protocol: str) -> str:
+    """The socket file behind a host that starts with ``/``: libpq names the directory, the others name the file."""
+    return f"{host.rstrip('/')}/.s.PGSQL.{port}" if protocol == "postgresql" else host

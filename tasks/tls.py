@@ -1,0 +1,270 @@
+"""TLS over any stream, with the facts that name a cause: verify code, alert, certificate.
+
+The standard library's verdict is used, never our own: a certificate counts as verified only when `ssl` says so. When it
+says no, a second, unverified handshake on a fresh stream fetches the certificate, so that the cause can be named.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import SecretStr
+
+from tasks.budget import Budget
+from tasks.evidence import StageFailed
+from tasks.streams import Stream, StreamBroken, printable
+
+_RECORD_HANDSHAKE = 0x16
+_RECORD_ALERT = 0x15
+
+
+@dataclass(frozen=True)
+class TlsMaterial:
+    """How to speak TLS: one of libpq's words for the mode, and the files' contents (PEM)."""
+
+    mode: str = "disable"
+    ca: str | None = None
+    certificate: str | None = None
+    key: SecretStr | None = None
+    key_password: SecretStr | None = None
+
+    @property
+    def verifies(self) -> bool:
+        """Whether the peer's certificate chain must be trusted."""
+        return self.mode in ("verify-ca", "verify-full")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether TLS is spoken if the peer offers it."""
+        return self.mode != "disable"
+
+    @property
+    def demanded(self) -> bool:
+        """Whether a peer without TLS is refused."""
+        return self.mode in ("require", "verify-ca", "verify-full")
+
+
+class TlsStream:
+    """A stream inside TLS."""
+
+    def __init__(self, stream: Stream, context: ssl.SSLContext, server_name: str | None) -> None:
+        self._stream = stream
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        self.budget: Budget = stream.budget
+        self.received = 0
+        self.first_bytes = b""
+
+    async def handshake(self) -> None:
+        """Shake hands. Raises `ssl.SSLError` or `StreamBroken`."""
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                await self._fill()
+                continue
+            except ssl.SSLError:
+                with suppress(StreamBroken):
+                    await self._flush()  # our alert tells the peer why
+                raise
+            await self._flush()
+            return
+
+    async def receive(self, limit: int = 65536) -> bytes:
+        while True:
+            try:
+                data = self._tls.read(limit)
+            except ssl.SSLWantReadError:
+                await self._flush()
+                await self._fill()
+                continue
+            except ssl.SSLZeroReturnError:
+                data = b""
+            except ssl.SSLError as error:
+                raise StreamBroken("tls", received=self.received, error=error.reason or "SSL") from None
+            if not data:
+                raise StreamBroken("eof", received=self.received)
+            self.received += len(data)
+            return data
+
+    async def send(self, data: bytes) -> None:
+        try:
+            self._tls.write(data)
+        except ssl.SSLError as error:
+            raise StreamBroken("tls", received=self.received, error=error.reason or "SSL") from None
+        await self._flush()
+
+    async def _flush(self) -> None:
+        if self._outgoing.pending:
+            await self._stream.send(self._outgoing.read())
+
+    async def _fill(self) -> None:
+        data = await self._stream.receive()
+        if len(self.first_bytes) < 16:
+            self.first_bytes += data[:16]
+        self._incoming.write(data)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def local_address(self) -> str:
+        return self._stream.local_address()
+
+    def facts(self) -> dict[str, Any]:
+        """Version, cipher and the peer's certificate."""
+        cipher = self._tls.cipher()
+        found = {"tls_version": self._tls.version(), "cipher": cipher[0] if cipher else None}
+        return {**found, **certificate_facts(self._tls.getpeercert(binary_form=True), self._tls.getpeercert())}
+
+
+async def start_tls(stream: Stream, material: TlsMaterial, server_name: str) -> tuple[TlsStream, dict[str, Any]]:
+    """Turn a stream into a TLS one.
+
+    Raises:
+        StageFailed: With ``verify_code``, ``alert``, ``tls_error`` or how the conversation broke.
+    """
+    with client_context(material) as context:
+        tls = TlsStream(stream, context, _sni(server_name))
+        try:
+            await tls.handshake()
+        except ssl.SSLCertVerificationError as error:
+            raise StageFailed(verify_code=error.verify_code, server_name=server_name) from None
+        except ssl.SSLError as error:
+            raise StageFailed(**_refused(error, tls.first_bytes), server_name=server_name) from None
+        except StreamBroken as broken:
+            raise StageFailed(**broken.evidence(), handshake_bytes=len(tls.first_bytes)) from None
+    return tls, {**tls.facts(), "verified": material.verifies, "server_name": server_name}
+
+
+@contextmanager
+def client_context(material: TlsMaterial) -> Iterator[ssl.SSLContext]:
+    """A context for this material. Raises `StageFailed` for a CA, certificate or key that cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = material.mode == "verify-full"
+    context.verify_mode = ssl.CERT_REQUIRED if material.verifies else ssl.CERT_NONE
+    if material.verifies:
+        if material.ca is None:
+            context.load_default_certs()
+        else:
+            try:
+                context.load_verify_locations(cadata=material.ca)
+            except (ssl.SSLError, ValueError):
+                raise StageFailed(bad_file="truststore_file") from None
+    if material.certificate is not None:
+        _load_client_certificate(context, material)
+    yield context
+
+
+def _load_client_certificate(context: ssl.SSLContext, material: TlsMaterial) -> None:
+    # The ssl module reads certificates from files only; an anonymous file in memory leaves nothing on the disk.
+    password = material.key_password.get_secret_value() if material.key_password else ""
+    key = material.key.get_secret_value() if material.key else ""
+    memory = os.memfd_create("client-certificate")
+    try:
+        os.write(memory, f"{material.certificate}\n{key}\n".encode())
+        context.load_cert_chain(f"/proc/self/fd/{memory}", password=password)
+    except (ssl.SSLError, ValueError, OSError) as error:
+        raise StageFailed(bad_file="keystore_file", tls_error=getattr(error, "reason", None) or "UNREADABLE") from None
+    finally:
+        os.close(memory)
+
+
+def _sni(server_name: str) -> str | None:
+    return server_name or None
+
+
+#: The alerts of RFC 8446, section 6, that OpenSSL names in its reasons (`SSLV3_ALERT_...`, `TLSV1_ALERT_...`).
+_ALERTS = {
+    "HANDSHAKE_FAILURE": 40,
+    "NO_CERTIFICATE": 41,
+    "BAD_CERTIFICATE": 42,
+    "UNSUPPORTED_CERTIFICATE": 43,
+    "CERTIFICATE_REVOKED": 44,
+    "CERTIFICATE_EXPIRED": 45,
+    "CERTIFICATE_UNKNOWN": 46,
+    "ILLEGAL_PARAMETER": 47,
+    "UNKNOWN_CA": 48,
+    "ACCESS_DENIED": 49,
+    "DECODE_ERROR": 50,
+    "DECRYPT_ERROR": 51,
+    "PROTOCOL_VERSION": 70,
+    "INSUFFICIENT_SECURITY": 71,
+    "INTERNAL_ERROR": 80,
+    "UNRECOGNIZED_NAME": 112,
+    "CERTIFICATE_REQUIRED": 116,
+}
+
+
+def alert_number(reason: str | None) -> int | None:
+    """The TLS alert behind an OpenSSL reason such as ``TLSV13_ALERT_CERTIFICATE_REQUIRED``."""
+    if not reason or "ALERT" not in reason:
+        return None
+    return _ALERTS.get(reason.partition("ALERT_")[2])
+
+
+def _refused(error: ssl.SSLError, first_bytes: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = {"tls_error": error.reason or "SSL", "alert": alert_number(error.reason)}
+    # A server that has answered with a handshake record has chosen a version and a cipher already.
+    found["server_hello"] = first_bytes[:1] == bytes([_RECORD_HANDSHAKE])
+    if first_bytes and first_bytes[0] not in (_RECORD_HANDSHAKE, _RECORD_ALERT):
+        found["not_tls"] = True
+        found["first_bytes"] = printable(first_bytes)
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def certificate_facts(der: bytes | None, verified: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Names, issuer and dates of a certificate, as flat evidence."""
+    if verified and "notAfter" in verified:
+        # ssl has parsed a verified certificate already; a cold start saves another parser's import.
+        return {
+            "subject": _flat(verified.get("subject", ())),
+            "issuer": _flat(verified.get("issuer", ())),
+            "names": [value for kind, value in verified.get("subjectAltName", ()) if kind in ("DNS", "IP Address")],
+            "not_before": _iso(ssl.cert_time_to_seconds(str(verified["notBefore"]))),
+            "not_after": _iso(ssl.cert_time_to_seconds(str(verified["notAfter"]))),
+        }
+    if not der:
+        return {}
+    from cryptography import x509
+
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        found = {
+            "subject": certificate.subject.rfc4514_string(),
+            "issuer": certificate.issuer.rfc4514_string(),
+            "not_before": _iso(certificate.not_valid_before_utc.timestamp()),
+            "not_after": _iso(certificate.not_valid_after_utc.timestamp()),
+        }
+    except ValueError:
+        return {"certificate": "unreadable"}
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        found_names = [str(name.value) for name in names]
+    except (x509.ExtensionNotFound, ValueError):
+        found_names = []
+    return {**found, "names": found_names}
+
+
+def _flat(name: Any) -> str:
+    return ",".join(f"{_SHORT.get(key, key)}={value}" for part in reversed(name) for key, value in part)
+
+
+_SHORT = {
+    "commonName": "CN",
+    "organizationName": "O",
+    "organizationalUnitName": "OU",
+    "countryName": "C",
+    "localityName": "L",
+    "stateOrProvinceName": "ST",
+}
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

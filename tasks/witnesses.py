@@ -1,0 +1,83 @@
+"""Second observations that part causes which look alike. They run beside the first one while it keeps us waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.budget import Budget
+from tasks.fingerprints import identify
+from tasks.protocols import Dial
+from tasks.streams import StreamBroken, printable
+from tasks.vantages import ConnectFailed, Vantage
+
+#: Ports that many hosts answer on, if only with a RST.
+_COMMON_PORTS = (22, 80, 443)
+
+#: An HTTP request makes the servers of many line protocols answer too, if only with an error.
+_QUESTION = b"GET / HTTP/1.0\r\n\r\n"
+
+
+async def of_silence(vantage: Vantage, address: str, port: int, default_port: int, budget: Budget) -> dict[str, Any]:
+    """Why nothing came back from an address: its neighbour entry, an echo, and other ports of the host."""
+    ports = [other for other in dict.fromkeys((default_port, *_COMMON_PORTS)) if other != port]
+    echo, *answers = await asyncio.gather(
+        vantage.answers_ping(address, budget), *(_answers(vantage, address, other, budget) for other in ports)
+    )
+    found: dict[str, Any] = dict(await vantage.neighbour(address))
+    return {
+        **found,
+        "answers_ping": echo,
+        "ports_that_answer": [other for other, answer in zip(ports, answers, strict=True) if answer],
+        "ports_asked": ports,
+    }
+
+
+async def _answers(vantage: Vantage, address: str, port: int, budget: Budget) -> bool:
+    try:
+        stream = await vantage.connect(address, port, budget, conversation=budget)
+    except ConnectFailed as failure:
+        # A RST is the host's own word; an ICMP message may be a router's.
+        return failure.evidence.get("errno") == "ECONNREFUSED" and "icmp_type" not in failure.evidence
+    stream.close()
+    return True
+
+
+async def of_muteness(dial: Dial) -> dict[str, Any]:
+    """Whether a peer that says nothing in our protocol speaks another one: it may wait for a question."""
+    try:
+        stream = await dial()
+    except ConnectFailed:
+        return {}
+    try:
+        await stream.send(_QUESTION)
+        first = await stream.receive(64)
+    except StreamBroken:
+        return {}
+    finally:
+        stream.close()
+    return {"answers_http_with": printable(first), "looks_like": identify(first)}
+
+
+async def beside(waiting: asyncio.Task[Any], patience: float, witness: Any) -> Mapping[str, Any]:
+    """Wait for a task; call the witness when it takes longer than `patience` seconds.
+
+    Returns:
+        What the witness saw, empty if it was not called or the task ended well. The task's own exception is left in
+        the task.
+    """
+    done, _ = await asyncio.wait({waiting}, timeout=patience)
+    if done:
+        return {}
+    looking = asyncio.ensure_future(witness())
+    try:
+        await asyncio.wait({waiting})
+        if waiting.exception() is None:
+            return {}
+        await asyncio.wait({looking}, timeout=0.2)
+        found: Mapping[str, Any] = looking.result() if looking.done() and not looking.exception() else {}
+        return found
+    finally:
+        looking.cancel()
+        waiting.cancel()
