@@ -1,0 +1,56 @@
+"""What holds for every test run: skipped is not passed where CI=true, and the lab's matrix is shown at the end."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.lab.matrix import PAGE, Matrix
+
+#: The scenarios of this run.
+MATRIX = pytest.StashKey[Matrix]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[MATRIX] = Matrix()
+    if config.pluginmanager.has_plugin("dsession"):
+        config.pluginmanager.register(_Collector(config.stash[MATRIX]))
+
+
+class _Collector:
+    """Takes in the scenarios that the processes of a parallel run recorded."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self._matrix = matrix
+
+    def pytest_testnodedown(self, node: object) -> None:
+        self._matrix.load(getattr(node, "workeroutput", {}).get("matrix", ()))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["matrix"] = config.stash[MATRIX].dump()
+    elif _forbidden_skips(config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if _forbidden_skips(config):
+        terminalreporter.write_line("CI=true: a skipped test counts as a failure", red=True)
+    matrix = config.stash[MATRIX]
+    if not matrix.rows:
+        return
+    terminalreporter.section("scenarios")
+    terminalreporter.write_line(matrix.text())
+    if os.environ.get("HEADWATER_WRITE_MATRIX") == "1":
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(matrix.markdown())
+        terminalreporter.write_line(f"written to {PAGE}")
+
+
+def _forbidden_skips(config: pytest.Config) -> bool:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return os.environ.get("CI") == "true" and reporter is not None and bool(reporter.stats.get("skipped"))

@@ -1,0 +1,72 @@
+"""A warm process at a vantage: one request a line on standard input, one verdict a line on standard output.
+
+A scenario costs the check itself and not the start of a program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import SecretStr
+
+from registry import types
+from registry.connection import EntryReading, read_entry
+from registry.errors import InvalidInputs
+from registry.secrets import PENDING, resolve_reference
+from registry.verdict import Warning
+from tasks.check import check
+from tasks.target import Target
+from tasks.vantages import open_vantage
+
+
+def target(request: Mapping[str, Any]) -> Target:
+    """What the request asks to be checked, as a file's entry would be."""
+    kind = types.get(request["type"])
+    common: dict[str, Any] = {
+        "workspace": "lab", "source": request["source"], "type": kind.name, "env": "dev",
+        "resource_group": request["vantage"],
+        "protocol": kind.protocol, "default_port": kind.default_port,
+        "permitted_ranges": tuple(request["permitted_ranges"]),
+    }  # fmt: skip
+    try:
+        reading = read_entry(kind, request["entry"], literals_allowed=True, where=f"lab/{request['source']}/dev")
+    except InvalidInputs as problems:
+        first = problems.problems[0]
+        return Target(**common, connection=None, problem=first, problem_code=first.code)
+    warnings = tuple(Warning(code="CONFIG.PARAM_REMOVED", message=str(removed)) for removed in reading.removed)
+    return Target(**common, connection=reading.connection, secrets=lambda: _secrets(reading), warnings=warnings)
+
+
+def _secrets(reading: EntryReading) -> dict[str, SecretStr]:
+    return {
+        field: reading.literals[field] if reference == PENDING else resolve_reference(reference)
+        for field, reference in reading.connection.secret_references().items()
+    }
+
+
+async def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The verdict and the seconds that it took, or the traceback of a check that broke."""
+    started = time.perf_counter()
+    try:
+        verdict = await check(
+            target(request), open_vantage("local", request["vantage"], {}), timeout=request["timeout"]
+        )
+    except Exception:
+        return {"broken": traceback.format_exc()}
+    return {"verdict": verdict.model_dump(mode="json"), "seconds": time.perf_counter() - started}
+
+
+def main() -> None:
+    """Serve requests until standard input ends."""
+    for line in sys.stdin:
+        print(json.dumps(asyncio.run(answer(json.loads(line)))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

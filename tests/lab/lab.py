@@ -1,0 +1,175 @@
+"""One lab: the network, its name server, servers on demand, and checks made from inside it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from registry.verdict import Verdict
+from tests.lab import faults, servers
+from tests.lab.certificates import Authority
+from tests.lab.nameserver import Answer, NameServer
+from tests.lab.network import VANTAGES, Dead, Host, Network
+
+ROOT = Path(__file__).resolve().parents[2]
+#: How far beyond its deadline a check may end, in seconds.
+GRACE = 0.5
+
+AnyServer = TypeVar("AnyServer", bound=servers.Server)
+
+
+class Lab:
+    """What scenarios use. Everything is made on first use and shared until the end of the run."""
+
+    password = servers.PASSWORD
+    dead = Dead
+
+    def __init__(self) -> None:
+        self.network = Network()
+        self.network.up()
+        servers.make_accounts(self.network)
+        self.names = NameServer(self.network)
+        self.names.start()
+        self.ca = Authority(self.network.directory)
+        self.filter = self.network.filter
+        self.inside = self.network.inside
+        self._agents: dict[str, subprocess.Popen[str]] = {}
+        self._servers: dict[str, servers.Server] = {}
+
+    def close(self) -> None:
+        """Remove everything."""
+        for agent in self._agents.values():
+            agent.kill()
+            agent.wait()
+        for server in self._servers.values():
+            server.stop()
+        self.names.close()
+        self.network.down()
+
+    # -- servers ----------------------------------------------------------------------------------------------------
+
+    def postgresql(self, **options: Any) -> servers.PostgreSQL:
+        """A PostgreSQL; see `servers.PostgreSQL`. Same options, same server; `own="x"` makes another."""
+        return self._server(servers.PostgreSQL, options)
+
+    def mariadb(self, **options: Any) -> servers.MariaDB:
+        """A MariaDB; see `servers.MariaDB`."""
+        return self._server(servers.MariaDB, options)
+
+    def redis(self, **options: Any) -> servers.Redis:
+        """A Redis; see `servers.Redis`."""
+        return self._server(servers.Redis, options)
+
+    def sftp(self, **options: Any) -> servers.Sftp:
+        """An sshd for SFTP; see `servers.Sftp`."""
+        return self._server(servers.Sftp, options)
+
+    def ftp(self, **options: Any) -> servers.Ftp:
+        """A vsftpd; see `servers.Ftp`."""
+        return self._server(servers.Ftp, options)
+
+    def http(self, **options: Any) -> servers.Http:
+        """An nginx; see `servers.Http`."""
+        return self._server(servers.Http, options)
+
+    def _server(self, kind: type[AnyServer], options: dict[str, Any]) -> AnyServer:
+        key = f"{kind.__name__} {sorted(options.items())!r}"
+        if key not in self._servers:
+            options.pop("own", None)
+            server = kind(self.network, f"{kind.__name__.lower()}{len(self._servers)}", **options)
+            server.start()
+            self._servers[key] = server
+        found = self._servers[key]
+        assert isinstance(found, kind)
+        return found
+
+    @contextlib.contextmanager
+    def listener(self, kind: str, port: int, host: str = "", **changes: Any) -> Iterator[faults.Listener]:
+        """A misbehaving listener (`faults.SCRIPTS`) on an address of its own for as long as the block lasts."""
+        listener = faults.listen(self.network, kind, host or self.host().v4, port, **changes)
+        try:
+            yield listener
+        finally:
+            listener.close()
+
+    def host(self) -> Host:
+        """A machine where nothing listens yet: every port is closed."""
+        return self.network.host()
+
+    # -- names ------------------------------------------------------------------------------------------------------
+
+    def name(self, name: str, *addresses: str) -> str:
+        """Let a name stand for these addresses from now on; gives the full name."""
+        self.names[name] = Answer(
+            a=[address for address in addresses if ":" not in address],
+            aaaa=[address for address in addresses if ":" in address],
+        )
+        return f"{name}.lab.test" if "." not in name else name
+
+    @contextlib.contextmanager
+    def etc(self, file: str, text: str, vantage: str = "client") -> Iterator[None]:
+        """Another /etc/hosts, /etc/resolv.conf or /etc/nsswitch.conf at a vantage for as long as the block lasts."""
+        path = self.network.etc(vantage) / file
+        before = path.read_text()
+        path.write_text(text)  # in place: the file is mounted over /etc
+        try:
+            yield
+        finally:
+            path.write_text(before)
+
+    # -- checks -----------------------------------------------------------------------------------------------------
+
+    def check(
+        self, type: str, entry: Mapping[str, Any], *, timeout: float = 5.0, vantage: str = "client",
+        source: str = "orders", permitted_ranges: Sequence[str] = (),
+    ) -> Verdict:  # fmt: skip
+        """Check one entry, written as in the declarative file, from a vantage.
+
+        Secrets may stand in the entry itself. Fails when the check breaks or outlives its deadline.
+        """
+        request = {
+            "type": type, "entry": entry, "timeout": timeout, "vantage": vantage, "source": source,
+            "permitted_ranges": list(permitted_ranges),
+        }  # fmt: skip
+        answer = self._ask(vantage, request)
+        assert "broken" not in answer, answer["broken"]
+        assert answer["seconds"] <= timeout + GRACE, f"took {answer['seconds']:.2f} s with a deadline of {timeout} s"
+        return Verdict.model_validate(answer["verdict"])
+
+    def cli(
+        self, arguments: Sequence[str], *, vantage: str = "client", env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+    ) -> subprocess.CompletedProcess[str]:  # fmt: skip
+        """Run the real command line at a vantage, with an empty home of its own unless `env` names one."""
+        home = self.network.directory / "cli-home"
+        command = self.network.command(vantage, [str(Path(sys.executable).with_name("headwater")), *arguments])
+        return subprocess.run(
+            command, input=stdin, capture_output=True, text=True, check=False, cwd=ROOT, timeout=60,
+            env={**os.environ, "HEADWATER_HOME": str(home), **(env or {})},
+        )  # fmt: skip
+
+    def _ask(self, vantage: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        agent = self._agents.get(vantage)
+        if agent is None or agent.poll() is not None:
+            agent = self._agents[vantage] = self._agent(vantage)
+        assert agent.stdin is not None
+        assert agent.stdout is not None
+        agent.stdin.write(json.dumps(request) + "\n")
+        agent.stdin.flush()
+        line = agent.stdout.readline()
+        assert line, "the agent died; what it said stands above"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _agent(self, vantage: str) -> subprocess.Popen[str]:
+        assert vantage in VANTAGES, f"no vantage {vantage!r}: {', '.join(VANTAGES)}"
+        return subprocess.Popen(
+            self.network.command(vantage, [sys.executable, "-m", "tests.lab.agent"]),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        )  # fmt: skip
