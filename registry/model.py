@@ -169,7 +169,17 @@ class DataSource(Tracked, Base):
     #: URL parameters that this source keeps although the allow-list of its protocol removes them.
     permits: Mapped[list[str]] = mapped_column(default=list)
 
+    workspace: Mapped[Workspace] = relationship(lazy="raise")
     entries: Mapped[list[Entry]] = relationship(lazy="raise", order_by="Entry.env", passive_deletes=True)
+
+    @property
+    def path(self) -> str:
+        """`workspace/name`."""
+        return f"{self.workspace.name}/{self.name}"
+
+    def entry(self, env: str) -> Entry | None:
+        """The configuration for one environment, if there is one."""
+        return next((entry for entry in self.entries if entry.env == env), None)
 
 
 class Entry(Tracked, Base):

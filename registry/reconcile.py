@@ -1,0 +1,287 @@
+"""From what data sources are to what they shall be, many at once: the one way in which they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session, selectinload
+
+from registry import audit, entries, model, secrets, workspaces
+from registry.audit import By
+from registry.changes import Action, Change
+from registry.connection.reading import PENDING
+from registry.entries import EntryDraft, SourceDraft
+from registry.errors import HeadwaterError, InvalidInput, InvalidInputs
+from registry.secrets import Sealing, Secrets
+
+#: Names in one `IN (...)`, and sources written between two reports of progress.
+CHUNK = 500
+
+#: What a data source has besides its entries, with the value of a new one.
+ATTRIBUTES: Mapping[str, Any] = {
+    "kind": "standard",
+    "origin": "manually",
+    "visibility": "everywhere",
+    "description": "",
+    "tags": [],
+    "permits": [],
+}
+
+Progress = Callable[[int, int], None]
+
+
+def silent(_done: int, _total: int) -> None:
+    """Progress for nobody."""
+
+
+def put(
+    session: Session,
+    secrets_: Secrets,
+    workspace: model.Workspace,
+    drafts: Sequence[SourceDraft],
+    by: By,
+    *,
+    progress: Progress = silent,
+) -> list[Change]:
+    """Bring sources to what the drafts say, many at once, in a transaction that holds the write lock.
+
+    What is as the drafts say already gets no new version and no audit record.
+
+    Raises:
+        InvalidInputs: Every draft that can't be: see `Sources.update`.
+    """
+    changes: list[Change] = []
+    problems: list[InvalidInput] = []
+    for start in range(0, len(drafts), CHUNK):
+        chunk = drafts[start : start + CHUNK]
+        present = existing(session, workspace, [item.name for item in chunk])
+        steps = [_Step(workspace, item, present.get(item.name)) for item in chunk]
+        problems += [problem for step in steps for problem in step.problems()]
+        if not problems:
+            _keep_equal_secrets(session, secrets_, steps)
+            changes += [step.change() for step in steps]
+            _write(session, secrets_, steps, by)
+            session.expunge_all()
+            session.add(workspace)
+        progress(min(start + CHUNK, len(drafts)), len(drafts))
+    if problems:
+        raise InvalidInputs(problems)
+    return changes
+
+
+def existing(session: Session, workspace: model.Workspace, names: Sequence[str]) -> dict[str, model.DataSource]:
+    wanted = select(model.DataSource).where(
+        model.DataSource.workspace_id == workspace.id, model.DataSource.name.in_(names)
+    )
+    return {row.name: row for row in session.scalars(wanted.options(selectinload(model.DataSource.entries)))}
+
+
+# --- the steps of `put` ---------------------------------------------------------------------------------------------
+
+
+class _EntryStep:
+    """One entry on its way from what it is to what it shall be."""
+
+    def __init__(self, path: str, type_: str, env: str, wanted: EntryDraft, row: model.Entry | None) -> None:
+        self.path, self.type, self.env, self.wanted, self.row = path, type_, env, wanted, row
+        self.columns = entries.columns(wanted.connection)
+        self.references: dict[str, str] = self.columns["references"]
+        self.before = entries.snapshot(row) if row else {}
+        self.kept = dict(row.references) if row else {}
+        self.literals = {name: value for name, value in wanted.literals.items() if name in self.references}
+        self.entry_id = row.id if row else 0
+        self.ids = {name: secrets.new_id() for name in self.literals}
+        for name, id_ in self.ids.items():
+            self.references[name] = f"stored:{id_}"
+
+    def problems(self) -> Iterable[InvalidInput]:
+        """Stored secrets that are somebody else's, or that may not follow the entry to another host."""
+        stored = {
+            name: reference
+            for name, reference in self.references.items()
+            if reference.startswith("stored:") and name not in self.ids
+        }
+        for name, reference in stored.items():
+            where = f"{self.path}.{name}"
+            if reference == PENDING or self.kept.get(name) != reference:
+                advice = "set the secret again, by prompt or as a reference such as env:NAME or file:PATH"
+                yield InvalidInput("this stored secret does not belong to this entry", where=where, instruction=advice)
+            elif self._moved():
+                yield InvalidInput(
+                    "host, port or TLS setting change, and a stored secret goes only to those it was stored for",
+                    where=where,
+                    instruction="set the secret again together with the change",
+                )
+
+    def _moved(self) -> bool:
+        assert self.row is not None  # noqa: S101 - it keeps a secret
+        try:
+            before = entries.connection_of(self.type, self.row)
+        except HeadwaterError:
+            return True
+        return secrets.binding(before) != secrets.binding(self.wanted.connection)
+
+    def sealings(self) -> list[Sealing]:
+        """The literals that are to be encrypted."""
+        bound = secrets.binding(self.wanted.connection) if self.ids else ""
+        return [
+            Sealing(self.entry_id, self.path, name, bound, self.literals[name], id_) for name, id_ in self.ids.items()
+        ]
+
+    def comparisons(self) -> list[Sealing]:
+        """The literals that may be stored already: the same, under the id of the secret that is."""
+        return [
+            Sealing(s.entry_id, s.path, s.field, s.binding, s.value, self.kept[s.field].removeprefix("stored:"))
+            for s in self.sealings()
+            if self.kept.get(s.field, "").startswith("stored:")
+        ]
+
+    def keep(self, name: str) -> None:
+        """The stored secret of a field is the literal: leave it."""
+        self.references[name] = self.kept[name]
+        del self.ids[name]
+
+    def fields(self) -> dict[str, tuple[Any, Any]]:
+        return audit.differences(self.before, self.after())
+
+    def dropped(self) -> list[str]:
+        """The ids of stored secrets that nothing refers to any more."""
+        still = set(self.references.values())
+        return [
+            text.removeprefix("stored:") for text in self.kept.values() if text[:7] == "stored:" and text not in still
+        ]
+
+    def after(self) -> dict[str, Any]:
+        return entries.flat(**self.columns)
+
+
+class _Step:
+    """One data source on its way from what it is to what it shall be."""
+
+    def __init__(self, workspace: model.Workspace, wanted: SourceDraft, row: model.DataSource | None) -> None:
+        self.workspace, self.wanted, self.row = workspace, wanted, row
+        self.path = f"{workspace.name}/{wanted.name}"
+        self.source_id = row.id if row else 0
+        self.before = {name: getattr(row, name) for name in ATTRIBUTES} if row else {}
+        self.after = {**ATTRIBUTES, **self.before, **wanted.attributes}
+        self.entries = [
+            _EntryStep(f"{self.path}/{env}", wanted.type, env, entry, row.entry(env) if row else None)
+            for env, entry in wanted.entries.items()
+        ]
+
+    def problems(self) -> Iterable[InvalidInput]:
+        if self.row is not None and self.row.type != self.wanted.type:
+            yield InvalidInput(
+                f"the data source is of type {self.row.type}; a type is never changed",
+                where=f"{self.path}.type",
+                instruction="delete the data source and make it anew, or use another name",
+            )
+        allowed = workspaces.ENVIRONMENTS[self.workspace.mode]
+        for entry in self.entries:
+            if entry.env not in allowed:
+                yield InvalidInput(
+                    f"a {self.workspace.mode} workspace has no environment {entry.env}",
+                    where=entry.path,
+                    instruction=f"keep {' and '.join(allowed)} alone, or make the workspace standard",
+                )
+            yield from entry.problems()
+
+    def attributes(self) -> dict[str, tuple[Any, Any]]:
+        return audit.differences(self.before, self.after)
+
+    def change(self) -> Change:
+        fields = (
+            self.attributes()
+            if self.row
+            else {"type": (None, self.wanted.type)}
+            | {name: (None, value) for name, value in self.wanted.attributes.items()}
+        )
+        for entry in self.entries:
+            fields |= {f"{entry.env}.{name}": values for name, values in entry.fields().items()}
+        action = Action.CREATE if self.row is None else Action.UPDATE if fields else Action.UNCHANGED
+        return Change(f"data_source:{self.path}", action, fields)
+
+
+def _keep_equal_secrets(session: Session, secrets_: Secrets, steps: Sequence[_Step]) -> None:
+    candidates = [(entry, item) for step in steps for entry in step.entries for item in entry.comparisons()]
+    if candidates:
+        same = secrets_.unchanged(session, [item for _, item in candidates])
+        for entry, item in candidates:
+            if item.id in same:
+                entry.keep(item.field)
+
+
+def _write(session: Session, secrets_: Secrets, steps: Sequence[_Step], by: By) -> None:
+    records: list[dict[str, Any]] = []
+    _insert_sources(session, [step for step in steps if step.row is None], by, records)
+    for step in steps:
+        if step.row is not None:
+            _update_source(step.row, step, by, records)
+    session.flush()
+    entries = [(step, entry) for step in steps for entry in step.entries]
+    _insert_entries(session, [pair for pair in entries if pair[1].row is None], by, records)
+    for _, entry in entries:
+        if entry.row is not None:
+            _update_entry(entry.row, entry, by, records)
+    session.flush()
+    secrets.forget(session, [id_ for _, entry in entries for id_ in entry.dropped()])
+    secrets_.seal(session, [item for _, entry in entries for item in entry.sealings()], by)
+    audit.write(session, records)
+
+
+def _insert_sources(session: Session, steps: Sequence[_Step], by: By, records: list[dict[str, Any]]) -> None:
+    if not steps:
+        return
+    rows = [
+        {
+            "workspace_id": step.workspace.id,
+            "name": step.wanted.name,
+            "type": step.wanted.type,
+            **step.after,
+            **by.new(),
+        }
+        for step in steps
+    ]
+    made = insert(model.DataSource).returning(model.DataSource.id, sort_by_parameter_order=True)
+    for step, id_ in zip(steps, session.scalars(made, rows), strict=True):
+        step.source_id = id_
+        after = {"type": step.wanted.type, **step.after}
+        records.append(by.record("create", f"data_source:{step.path}", version=1, before=None, after=after))
+
+
+def _update_source(row: model.DataSource, step: _Step, by: By, records: list[dict[str, Any]]) -> None:
+    """The version of a source grows with its entries' too, so that whoever holds the source sees every change."""
+    changed = step.attributes()
+    if not changed and not any(entry.fields() for entry in step.entries):
+        return
+    for name, (_, value) in changed.items():
+        setattr(row, name, value)
+    for name, value in by.changed(row.version).items():
+        setattr(row, name, value)
+    old, new = audit.sides(step.change().fields)
+    records.append(by.record("update", f"data_source:{step.path}", version=row.version, before=old, after=new))
+
+
+def _insert_entries(
+    session: Session, pairs: Sequence[tuple[_Step, _EntryStep]], by: By, records: list[dict[str, Any]]
+) -> None:
+    if not pairs:
+        return
+    rows = [{"data_source_id": step.source_id, "env": entry.env, **entry.columns, **by.new()} for step, entry in pairs]
+    made = insert(model.Entry).returning(model.Entry.id, sort_by_parameter_order=True)
+    for (_, entry), id_ in zip(pairs, session.scalars(made, rows), strict=True):
+        entry.entry_id = id_
+        after = entry.after()
+        records.append(by.record("create", f"entry:{entry.path}", version=1, before=None, after=after))
+
+
+def _update_entry(row: model.Entry, entry: _EntryStep, by: By, records: list[dict[str, Any]]) -> None:
+    changed = entry.fields()
+    if not changed:
+        return
+    for name, value in (entry.columns | by.changed(row.version)).items():
+        setattr(row, name, value)
+    old, new = audit.sides(changed)
+    records.append(by.record("update", f"entry:{entry.path}", version=row.version, before=old, after=new))

@@ -1,0 +1,367 @@
+"""Where the values of secrets come from, and how the registry keeps those that it is given.
+
+A stored secret is encrypted together with what it is bound to: its entry and field, and the hosts, ports and TLS
+setting of the connection. A row moved to another entry, or an entry turned to another host behind the registry's back,
+decrypts to a refusal. That is asked of stored secrets alone: a reference (`env:`, `file:`, ...) stands in the same text
+as the host, written by the same hand, and whoever may change one may change the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets as random
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import SecretStr
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from registry import audit, keyring, model
+from registry.connection import Connection
+from registry.database import Database
+from registry.errors import RegistryUnavailable, SecretUnresolved
+
+#: A file that holds a secret is small; a larger one is the wrong file. In bytes.
+MAX_FILE = 1 << 20
+#: Ids in one `IN (...)`.
+_CHUNK = 500
+
+Resolver = Callable[[str], str]
+Resolved = dict[str, SecretStr]
+
+
+class Bearer(Protocol):
+    """An entry whose secrets are wanted."""
+
+    @property
+    def path(self) -> str:
+        """`workspace/source/env`."""
+        ...
+
+    @property
+    def connection(self) -> Connection | None: ...
+
+
+def binding(connection: Connection) -> str:
+    """What a stored secret is bound to: hosts, ports and TLS setting, in one canonical text."""
+    tls = connection.tls()
+    trust = "stored" if (tls.ca or "").startswith("stored:") else tls.ca
+    addresses = sorted(f"{endpoint.host.lower()} {endpoint.port}" for endpoint in connection.endpoints())
+    return json.dumps([addresses, tls.mode, trust])
+
+
+# --- references -----------------------------------------------------------------------------------------------------
+
+
+def _from_environment(name: str) -> str:
+    value = os.environ.get(name)
+    if value is None:
+        raise SecretUnresolved(f"the environment variable {name} is not set", instruction=f"export {name}=...")
+    if not value:
+        raise SecretUnresolved(f"the environment variable {name} is empty", instruction=f"export {name}=...")
+    return value
+
+
+def _from_file(path: str) -> str:
+    try:
+        status = Path(path).stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device could keep the reader for ever
+            raise SecretUnresolved(f"{path} is no regular file")
+        if status.st_size > MAX_FILE:
+            raise SecretUnresolved(f"the file {path} is larger than {MAX_FILE} bytes: it holds no secret")
+        value = Path(path).read_bytes().decode()
+    except OSError as error:
+        raise SecretUnresolved(f"the file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise SecretUnresolved(f"the file {path} is no text (UTF-8)") from None
+    value = value.removesuffix("\n").removesuffix("\r")
+    if not value:
+        raise SecretUnresolved(f"the file {path} is empty")
+    return value
+
+
+_RESOLVERS: dict[str, Resolver] = {"env": _from_environment, "file": _from_file}
+
+
+def register_resolver(scheme: str, resolver: Resolver) -> None:
+    """Teach the registry a scheme that needs more than this machine.
+
+    Args:
+        scheme: `prefect`, `vault`.
+        resolver: Takes what follows the colon and gives the value, or raises `SecretUnresolved`.
+    """
+    _RESOLVERS[scheme] = resolver
+
+
+def resolve_reference(reference: str) -> SecretStr:
+    """The value behind `env:`, `file:` or a registered scheme.
+
+    Raises:
+        SecretUnresolved: It resolves to nothing; says why, never what.
+    """
+    scheme, _, rest = reference.partition(":")
+    resolver = _RESOLVERS.get(scheme)
+    if resolver is None:
+        known = ", ".join(f"{name}:" for name in _RESOLVERS)
+        raise SecretUnresolved(f"{scheme}: references can't be resolved here", instruction=f"use one of {known}")
+    return SecretStr(resolver(rest))
+
+
+# --- stored secrets -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """A literal on its way into the database."""
+
+    entry_id: int
+    path: str
+    field: str
+    binding: str
+    value: SecretStr
+    id: str
+
+    @property
+    def reference(self) -> str:
+        return f"stored:{self.id}"
+
+
+def new_id() -> str:
+    """The id of a secret to be: 32 hexadecimal digits."""
+    return random.token_hex(16)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """What `rotate` did.
+
+    Attributes:
+        rotated: Secrets that were encrypted again.
+        unreadable: `workspace/source/env.field` of secrets that no key decrypts; they need to be set anew. While there
+            are any, the keys before are kept.
+    """
+
+    rotated: int
+    unreadable: tuple[str, ...]
+
+
+class Secrets:
+    """The secrets of one registry."""
+
+    def __init__(self, database: Database, path: Path) -> None:
+        self._database = database
+        self.keyring_path = path
+
+    def seal(self, session: Session, items: Sequence[Sealing], by: audit.By) -> None:
+        """Encrypt literals and keep them, in a transaction that holds the write lock.
+
+        Raises:
+            RegistryUnavailable: The keyring is gone while secrets exist that were encrypted with it.
+        """
+        if not items:
+            return
+        ring = self._ring_for_writing(session)
+        rows = [
+            {
+                "id": item.id,
+                "entry_id": item.entry_id,
+                "field": item.field,
+                "key_id": ring.current.id,
+                "ciphertext": ring.cipher.encrypt(_pack(item)),
+                "created_at": by.at,
+            }
+            for item in items
+        ]
+        session.execute(insert(model.Secret), rows)
+
+    def resolve(self, bearers: Sequence[Bearer]) -> list[Resolved | SecretUnresolved]:
+        """Every secret of many entries; a failure is a value in its place, so that one bad entry spoils no other."""
+        stored, ring = self._fetch(bearers)
+        known: dict[str, Resolved | SecretUnresolved] = {}
+        for bearer in bearers:
+            if bearer.path not in known:
+                known[bearer.path] = self._resolve_one(bearer, stored, ring)
+        return [known[bearer.path] for bearer in bearers]
+
+    def _resolve_one(
+        self, bearer: Bearer, stored: Mapping[str, model.Secret], ring: keyring.Keyring | SecretUnresolved | None
+    ) -> Resolved | SecretUnresolved:
+        connection, found = bearer.connection, {}
+        references = connection.secret_references() if connection else {}
+        for field, reference in references.items():
+            where = f"{bearer.path}.{field}"
+            try:
+                if reference.startswith("stored:"):
+                    assert connection is not None  # noqa: S101 - it has references
+                    row = stored.get(reference.removeprefix("stored:"))
+                    found[field] = _open(row, ring, [bearer.path, field, binding(connection)])
+                else:
+                    found[field] = resolve_reference(reference)
+            except SecretUnresolved as error:
+                return SecretUnresolved(error.reason, where=where, instruction=error.instruction)
+        return found
+
+    def _fetch(
+        self, bearers: Iterable[Bearer]
+    ) -> tuple[dict[str, model.Secret], keyring.Keyring | SecretUnresolved | None]:
+        references = (
+            reference
+            for bearer in bearers
+            if bearer.connection
+            for reference in bearer.connection.secret_references().values()
+        )
+        ids = sorted({text.removeprefix("stored:") for text in references if text.startswith("stored:")})
+        if not ids:
+            return {}, None
+        while True:
+            with self._database.read() as session:
+                stored = _load(session, ids)
+            ring = self._ring_for_reading()
+            # A rotation may have ended between the two; then rows and keys don't fit, and both are read again.
+            if not isinstance(ring, keyring.Keyring) or not self._outdated(stored, ring):
+                return stored, ring
+
+    def _outdated(self, stored: Mapping[str, model.Secret], ring: keyring.Keyring) -> bool:
+        known = {key.id for key in ring.keys}
+        strange = {id_ for id_, row in stored.items() if row.key_id not in known}
+        if not strange:
+            return False
+        with self._database.read() as session:
+            fresh = _load(session, sorted(strange))
+        return any(id_ in fresh and fresh[id_].key_id != stored[id_].key_id for id_ in strange)
+
+    def unchanged(self, session: Session, known: Sequence[Sealing]) -> set[str]:
+        """Which of these stored secrets hold exactly this value, bound to exactly this: their ids."""
+        rows = _load(session, [item.id for item in known])
+        ring = self._ring_for_reading() if rows else None
+        same = set()
+        for item in known:
+            try:
+                value = _open(rows.get(item.id), ring, [item.path, item.field, item.binding])
+            except SecretUnresolved:
+                continue
+            if value.get_secret_value() == item.value.get_secret_value():
+                same.add(item.id)
+        return same
+
+    def _ring_for_reading(self) -> keyring.Keyring | SecretUnresolved:
+        try:
+            return keyring.load(self.keyring_path)
+        except RegistryUnavailable as error:
+            return SecretUnresolved(error.reason, instruction=error.instruction)
+
+    def _ring_for_writing(self, session: Session) -> keyring.Keyring:
+        if not self.keyring_path.exists() and not _count(session):
+            return keyring.create(self.keyring_path)
+        return keyring.load(self.keyring_path)
+
+    def rotate(
+        self, by: audit.By, *, batch: int = 500, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> Rotation:
+        """Encrypt every stored secret under a new key, in batches; may be killed at any moment and called again.
+
+        The new key is in the keyring before the first secret is under it, and the old key leaves the keyring only when
+        no secret is under it. A keyring with more than one key is a rotation that was cut short: it is finished first.
+
+        Args:
+            progress: Called with (secrets done, secrets in all) after each batch.
+        """
+        with self._database.write() as session:
+            ring = self._ring_for_writing(session)
+            if len(ring.keys) == 1:
+                ring = ring.with_new_key()
+                ring.save()
+            total = _count(session, _stale(ring))
+        rotated, unreadable = 0, dict[str, str]()
+        while True:
+            with self._database.write() as session:
+                done = self._rotate_batch(session, ring, batch, unreadable)
+                rotated += done
+                if not done:
+                    return self._finish_rotation(session, ring, by, Rotation(rotated, tuple(unreadable.values())))
+            progress(rotated, total)
+
+    def _rotate_batch(self, session: Session, ring: keyring.Keyring, batch: int, unreadable: dict[str, str]) -> int:
+        from cryptography.fernet import InvalidToken
+
+        rows = []
+        wanted = select(model.Secret).where(_stale(ring)).limit(batch + len(unreadable))
+        for secret in session.scalars(wanted):
+            try:
+                ciphertext = ring.cipher.rotate(secret.ciphertext)
+            except InvalidToken:
+                unreadable[secret.id] = _owner(session, secret)
+                continue
+            rows.append({"id": secret.id, "key_id": ring.current.id, "ciphertext": ciphertext})
+        if rows:
+            session.execute(update(model.Secret), rows)
+        return len(rows)
+
+    def _finish_rotation(self, session: Session, ring: keyring.Keyring, by: audit.By, done: Rotation) -> Rotation:
+        if not _count(session, _stale(ring)):
+            ring.with_current_only().save()
+        after = {"key": ring.current.id, "rotated": done.rotated, "unreadable": list(done.unreadable)}
+        audit.write(session, [by.record("rotate", "keyring", version=None, before=None, after=after)])
+        return done
+
+
+def _load(session: Session, ids: Sequence[str]) -> dict[str, model.Secret]:
+    rows: dict[str, model.Secret] = {}
+    for start in range(0, len(ids), _CHUNK):
+        chunk = ids[start : start + _CHUNK]
+        rows |= {row.id: row for row in session.scalars(select(model.Secret).where(model.Secret.id.in_(chunk)))}
+    return rows
+
+
+def forget(session: Session, ids: Sequence[str]) -> None:
+    """Delete stored secrets that no entry refers to any more."""
+    if ids:
+        session.execute(delete(model.Secret).where(model.Secret.id.in_(ids)))
+
+
+def _stale(ring: keyring.Keyring) -> ColumnElement[bool]:
+    return model.Secret.key_id != ring.current.id
+
+
+def _count(session: Session, *conditions: ColumnElement[bool]) -> int:
+    return session.scalar(select(func.count()).select_from(model.Secret).where(*conditions)) or 0
+
+
+def _owner(session: Session, secret: model.Secret) -> str:
+    row = session.execute(
+        select(model.Workspace.name, model.DataSource.name, model.Entry.env)
+        .join(model.DataSource, model.DataSource.workspace_id == model.Workspace.id)
+        .join(model.Entry, model.Entry.data_source_id == model.DataSource.id)
+        .where(model.Entry.id == secret.entry_id)
+    ).one()
+    return f"{'/'.join(row)}.{secret.field}"
+
+
+def _pack(item: Sealing) -> bytes:
+    bound = [item.path, item.field, item.binding]
+    return json.dumps({"id": item.id, "bound": bound, "value": item.value.get_secret_value()}).encode()
+
+
+def _open(row: model.Secret | None, ring: keyring.Keyring | SecretUnresolved | None, bound: list[str]) -> SecretStr:
+    from cryptography.fernet import InvalidToken
+
+    again = "set the secret again"
+    if row is None:
+        raise SecretUnresolved("the registry holds no such stored secret", instruction=again)
+    if not isinstance(ring, keyring.Keyring):
+        raise ring or SecretUnresolved("the keyring was not loaded")
+    try:
+        content = json.loads(ring.cipher.decrypt(row.ciphertext))
+    except InvalidToken:
+        reason = f"no key of {ring.path} decrypts the stored secret: it was tampered with, or the keyring is another's"
+        raise SecretUnresolved(reason, instruction=again) from None
+    if content["id"] != row.id or content["bound"] != bound:
+        raise SecretUnresolved(
+            "the stored secret was kept for another entry, host, port or TLS setting", instruction=again
+        )
+    return SecretStr(content["value"])

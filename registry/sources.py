@@ -1,0 +1,246 @@
+"""Data sources and their entries: create, change, find, list, delete."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Select, delete, func, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from registry import audit, entries, model, reconcile, types, workspaces
+from registry.audit import By
+from registry.changes import Change
+from registry.database import Database
+from registry.entries import EntryDraft, SourceDraft
+from registry.errors import Conflict, InvalidInput, NotFound
+from registry.secrets import Secrets
+
+SortBy = Literal["create_time", "id", "name"]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list.
+
+    Attributes:
+        total: Sources that pass the filters, on all pages.
+    """
+
+    items: list[model.DataSource]
+    total: int
+    page_number: int
+    page_size: int
+
+
+class Sources:
+    """The data sources of one registry. What it returns are copies: changing them changes nothing."""
+
+    def __init__(self, database: Database, secrets_: Secrets) -> None:
+        self._database = database
+        self._secrets = secrets_
+
+    def create(self, workspace: str, source: SourceDraft, by: By) -> Change:
+        """Make a data source.
+
+        Raises:
+            NotFound: No such workspace.
+            Conflict: The workspace has a source of this name.
+            InvalidInput: An environment that the workspace has not, or a stored secret of somebody else.
+        """
+        with self._database.write() as session:
+            owner = workspaces.find(session, workspace)
+            if reconcile.existing(session, owner, [source.name]):
+                raise Conflict(
+                    f"workspace {workspace} has a data source {source.name}", where=f"{workspace}/{source.name}"
+                )
+            return reconcile.put(session, self._secrets, owner, [source], by)[0]
+
+    def update(self, workspace: str, source: SourceDraft, by: By, *, expected_version: int | None = None) -> Change:
+        """Change the attributes and entries that the draft names.
+
+        Args:
+            expected_version: The version of the data source that the change was decided on.
+
+        Raises:
+            NotFound: No such workspace or source.
+            Conflict: The source is not at `expected_version` any more; shows what changed.
+            InvalidInput: A secret must be set again, because host, port or TLS setting change.
+        """
+        with self._database.write() as session:
+            row = find(session, workspace, source.name)
+            audit.expect(session, f"data_source:{row.path}", expected=expected_version, actual=row.version)
+            return reconcile.put(session, self._secrets, row.workspace, [source], by)[0]
+
+    def update_entry(
+        self, workspace: str, name: str, env: str, entry: EntryDraft, by: By, *, expected_version: int | None = None
+    ) -> Change:
+        """Replace the configuration of one environment, or add it.
+
+        Args:
+            expected_version: The version of the entry that the change was decided on.
+
+        Raises:
+            As `update`.
+        """
+        with self._database.write() as session:
+            row = find(session, workspace, name)
+            present = row.entry(env)
+            actual = present.version if present else 0
+            audit.expect(session, f"entry:{row.path}/{env}", expected=expected_version, actual=actual)
+            return reconcile.put(
+                session, self._secrets, row.workspace, [SourceDraft(name, row.type, {env: entry})], by
+            )[0]
+
+    def add_permit(self, workspace: str, name: str, parameter: str, by: By) -> Change:
+        """Let a source keep a URL parameter that the allow-list of its protocol removes; it counts when an entry is
+        written the next time.
+
+        Raises:
+            NotFound: No such workspace or source.
+        """
+        with self._database.write() as session:
+            row = find(session, workspace, name)
+            permits = [*dict.fromkeys([*row.permits, parameter])]
+            return reconcile.put(
+                session, self._secrets, row.workspace, [SourceDraft(name, row.type, {}, {"permits": permits})], by
+            )[0]
+
+    def get(self, workspace: str, name: str) -> model.DataSource:
+        """One source with its entries.
+
+        Raises:
+            NotFound: No such workspace or source; the message lists the nearest names.
+        """
+        with self._database.read() as session:
+            return find(session, workspace, name)
+
+    def find(self, name: str) -> list[model.DataSource]:
+        """The sources of this name in any workspace, with their entries."""
+        with self._database.read() as session:
+            wanted = _complete(select(model.DataSource).where(model.DataSource.name == name))
+            return [*session.scalars(wanted.order_by(model.DataSource.workspace_id))]
+
+    def list(
+        self,
+        *,
+        workspace: str | None = None,
+        types_: Sequence[str] = (),
+        name: str | None = None,
+        sort_by: SortBy = "name",
+        descending: bool = False,
+        page_number: int = 1,
+        page_size: int = 10,
+    ) -> Page:
+        """One page of sources with their entries (DataWorks' `ListDataSources`).
+
+        Args:
+            types_: Names or aliases of types.
+            name: A part of the name; case does not matter.
+            page_number: From 1.
+            page_size: 1 to 100.
+
+        Raises:
+            NotFound: No such workspace or type.
+            InvalidInput: A page that can't be.
+        """
+        if page_number < 1 or not 1 <= page_size <= 100:
+            raise InvalidInput("pages count from 1 and hold 1 to 100 sources", where="page")
+        with self._database.read() as session:
+            conditions = []
+            if workspace is not None:
+                conditions.append(model.DataSource.workspace_id == workspaces.find(session, workspace).id)
+            if types_:
+                conditions.append(model.DataSource.type.in_([types.get(type_).name for type_ in types_]))
+            if name:
+                conditions.append(model.DataSource.name.icontains(name, autoescape=True))
+            total = session.scalar(select(func.count(model.DataSource.id)).where(*conditions)) or 0
+            columns = [getattr(model.DataSource, column) for column in _SORT_COLUMNS[sort_by]]
+            order = [column.desc() if descending else column.asc() for column in columns]
+            wanted = select(model.DataSource).where(*conditions).order_by(*order)
+            wanted = wanted.limit(page_size).offset((page_number - 1) * page_size)
+            return Page([*session.scalars(_complete(wanted))], total, page_number, page_size)
+
+    def delete(self, workspace: str, name: str, by: By) -> None:
+        """Forget a source, its entries, secrets and verdicts.
+
+        Raises:
+            NotFound: No such workspace or source.
+            InvalidInput: Something refers to it: dependents, sharing rules, a compute resource.
+        """
+        with self._database.write() as session:
+            row = find(session, workspace, name)
+            users = _users(session, row)
+            if users:
+                raise InvalidInput(
+                    f"data source {row.path} is in use: {', '.join(users)}",
+                    where=f"data_source:{row.path}",
+                    instruction="move these to another source first",
+                )
+            before = {name: getattr(row, name) for name in ("type", *reconcile.ATTRIBUTES)}
+            before |= {f"{e.env}.{name}": value for e in row.entries for name, value in entries.snapshot(e).items()}
+            record = by.record("delete", f"data_source:{row.path}", version=None, before=before, after=None)
+            audit.write(session, [record])
+            session.execute(delete(model.DataSource).where(model.DataSource.id == row.id))
+
+
+_SORT_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "create_time": ("created_at", "id"),
+    "id": ("id",),
+    "name": ("name", "id"),
+}
+
+
+def find(session: Session, workspace: str, name: str) -> model.DataSource:
+    """One source with its workspace and entries.
+
+    Raises:
+        NotFound: No such workspace or source; the message lists the nearest names.
+    """
+    owner = workspaces.find(session, workspace)
+    here = model.DataSource.workspace_id == owner.id
+    row = session.scalar(_complete(select(model.DataSource).where(here, model.DataSource.name == name)))
+    if row is None:
+        raise NotFound(
+            f"workspace {workspace} has no data source {name!r}", where="source", instruction=nearest(session, name)
+        )
+    return row
+
+
+def _complete(statement: Select[tuple[model.DataSource]]) -> Select[tuple[model.DataSource]]:
+    return statement.options(selectinload(model.DataSource.entries), joinedload(model.DataSource.workspace))
+
+
+def _users(session: Session, row: model.DataSource) -> list[str]:
+    """What refers to a source, for people; at most five of each."""
+    dependents = session.scalars(
+        select(model.Dependent.name).join(model.Reference).where(model.Reference.data_source_id == row.id).limit(5)
+    )
+    entry_ids = [entry.id for entry in row.entries]
+    shares = session.scalars(
+        select(model.Workspace.name).join(model.SharingRule).where(model.SharingRule.entry_id.in_(entry_ids)).limit(5)
+    )
+    engines = session.scalars(
+        select(model.ComputeResource.name).where(model.ComputeResource.data_source_id == row.id).limit(5)
+    )
+    return [
+        *(f"dependent {name}" for name in dependents),
+        *(f"shared with {name}" for name in shares),
+        *(f"compute resource {name}" for name in engines),
+    ]
+
+
+def nearest(session: Session, name: str) -> str:
+    """Advice for a name that no source bears: the nearest that are."""
+    known = session.execute(
+        select(model.Workspace.name, model.DataSource.name)
+        .join(model.Workspace, model.Workspace.id == model.DataSource.workspace_id)
+        .order_by(model.DataSource.name)
+        .limit(2000)
+    ).all()
+    names = sorted({source for _, source in known})
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    paths = [f"{workspace}/{source}" for workspace, source in known if source in near]
+    return f"did you mean {', '.join(paths[:3])}?" if paths else "`headwater list` shows every data source"

@@ -1,0 +1,97 @@
+"""An open registry: everything that is known, by topic.
+
+with open_store() as store:
+    store.sources.list(workspace="retail")
+    targets = store.targets(workspace="retail", env="prod")
+    secrets = store.secrets.resolve(targets)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from registry import audit, home, model
+from registry.audit import By
+from registry.database import Database
+from registry.errors import SecretUnresolved
+from registry.groups import Groups
+from registry.secrets import Bearer, Resolved, Secrets
+from registry.sources import Sources
+from registry.targets import CheckTarget, Environment, targets
+from registry.verdicts import Verdicts
+from registry.workspaces import Workspaces
+
+
+class Store:
+    """One open registry. Every change is one transaction with its audit record; use as a context manager."""
+
+    def __init__(self, database: Database, keyring: Path) -> None:
+        self.database = database
+        self.secrets = Secrets(database, keyring)
+        self.workspaces = Workspaces(database)
+        self.groups = Groups(database)
+        self.sources = Sources(database, self.secrets)
+        self.verdicts = Verdicts(database)
+
+    def by(self, why: str = "") -> By:
+        """A change by the acting user (`HEADWATER_ACTOR`, by default the user of the operating system), now."""
+        return By(home.actor(), why)
+
+    def targets(
+        self,
+        *,
+        workspace: str | None = None,
+        source: str | None = None,
+        env: Environment | None = None,
+        group: str | None = None,
+    ) -> list[CheckTarget]:
+        """Every source x environment x bound resource group to check; see `registry.targets.targets`."""
+        with self.database.read() as session:
+            return targets(session, workspace=workspace, source=source, env=env, group=group)
+
+    def resolve_secrets(self, target: Bearer) -> Resolved:
+        """The values of one target's secrets, by field. Many at once: `secrets.resolve`.
+
+        Raises:
+            SecretUnresolved: One of them can't be had; says which and why, never a value.
+        """
+        found = self.secrets.resolve([target])[0]
+        if isinstance(found, SecretUnresolved):
+            raise found
+        return found
+
+    def history(self, object_: str, *, limit: int = 100) -> list[model.AuditRecord]:
+        """The audit of one thing (`data_source:retail/orders`, `entry:retail/orders/prod`, ...), oldest first."""
+        with self.database.read() as session:
+            return audit.history(session, object_, limit=limit)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_store(folder: Path | None = None) -> Store:
+    """Open the registry of a home, and bring it to this version of Headwater.
+
+    Args:
+        folder: The home; by default `HEADWATER_HOME`, else `~/.headwater`.
+
+    Raises:
+        RegistryUnavailable: It can't be opened; says why and what to do.
+        InvalidInput: `HEADWATER_DATABASE_URL` is no URL of a database.
+    """
+    folder = folder or home.home()
+    database = Database(home.database_url(folder))
+    try:
+        database.prepare()
+    except BaseException:
+        database.close()
+        raise
+    return Store(database, home.keyring_path(folder))

@@ -1,0 +1,184 @@
+"""What there is to check: every data source x environment x bound resource group, in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from registry import entries, groups, model, sources, workspaces
+from registry.connection import Connection
+from registry.errors import HeadwaterError, InvalidInput, NotFound
+
+Environment = Literal["dev", "prod"]
+
+
+@dataclass(frozen=True)
+class TargetGroup:
+    """The resource group that a check runs from."""
+
+    name: str
+    kind: str
+    settings: Mapping[str, Any]
+    network: Mapping[str, Any]
+    public_key: str | None
+
+
+@dataclass(frozen=True)
+class CheckTarget:
+    """One thing to check.
+
+    Attributes:
+        entry_id: None: the source has no configuration for this environment (`CONFIG.ENV_MISSING`).
+        connection: None together with `entry_id`, or when the entry does not fit its type; `problem` says why.
+    """
+
+    workspace: str
+    source: str
+    type: str
+    env: str
+    group: TargetGroup
+    permitted_ranges: tuple[str, ...]
+    entry_id: int | None
+    connection: Connection | None
+    problem: HeadwaterError | None = None
+
+    @property
+    def path(self) -> str:
+        """`workspace/source/env`."""
+        return f"{self.workspace}/{self.source}/{self.env}"
+
+    @property
+    def references(self) -> Mapping[str, str]:
+        """Field -> reference of its secrets."""
+        return self.connection.secret_references() if self.connection else {}
+
+
+def targets(
+    session: Session,
+    *,
+    workspace: str | None = None,
+    source: str | None = None,
+    env: Environment | None = None,
+    group: str | None = None,
+) -> list[CheckTarget]:
+    """Everything to check that passes the filters, by workspace, source, environment and group.
+
+    Args:
+        env: None: every environment of the workspace's mode. An environment that is asked for by name, and that a
+            source has not, is a target without an entry.
+
+    Raises:
+        NotFound: No such workspace, source or group, or a group that none of the workspaces is bound to.
+    """
+    owners = _workspaces(session, workspace)
+    bound = _bound(session, owners, group)
+    if source is not None:
+        _expect_source(session, source, workspace)
+    return list(_each(session, owners, bound, source, env))
+
+
+def _workspaces(session: Session, name: str | None) -> dict[int, model.Workspace]:
+    if name is not None:
+        found = [workspaces.find(session, name)]
+    else:
+        found = [*session.scalars(select(model.Workspace).order_by(model.Workspace.name))]
+    return {workspace.id: workspace for workspace in found}
+
+
+def _bound(session: Session, owners: Mapping[int, model.Workspace], group: str | None) -> dict[int, list[TargetGroup]]:
+    """Workspace -> the groups that its sources are checked from, by name."""
+    if group is not None:
+        groups.find(session, group)
+    rows = session.execute(
+        select(model.Binding.workspace_id, model.ResourceGroup)
+        .join(model.ResourceGroup, model.ResourceGroup.id == model.Binding.resource_group_id)
+        .order_by(model.ResourceGroup.name)
+    )
+    bound: dict[int, list[TargetGroup]] = {}
+    for workspace_id, row in rows:
+        if workspace_id in owners and group in (None, row.name):
+            place = TargetGroup(row.name, row.kind, row.settings, row.network, row.public_key)
+            bound.setdefault(workspace_id, []).append(place)
+    if group is not None and owners and not bound:
+        names = ", ".join(workspace.name for workspace in owners.values())
+        raise NotFound(
+            f"resource group {group} is not bound to workspace {names}",
+            where="resource_group",
+            instruction=f"add {group} to the workspace's resource_groups and apply",
+        )
+    return bound
+
+
+def _expect_source(session: Session, source: str, workspace: str | None) -> None:
+    if workspace is not None:
+        sources.find(session, workspace, source)
+    elif session.scalar(select(model.DataSource.id).where(model.DataSource.name == source).limit(1)) is None:
+        advice = sources.nearest(session, source)
+        raise NotFound(f"no data source {source!r} in any workspace", where="source", instruction=advice)
+
+
+def _each(
+    session: Session,
+    owners: Mapping[int, model.Workspace],
+    bound: Mapping[int, list[TargetGroup]],
+    source: str | None,
+    env: Environment | None,
+) -> Iterator[CheckTarget]:
+    for owner in owners.values():
+        places = bound.get(owner.id, [])
+        wanted = (env,) if env else workspaces.ENVIRONMENTS[owner.mode]
+        for (name, type_), sides in _sources(session, owner, source) if places else ():
+            for side in wanted:
+                yield from _at(owner, name, type_, side, sides.get(side), places)
+
+
+def _sources(
+    session: Session, owner: model.Workspace, source: str | None
+) -> Iterator[tuple[tuple[str, str], dict[str, Row[Any]]]]:
+    """(name, type) and environment -> columns of its entry; columns only, because rows come in ten thousands."""
+    wanted = (
+        select(
+            model.DataSource.name,
+            model.DataSource.type,
+            model.Entry.env,
+            model.Entry.id,
+            model.Entry.mode,
+            model.Entry.properties,
+            model.Entry.references,
+        )
+        .outerjoin(model.Entry, model.Entry.data_source_id == model.DataSource.id)
+        .where(model.DataSource.workspace_id == owner.id)
+        .order_by(model.DataSource.name)
+    )
+    if source is not None:
+        wanted = wanted.where(model.DataSource.name == source)
+    grouped: dict[tuple[str, str], dict[str, Row[Any]]] = {}
+    for row in session.execute(wanted):
+        grouped.setdefault((row[0], row[1]), {})[row[2]] = row
+    yield from grouped.items()
+
+
+def _at(
+    owner: model.Workspace, name: str, type_: str, env: str, row: Row[Any] | None, places: list[TargetGroup]
+) -> Iterator[CheckTarget]:
+    connection, problem = None, None
+    path = f"{owner.name}/{name}/{env}"
+    if row is None:
+        problem = InvalidInput(
+            f"data source {name} has no {env} configuration",
+            where=path,
+            instruction=f"add its {env} side to the file and apply",
+        )
+    else:
+        try:
+            connection = entries.build(type_, row.mode, row.properties, row.references)
+        except HeadwaterError as error:
+            problem = error
+    entry_id = row.id if row is not None else None
+    ranges = tuple(owner.permitted_ranges)
+    for place in places:
+        yield CheckTarget(owner.name, name, type_, env, place, ranges, entry_id, connection, problem)
