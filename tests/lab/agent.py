@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from registry import types
 from registry.connection import EntryReading, read_entry
 from registry.errors import InvalidInputs
-from registry.secrets import PENDING, resolve_reference
+from registry.secrets import resolve_reference
 from registry.verdict import Warning
 from tasks.check import check
 from tasks.target import Target
@@ -45,7 +45,7 @@ def target(request: Mapping[str, Any]) -> Target:
 
 def _secrets(reading: EntryReading) -> dict[str, SecretStr]:
     return {
-        field: reading.literals[field] if reference == PENDING else resolve_reference(reference)
+        field: reading.literals[field] if field in reading.literals else resolve_reference(reference)
         for field, reference in reading.connection.secret_references().items()
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from registry.verdict import INCONCLUSIVE, STAGES, State, Status, Verdict
 from tests.lab.matrix import Matrix, Row
-from tests.lab.servers import PASSWORD
+from tests.lab.servers import PASSWORD, WRONG_PASSWORD
 
 #: The lab's own numbers differ from run to run; the matrix shows what they stand for.
 _ADDRESS = re.compile(r"\b(10\.77\.2|25\.77\.0)\.\d+\b|\b(fd77:2|2a77:77)::[0-9a-f]+\b")
@@ -16,7 +16,7 @@ _ADDRESS = re.compile(r"\b(10\.77\.2|25\.77\.0)\.\d+\b|\b(fd77:2|2a77:77)::[0-9a
 def check_invariants(verdict: Verdict, *, secrets: Sequence[str] = ()) -> None:
     """The rules that hold for every verdict, whatever the scenario."""
     said = verdict.model_dump_json()
-    for secret in (PASSWORD, *secrets):
+    for secret in (PASSWORD, WRONG_PASSWORD, *secrets):
         assert secret not in said, f"a secret stands in the verdict: {said}"
     names = [stage.name for stage in verdict.stages]
     assert names == sorted(names, key=STAGES.index), f"stages out of order: {names}"

@@ -28,6 +28,7 @@ class Lab:
     """What scenarios use. Everything is made on first use and shared until the end of the run."""
 
     password = servers.PASSWORD
+    wrong_password = servers.WRONG_PASSWORD
     dead = Dead
 
     def __init__(self) -> None:

@@ -407,3 +407,9 @@ def _take_slot() -> tuple[int, int]:
             continue
         return slot, lock
     raise RuntimeError("a hundred labs are running already")
+
+
+if __name__ == "__main__":
+    reasons = missing()
+    print("; ".join(reasons))
+    raise SystemExit(bool(reasons))

@@ -21,6 +21,8 @@ from tests.lab.network import Host, Network, program, run
 
 #: The password of `app` everywhere. No verdict may ever contain it.
 PASSWORD = "canary-5ecret-of-app"
+#: One that is nobody's; it may not show either.
+WRONG_PASSWORD = "canary-wr0ng-passw0rd"
 _POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
 _START_SECONDS = 30.0
 
