@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from registry import urls
 from registry.connection.fields import is_reference
 from registry.connection.model import Connection, Mode
 from registry.errors import InvalidInput, InvalidInputs
+from registry.nearest import nearest
 from registry.parameters import RemovedParameter, filter_parameters
 from registry.urls.normal import is_socket
 
@@ -146,7 +146,7 @@ class _Reading:
         return fields
 
     def unknown(self, key: str, known: list[str]) -> None:
-        near = difflib.get_close_matches(_snake(key), known, n=1, cutoff=0.6)
+        near = nearest(_snake(key), known)
         advice = f"did you mean {near[0]}?" if near else f"fields of {self.type.name}: {', '.join(sorted(set(known)))}"
         self.bad(key, "unknown field", advice)
 

@@ -8,7 +8,6 @@ and `options_of(connection)`. A type that speaks a known protocol under a scheme
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import re
 from dataclasses import replace
@@ -16,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import InvalidInput
+from registry.nearest import nearest
 from registry.parameters import safe_parameters
 from registry.urls.parsed import ParsedUrl
 
@@ -139,7 +139,7 @@ def _without_driver(scheme: str) -> str:
 def _dialect(jdbc: str, name: str, where: str) -> ModuleType:
     file = None if jdbc and name in _NEVER_JDBC else DIALECTS.get(name) or _dialect_of_type(name)
     if file is None:
-        near = difflib.get_close_matches(name, DIALECTS, n=1, cutoff=0.6)
+        near = nearest(name, DIALECTS)
         hint = f"did you mean {jdbc}{near[0]}?" if near and not name.endswith("+srv") else f"for example: {_EXAMPLE}"
         shown = f" {jdbc}{name}" if len(name) <= 30 else ""
         raise _bad(f"unknown URL scheme{shown}", where, hint)
