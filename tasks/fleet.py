@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
 
 from registry.verdict import Verdict
+from tasks.budget import Budget
 from tasks.check import check
+from tasks.streams import Stream
 from tasks.target import Target
-from tasks.vantages import Vantage
+from tasks.vantages import Resolution, Route, Vantage
 
 #: Descriptors that one check may hold at a time: its own connection and those of its witnesses.
 _DESCRIPTORS_A_CHECK = 6
@@ -19,6 +22,8 @@ _DESCRIPTORS_ELSEWHERE = 128
 _AT_ONCE = 1200
 #: Conversations at a time with one server, so that a check of many sources on it does not exhaust its connections.
 _AT_ONCE_A_SERVER = 8
+#: Seconds without an answer to a connect after which a server counts as silent: nobody there is to be spared.
+_SILENCE = 0.5
 
 
 async def check_all(
@@ -31,12 +36,12 @@ async def check_all(
         at_once: Checks at a time; by default as many as the open-files limit of this process allows.
     """
     everywhere = asyncio.Semaphore(at_once or _width())
-    servers: defaultdict[object, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE_A_SERVER))
+    doors: defaultdict[object, _Door] = defaultdict(_Door)
 
     async def one(target: Target) -> Verdict:
-        endpoints = target.connection.endpoints() if target.connection is not None else None
-        async with servers[endpoints], everywhere:
-            return await check(target, vantage, timeout=timeout)
+        door = doors[target.connection.endpoints() if target.connection is not None else None]
+        async with door, everywhere:
+            return await check(target, _AtTheDoor(vantage, door), timeout=timeout)
 
     running = [asyncio.create_task(one(target)) for target in targets]
     try:
@@ -45,6 +50,62 @@ async def check_all(
     finally:
         for task in running:
             task.cancel()
+
+
+class _Door:
+    """Lets a few in at a time, until it turns out that nobody is in."""
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(_AT_ONCE_A_SERVER)
+        self._silent = asyncio.Event()
+
+    async def __aenter__(self) -> None:
+        if not self._silent.is_set():
+            waits = [asyncio.create_task(self._places.acquire()), asyncio.create_task(self._silent.wait())]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._places.release()
+
+    def open(self) -> None:
+        """Nobody answers: let everybody find that out at once."""
+        self._silent.set()
+
+
+class _AtTheDoor:
+    """A vantage that tells the door when a connect goes unanswered."""
+
+    def __init__(self, vantage: Vantage, door: _Door) -> None:
+        self._vantage = vantage
+        self._door = door
+        self.name = vantage.name
+        self.kind = vantage.kind
+
+    async def connect(self, address: str, port: int, budget: Budget, *, conversation: Budget) -> Stream:
+        alarm = asyncio.get_running_loop().call_later(_SILENCE, self._door.open)
+        try:
+            return await self._vantage.connect(address, port, budget, conversation=conversation)
+        finally:
+            alarm.cancel()
+
+    async def resolve(self, host: str, budget: Budget) -> Resolution:
+        return await self._vantage.resolve(host, budget)
+
+    async def route(self, address: str) -> Route:
+        return await self._vantage.route(address)
+
+    async def neighbour(self, address: str) -> Mapping[str, Any]:
+        return await self._vantage.neighbour(address)
+
+    async def answers_ping(self, address: str, budget: Budget) -> bool | None:
+        return await self._vantage.answers_ping(address, budget)
+
+    async def way_out(self) -> Mapping[str, Any]:
+        return await self._vantage.way_out()
 
 
 def _width() -> int:
