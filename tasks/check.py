@@ -23,7 +23,7 @@ from tasks.evidence import Attempt, Recorder, StageFailed, StageSkipped, Trace, 
 from tasks.protocols import Access, Protocol, load
 from tasks.target import Target
 from tasks.tls import TlsMaterial
-from tasks.vantages import Resolution, Vantage
+from tasks.vantages import Resolution, Vantage, is_public
 
 #: How far beyond the deadline the last guard waits for the inner deadlines to speak, in seconds.
 _GUARD = 0.2
@@ -180,7 +180,7 @@ class _Walk:
         address, from_name = attempt.address, attempt.address != attempt.host
         if address.startswith("/"):
             raise StageSkipped("a Unix socket needs no route")
-        refusal = policy.refusal(address, self.target.permitted_ranges)
+        refusal = policy.allowed(address, self.target.permitted_ranges)
         if refusal is not None:
             raise StageFailed(forbidden=refusal.reason, address=address)
         route = await self.vantage.route(address)
@@ -193,7 +193,7 @@ class _Walk:
                 from_name=from_name,
                 address=address,
                 family=own,
-                public=policy.is_public(address),
+                public=is_public(address),
                 way_out=bool(ways.get(own)),
                 way_out_other_family=bool(ways.get(other)),
             )

@@ -15,7 +15,7 @@ from tasks.evidence import Recorder, StageFailed, Steps
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Outcome, Protocol, Session
 from tasks.streams import Reader, Stream, StreamBroken, printable, unix_socket_path
-from tasks.vantages import ConnectFailed, Vantage
+from tasks.vantages import ConnectFailed, Vantage, is_public
 
 #: The part of the time left that a connect may take, so that something is left for saying why it failed.
 _CONNECT_SHARE = 0.8
@@ -88,7 +88,7 @@ class Conversation:
                 **seen,
                 **await self._refused(failure.evidence),
                 unix=address.startswith("/") or None,
-                public=policy.is_public(address) or None,
+                public=is_public(address) or None,
                 hasty=(silent and failure.evidence["waited_ms"] < self.budget.total * 400) or None,
             ) from None
         recorder.see(source_address=stream.local_address())
@@ -123,7 +123,7 @@ class Conversation:
         if not resolution.addresses:
             raise StageFailed(**resolution.evidence)
         for address in resolution.addresses:
-            refusal = policy.refusal(address, self.permitted_ranges)
+            refusal = policy.allowed(address, self.permitted_ranges)
             if refusal is not None:
                 raise StageFailed(forbidden=refusal.reason, address=address, host=host)
         return resolution.addresses[0]

@@ -7,6 +7,7 @@ address; what is my way out. Every kind gives the same evidence, and nothing abo
 from __future__ import annotations
 
 import importlib
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -101,3 +102,8 @@ def open_vantage(kind: str, name: str, settings: Mapping[str, Any]) -> Vantage:
         ) from None
     vantage: Vantage = module.open_vantage(name, settings)
     return vantage
+
+
+def is_public(address: str) -> bool:
+    """Whether the Internet routes this address; a Unix socket's path is none of its."""
+    return not address.startswith("/") and ipaddress.ip_address(address.partition("%")[0]).is_global
