@@ -91,6 +91,7 @@ class _Reading:
         self.where = where
         self.problems: list[InvalidInput] = []
         self.literals: dict[str, SecretStr] = {}
+        self.misspelt: set[str] = set()
 
     def read(self, raw: Mapping[str, Any]) -> EntryReading:
         if not isinstance(raw, Mapping):
@@ -147,6 +148,7 @@ class _Reading:
 
     def unknown(self, key: str, known: list[str]) -> None:
         near = nearest(_snake(key), known)
+        self.misspelt.update(near)
         advice = f"did you mean {near[0]}?" if near else f"fields of {self.type.name}: {', '.join(sorted(set(known)))}"
         self.bad(key, "unknown field", advice)
 
@@ -161,7 +163,7 @@ class _Reading:
             return
         try:
             parsed = urls.parse(url, where=self.at("jdbc_url"))
-            given = urls.fields(parsed, self.type)
+            given = urls.fields(parsed, self.type, where=self.at("jdbc_url"))
         except InvalidInput as error:
             self.problems.append(error)
             # The fields that the URL would have given are not missing as well.
@@ -247,12 +249,12 @@ class _Reading:
         example = _example(model, name)
         advice = f"for example: {name}: {example}" if example else ""
         if fault["type"] == "missing":
-            self.problem(MISSING_FIELD, place, "missing", advice)
+            if name not in self.misspelt:
+                self.problem(MISSING_FIELD, place, "missing", advice)
         elif fault["type"] == "extra_forbidden":
             self.bad(place, "unknown field", advice)
         else:
-            reason = str(fault["msg"]).removeprefix("Value error, ")
-            self.bad(place, _shown(model, name, fault) + reason[:1].lower() + reason[1:], advice)
+            self.bad(place, _shown(model, name, fault) + _reason(fault), advice)
 
     def at(self, place: str) -> str:
         return ".".join(part for part in (self.where, place) if part)
@@ -300,6 +302,27 @@ def _one_line(value: Any) -> str:
     import json
 
     return json.dumps(value, ensure_ascii=False)
+
+
+#: Pydantic's words for shapes, in those of a file.
+_SHAPES = {
+    "tuple_type": "a list is needed",
+    "dict_type": "a mapping of names to values is needed",
+    "model_type": "a mapping of fields is needed",
+    "model_attributes_type": "a mapping of fields is needed",
+    "string_type": "text is needed",
+    "int_type": "a whole number is needed",
+    "int_parsing": "a whole number is needed",
+    "too_short": "at least one is needed",
+    "string_too_short": "it is empty",
+}
+
+
+def _reason(fault: dict[str, Any]) -> str:
+    if fault["type"] == "too_long":
+        return f"{fault['ctx']['max_length']} is the most that this type takes"
+    message = str(fault["msg"]).removeprefix("Value error, ").replace("Input should", "it should")
+    return _SHAPES.get(fault["type"], message)
 
 
 #: Faults of a number or of a choice; other texts may hold a secret in the wrong place and are not repeated.

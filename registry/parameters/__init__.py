@@ -131,8 +131,15 @@ def filter_parameters(family: str, properties: Mapping[str, Any], permitted: fro
 def safe_parameters(family: str, properties: Mapping[str, str]) -> dict[str, str]:
     """Parameters fit for a driver: without the dangerous ones, and with those forced that must be."""
     listed = allow_list(family)
-    plain = {key: value for key, value in properties.items() if listed.danger(normal_key(key)) is None}
+    plain = {key: value for key, value in properties.items() if _harmless(listed, key)}
     return {**plain, **listed.forced}
+
+
+def _harmless(listed: AllowList, key: str) -> bool:
+    try:
+        return listed.danger(normal_key(key)) is None
+    except ValueError:
+        return False
 
 
 def _objection(listed: AllowList, key: str, value: str, permits: frozenset[str]) -> str | None:

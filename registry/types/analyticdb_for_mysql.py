@@ -2,14 +2,14 @@
 
 from registry.connection.model import Mode
 from registry.types import DataSourceType
-from registry.types.mysql import InstanceById, SingleHost
+from registry.types.mysql import PlainInstance, SingleHost
 
 TYPE = DataSourceType(
     name="analyticdb_for_mysql",
     title="AnalyticDB for MySQL",
     protocol="mysql",
     default_port=3306,
-    modes={Mode.CONNECTION_STRING: SingleHost, Mode.INSTANCE: InstanceById},
+    modes={Mode.CONNECTION_STRING: SingleHost, Mode.INSTANCE: PlainInstance},
     aliases=("ads", "adb_for_mysql"),
     example={
         "address": [{"host": "db.example.com", "port": 3306}],

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from registry.connection.fields import spelled
 from registry.connection.model import Mode
-from registry.connection.parts import Instance, Login, MysqlTransport, ReadReplica
+from registry.connection.parts import ReadReplica
 from registry.types import DataSourceType
-from registry.types.mysql import SingleHost
+from registry.types.mysql import PlainInstance, SingleHost
 
 
 class ConnectionString(SingleHost):
@@ -21,7 +21,7 @@ class ConnectionString(SingleHost):
     )
 
 
-class InstanceById(MysqlTransport, Login, ReadReplica, Instance):
+class InstanceById(PlainInstance, ReadReplica):
     """A managed instance."""
 
     tenant: str = Field(min_length=1, description="Id of the tenant.", examples=["t-example"])

@@ -20,8 +20,12 @@ class SingleHost(MysqlTransport, Login, Address):
     """One host and port."""
 
 
-class InstanceById(MysqlTransport, Login, ReadReplica, Instance):
+class PlainInstance(MysqlTransport, Login, Instance):
     """A managed instance."""
+
+
+class InstanceById(PlainInstance, ReadReplica):
+    """A managed instance with replicas."""
 
     driver_version: Literal["", "8.2.0", "5.1.49", "5.1.46"] = Field(
         default="", description="Version of the JDBC driver that tasks use; empty for the default.", examples=["8.2.0"]

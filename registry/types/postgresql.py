@@ -15,8 +15,12 @@ class SingleHost(PostgresqlTransport, Login, Address):
     """One host and port."""
 
 
-class InstanceById(PostgresqlTransport, Login, ReadReplica, Instance):
+class PlainInstance(PostgresqlTransport, Login, Instance):
     """A managed instance."""
+
+
+class InstanceById(PlainInstance, ReadReplica):
+    """A managed instance with replicas."""
 
 
 TYPE = DataSourceType(

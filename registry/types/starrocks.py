@@ -8,9 +8,8 @@ from pydantic import BeforeValidator, Field
 
 from registry.connection.fields import Endpoint, as_list, spelled
 from registry.connection.model import Mode
-from registry.connection.parts import Instance, Login, MysqlTransport
 from registry.types import DataSourceType
-from registry.types.mysql import SingleHost
+from registry.types.mysql import PlainInstance, SingleHost
 
 
 class ConnectionString(SingleHost):
@@ -23,7 +22,7 @@ class ConnectionString(SingleHost):
     )
 
 
-class InstanceById(MysqlTransport, Login, Instance):
+class InstanceById(PlainInstance):
     """A managed instance."""
 
     instance_type: Annotated[Literal["emr-olap", "serverless"], spelled("emr-olap", "serverless")] = Field(

@@ -81,7 +81,7 @@ def build(url: ParsedUrl) -> str:
     return str(_dialect(jdbc and jdbc + ":", name, "url").build(url))
 
 
-def fields(url: ParsedUrl, type_: DataSourceType) -> dict[str, Any]:
+def fields(url: ParsedUrl, type_: DataSourceType, *, where: str = "url") -> dict[str, Any]:
     """The fields of an entry of this type that a URL gives; the password is a SecretStr.
 
     Raises:
@@ -93,7 +93,7 @@ def fields(url: ParsedUrl, type_: DataSourceType) -> dict[str, Any]:
     spoken = (type_.protocol, *type_.variants.values())
     if protocol not in {DIALECTS.get(one) for one in spoken}:
         advice = f"is its type {url.type_name}?" if url.type_name else ""
-        raise _bad(f"a {url.scheme} URL does not fit a data source of type {type_.name}", "jdbc_url", advice)
+        raise _bad(f"a {url.scheme} URL does not fit a data source of type {type_.name}", where, advice)
     own = DIALECTS.get(type_.protocol) == protocol
     found: dict[str, Any] = dialect.fields(url, type_.default_port if own else dialect.DEFAULT_PORT)
     if type_.variant_field:
@@ -138,6 +138,8 @@ def _without_driver(scheme: str) -> str:
 
 def _dialect(jdbc: str, name: str, where: str) -> ModuleType:
     file = None if jdbc and name in _NEVER_JDBC else DIALECTS.get(name) or _dialect_of_type(name)
+    if file is None and name in DIALECTS:
+        raise _bad(f"unknown URL scheme jdbc:{name}", where, f"it begins with {name}://")
     if file is None:
         near = nearest(name, DIALECTS)
         hint = f"did you mean {jdbc}{near[0]}?" if near and not name.endswith("+srv") else f"for example: {_EXAMPLE}"

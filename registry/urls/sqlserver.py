@@ -16,7 +16,7 @@ _KEY = re.compile(r"\s*([^;={}]+?)\s*=\s*")
 #: In braces every character stands for itself, and a closing brace is written twice.
 _BRACED = re.compile(r"\{((?:[^}]|\}\})*)\}\s*(?=;|$)")
 _INSTANCE = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,30}")
-_NEEDS_BRACES = re.compile(r"[;{}\s=%]")
+_NEEDS_BRACES = re.compile(r"[;{}\s=%#]")
 
 _ENDPOINT_WORDS = ("servername", "server", "portnumber", "port", "databasename", "database", "instancename")
 
