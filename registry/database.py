@@ -53,11 +53,17 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A transaction that holds the write lock; it commits when the block ends well and leaves nothing otherwise."""
-        with self._explained(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+    def write(self, *, keep: bool = True) -> Iterator[Session]:
+        """A transaction that holds the write lock; it commits when the block ends well and leaves nothing otherwise.
+
+        Args:
+            keep: False: take everything back at the end all the same.
+        """
+        with self._explained(), Session(self._writer, expire_on_commit=False) as session:
             session.connection()  # the lock is taken now, before anything is read
             yield session
+            if keep:
+                session.commit()
 
     def prepare(self) -> None:
         """Bring the schema to this version of Headwater, by migrations only.

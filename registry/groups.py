@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -17,6 +16,7 @@ from registry.changes import Action, Change
 from registry.connection import Port, SecretReference
 from registry.database import Database
 from registry.errors import InvalidInput, NotFound
+from registry.nearest import nearest
 
 
 class Settings(BaseModel):
@@ -140,7 +140,7 @@ def find(session: Session, name: str) -> model.ResourceGroup:
     group = session.scalar(select(model.ResourceGroup).where(model.ResourceGroup.name == name))
     if group is None:
         known = session.scalars(select(model.ResourceGroup.name).order_by(model.ResourceGroup.name)).all()
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known[:5]
+        near = nearest(name, known, count=3, likeness=0.5) or known[:5]
         raise NotFound(f"no resource group {name!r}", where="resource_group", instruction=f"known: {', '.join(near)}")
     return group
 

@@ -1,78 +1,123 @@
-"""Which addresses tests may be aimed at.
+"""Which addresses tests may be aimed at (`POLICY.FORBIDDEN_TARGET`).
 
-A tester that follows any address given to it is a way into places its user may not reach (server-side request forgery);
-the clouds' metadata services hand out credentials to whoever asks.
+Refused by default are the addresses at which a cloud hands out credentials, and those that belong to no one host:
+a test there would turn Headwater into somebody's tool, never into somebody's answer.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-#: The metadata services of AWS, Azure, Google and others, of AWS ECS, of Alibaba Cloud, of Azure's host, of AWS (IPv6).
-_METADATA = tuple(
-    ipaddress.ip_address(address)
-    for address in ("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "fd00:ec2::254")
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
 )
-#: The prefix by which IPv6-only networks reach IPv4 (RFC 6052).
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why an address must not be tested."""
+    """Why an address may not be tested."""
 
     address: str
     reason: str
 
 
-def refusal(address: str, permitted_ranges: Sequence[str] = ()) -> Refusal | None:
-    """Why this address must not be tested; None when it may be.
+#: Where clouds hand out the credentials of a machine. Opened by nothing but this very address in the permitted ranges.
+METADATA = {
+    ip_address("169.254.169.254"): "the metadata service of most clouds",
+    ip_address("169.254.170.2"): "the credentials of AWS ECS tasks",
+    ip_address("169.254.170.23"): "the credentials of AWS EKS pods",
+    ip_address("fd00:ec2::254"): "the metadata service of AWS",
+    ip_address("fd00:ec2::23"): "the credentials of AWS EKS pods",
+    ip_address("fd20:ce::254"): "the metadata service of Google Cloud",
+    ip_address("100.100.100.200"): "the metadata service of Alibaba Cloud",
+    ip_address("168.63.129.16"): "the host agent of Azure",
+}
+
+#: Refused by default; a permitted range opens them.
+REFUSED = (
+    (ip_network("169.254.0.0/16"), "a link-local address"),
+    (ip_network("fe80::/10"), "a link-local address"),
+)
+
+#: No one host: never opened.
+NOBODY = (
+    (ip_network("0.0.0.0/8"), "an unspecified address"),
+    (ip_network("::/128"), "an unspecified address"),
+    (ip_network("224.0.0.0/4"), "a multicast address"),
+    (ip_network("ff00::/8"), "a multicast address"),
+    (ip_network("255.255.255.255/32"), "the broadcast address"),
+)
+
+#: IPv6 prefixes that carry an IPv4 address, and how many bits stand after it.
+_CARRIERS = (
+    (ip_network("::ffff:0:0/96"), 0),  # IPv4-mapped, RFC 4291
+    (ip_network("::/96"), 0),  # IPv4-compatible, RFC 4291
+    (ip_network("::ffff:0:0:0/96"), 0),  # IPv4-translated, RFC 2765
+    (ip_network("64:ff9b::/96"), 0),  # NAT64, RFC 6052
+    (ip_network("64:ff9b:1::/96"), 0),  # local NAT64, RFC 8215
+    (ip_network("2002::/16"), 80),  # 6to4, RFC 3056
+)
+
+
+def allowed(address: str | Address, permitted_ranges: Sequence[str] = ()) -> Refusal | None:
+    """None when tests may be aimed at an address, else why not.
 
     Args:
-        permitted_ranges: The workspace's CIDRs. Given any, only addresses inside them may be tested; they may open
-            link-local addresses, and a metadata service only if it is listed by itself (/32 or /128).
+        address: A numeric address; a zone (`fe80::1%eth0`) is left out of account.
+        permitted_ranges: A workspace's CIDRs. When there are any, only what is inside of them is allowed; a range that
+            lies in the link-local space opens that, and an address at which credentials are handed out is opened by
+            itself (/32, /128) alone.
+
+    Raises:
+        ValueError: No address, or no CIDR.
     """
-    networks = [ipaddress.ip_network(one, strict=False) for one in permitted_ranges]
-    for one in _meant(ipaddress.ip_address(address.partition("%")[0])):
-        reason = _reason(one, networks)
+    ranges = [ip_network(cidr) for cidr in permitted_ranges]
+    given = ip_address(str(address).partition("%")[0])
+    for form in _forms(given):
+        reason = _refused(form, ranges)
         if reason:
-            return Refusal(address, reason)
+            carried = "" if form == given else f", which carries {form}"
+            return Refusal(str(address), f"{address}{carried} is {reason}")
+    goes_to = getattr(given, "ipv4_mapped", None) or given
+    if ranges and not any(_inside(goes_to, network) for network in ranges):
+        return Refusal(str(address), f"{address} is outside the permitted ranges {', '.join(permitted_ranges)}")
     return None
 
 
-def _reason(address: Address, permitted: Iterable[Network]) -> str | None:
-    holding = [network for network in permitted if network.version == address.version and address in network]
-    if address in _METADATA:
-        listed = any(network.num_addresses == 1 for network in holding)
-        return None if listed else "it is a cloud's metadata service"
-    if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
-        return "it is no address of a single host"
-    if permitted and not holding:
-        return "it is outside the ranges that the workspace permits"
-    if address.is_link_local and not holding:
-        return "it is a link-local address"
+def _refused(address: Address, ranges: Sequence[Network]) -> str | None:
+    for network, reason in NOBODY:
+        if _inside(address, network):
+            return reason
+    if address in METADATA:
+        exactly = any(network.num_addresses == 1 and _inside(address, network) for network in ranges)
+        return None if exactly else METADATA[address]
+    for network, reason in REFUSED:
+        opened = any(_inside(address, permitted) and _within(permitted, network) for permitted in ranges)
+        if _inside(address, network) and not opened:
+            return reason
     return None
 
 
-def _meant(address: Address) -> Iterable[Address]:
-    """The address and every IPv4 address that it stands for."""
+def _forms(address: Address) -> Iterator[Address]:
+    """The address, and the IPv4 address that it carries."""
     yield address
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            yield address.ipv4_mapped
-        if address.sixtofour:
-            yield address.sixtofour
-        if address in _NAT64:
-            yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if isinstance(address, IPv6Address) and int(address) > 1:  # :: and ::1 carry none
+        for network, shift in _CARRIERS:
+            if address in network:
+                yield IPv4Address(int(address) >> shift & 0xFFFFFFFF)
 
 
-def is_public(address: str) -> bool:
-    """Whether the Internet routes this address."""
-    if address.startswith("/"):
-        return False
-    return ipaddress.ip_address(address.partition("%")[0]).is_global
+def _inside(address: Address, network: Network) -> bool:
+    return address.version == network.version and address in network
+
+
+def _within(inner: Network, outer: Network) -> bool:
+    return inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]

@@ -43,11 +43,16 @@ def put(
     drafts: Sequence[SourceDraft],
     by: By,
     *,
+    seal: bool = True,
     progress: Progress = silent,
 ) -> list[Change]:
     """Bring sources to what the drafts say, many at once, in a transaction that holds the write lock.
 
     What is as the drafts say already gets no new version and no audit record.
+
+    Args:
+        seal: False: encrypt nothing, because the transaction will be taken back.
+        progress: Called with (sources done, sources in all).
 
     Raises:
         InvalidInputs: Every draft that can't be: see `Sources.update`.
@@ -62,7 +67,7 @@ def put(
         if not problems:
             _keep_equal_secrets(session, secrets_, steps)
             changes += [step.change() for step in steps]
-            _write(session, secrets_, steps, by)
+            _write(session, secrets_, steps, by, seal)
             session.expunge_all()
             session.add(workspace)
         progress(min(start + CHUNK, len(drafts)), len(drafts))
@@ -72,6 +77,7 @@ def put(
 
 
 def existing(session: Session, workspace: model.Workspace, names: Sequence[str]) -> dict[str, model.DataSource]:
+    """Those of these names that a workspace has, with their entries."""
     wanted = select(model.DataSource).where(
         model.DataSource.workspace_id == workspace.id, model.DataSource.name.in_(names)
     )
@@ -213,21 +219,22 @@ def _keep_equal_secrets(session: Session, secrets_: Secrets, steps: Sequence[_St
                 entry.keep(item.field)
 
 
-def _write(session: Session, secrets_: Secrets, steps: Sequence[_Step], by: By) -> None:
+def _write(session: Session, secrets_: Secrets, steps: Sequence[_Step], by: By, seal: bool) -> None:
     records: list[dict[str, Any]] = []
     _insert_sources(session, [step for step in steps if step.row is None], by, records)
     for step in steps:
         if step.row is not None:
             _update_source(step.row, step, by, records)
     session.flush()
-    entries = [(step, entry) for step in steps for entry in step.entries]
-    _insert_entries(session, [pair for pair in entries if pair[1].row is None], by, records)
-    for _, entry in entries:
+    pairs = [(step, entry) for step in steps for entry in step.entries]
+    _insert_entries(session, [pair for pair in pairs if pair[1].row is None], by, records)
+    for _, entry in pairs:
         if entry.row is not None:
             _update_entry(entry.row, entry, by, records)
     session.flush()
-    secrets.forget(session, [id_ for _, entry in entries for id_ in entry.dropped()])
-    secrets_.seal(session, [item for _, entry in entries for item in entry.sealings()], by)
+    secrets.forget(session, [id_ for _, entry in pairs for id_ in entry.dropped()])
+    if seal:
+        secrets_.seal(session, [item for _, entry in pairs for item in entry.sealings()], by)
     audit.write(session, records)
 
 

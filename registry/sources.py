@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +15,7 @@ from registry.changes import Change
 from registry.database import Database
 from registry.entries import EntryDraft, SourceDraft
 from registry.errors import Conflict, InvalidInput, NotFound
+from registry.nearest import nearest as likest
 from registry.secrets import Secrets
 
 SortBy = Literal["create_time", "id", "name"]
@@ -241,6 +241,6 @@ def nearest(session: Session, name: str) -> str:
         .limit(2000)
     ).all()
     names = sorted({source for _, source in known})
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    near = likest(name, names, count=3)
     paths = [f"{workspace}/{source}" for workspace, source in known if source in near]
     return f"did you mean {', '.join(paths[:3])}?" if paths else "`headwater list` shows every data source"

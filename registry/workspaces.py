@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from registry.audit import By
 from registry.changes import Action, Change
 from registry.database import Database
 from registry.errors import Conflict, InvalidInput, NotFound
+from registry.nearest import nearest
 
 #: Environments of a workspace mode: a basic one has production alone.
 ENVIRONMENTS: Mapping[str, tuple[str, ...]] = {"basic": ("prod",), "standard": ("dev", "prod")}
@@ -132,7 +132,7 @@ def find(session: Session, name: str) -> model.Workspace:
     workspace = _select(session, name)
     if workspace is None:
         known = session.scalars(select(model.Workspace.name).order_by(model.Workspace.name)).all()
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known[:5]
+        near = nearest(name, known, count=3, likeness=0.5) or known[:5]
         advice = f"known: {', '.join(near)}" if near else "there is none yet: `headwater apply -f FILE` makes them"
         raise NotFound(f"no workspace {name!r}", where="workspace", instruction=advice)
     return workspace
@@ -179,7 +179,8 @@ def put(session: Session, draft: WorkspaceDraft, by: By) -> Change:
     old, new = audit.sides(changed) if before else (None, after)
     session.flush()
     audit.write(session, [by.record(action, object_, version=workspace.version, before=old, after=new)])
-    return Change(object_, action, changed)
+    shown = changed if before else {name: sides for name, sides in changed.items() if sides[1]}
+    return Change(object_, action, shown)
 
 
 def snapshot(session: Session, workspace: model.Workspace) -> dict[str, Any]:
