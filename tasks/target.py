@@ -51,7 +51,9 @@ class Target:
     problem_code: str = ""
 
 
-def from_registry(found: CheckTarget, secrets: Callable[[], Mapping[str, SecretStr]]) -> Target:
+def from_registry(
+    found: CheckTarget, secrets: Callable[[], Mapping[str, SecretStr]], warnings: tuple[Warning, ...] = ()
+) -> Target:
     """The target behind what the registry has to check.
 
     Args:
@@ -74,6 +76,7 @@ def from_registry(found: CheckTarget, secrets: Callable[[], Mapping[str, SecretS
         connection=connection,
         secrets=secrets,
         permitted_ranges=found.permitted_ranges,
+        warnings=warnings,
         problem=problem,
         problem_code=code if problem is not None else "",
     )

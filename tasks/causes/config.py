@@ -18,8 +18,8 @@ CAUSES = (
         "CONFIG.BAD_VALUE",
         State.CONFIG_ERROR,
         Owner.USER,
-        "A value cannot be right whatever the network does: a port outside 1-65535, a host that is no host, a malformed "
-        "URL, a word that is none of the choices, a CA file that holds no certificate.",
+        "A value cannot be right whatever the network does: a port outside 1-65535, a host that is no host, a "
+        "malformed URL, a word that is none of the choices, a CA file that holds no certificate.",
         **_TOLD,
         rules=(
             Rule("config", {"problem": "CONFIG.BAD_VALUE"}),

@@ -13,8 +13,8 @@ CAUSES = (
         "The name servers say that the name does not exist (rcode 3), under every domain of the search list.",
         component="{name}",
         message="The name {name} does not exist for the name servers of {resource_group} ({nameservers}).",
-        remedy="Correct the host name, or publish {name} where {resource_group} resolves names: a PrivateZone record for a "
-        "serverless resource group, a host binding for an exclusive one.",
+        remedy="Correct the host name, or publish {name} where {resource_group} resolves names: a PrivateZone record "
+        "for a serverless resource group, a host binding for an exclusive one.",
         rules=(Rule("resolve", {"rcode": "NXDOMAIN"}),),
     ),
     Cause(
@@ -44,7 +44,8 @@ CAUSES = (
         "No configured name server answers, for other names either.",
         component="{nameservers}",
         message="None of the name servers of {resource_group} ({nameservers}) answers, whatever the name.",
-        remedy="Start or replace the name server, or let {resource_group} reach {nameservers} on port 53 (UDP and TCP).",
+        remedy="Start or replace the name server, or let {resource_group} reach {nameservers} on port 53 (UDP and "
+        "TCP).",
         rules=(Rule("resolve", {"rcode": "TIMEOUT", "other_names_answered": False}),),
     ),
     Cause(
@@ -54,7 +55,8 @@ CAUSES = (
         "A name server answers that it cannot or will not answer (rcode 2, SERVFAIL; rcode 5, REFUSED).",
         component="{name}",
         message="The name servers {nameservers} answer {rcode} for {name}.",
-        remedy="Let the owner of the name servers look at {name}: the zone's own servers may be down, or refuse this client.",
+        remedy="Let the owner of the name servers look at {name}: the zone's own servers may be down, or refuse this "
+        "client.",
         rules=(Rule("resolve", {"rcode": lambda rcode: bool(rcode) and rcode not in _FINAL}),),
     ),
     Cause(

@@ -15,8 +15,8 @@ CAUSES = (
         "HOST.DOWN",
         State.UNREACHABLE,
         Owner.DBA,
-        "The host is on our own network segment and does not answer the neighbour discovery (ARP, NDP), so no filter of "
-        "addresses or ports can be the cause.",
+        "The host is on our own network segment and does not answer the neighbour discovery (ARP, NDP), so no filter "
+        "of addresses or ports can be the cause.",
         component="{address}",
         message="Nobody answers for {address} on the network segment of {resource_group}.",
         remedy="Start the host {address}, or correct the address.",

@@ -14,7 +14,8 @@ CAUSES = (
         INCONCLUSIVE,
         State.UNREACHABLE,
         Owner.NETWORK,
-        "Two or more causes fit the evidence; `alternatives` lists them and the remedy names the probe that would decide.",
+        "Two or more causes fit the evidence; `alternatives` lists them and the remedy names the probe that would "
+        "decide.",
         component="{endpoint}",
         message="The evidence fits more than one cause.",
         remedy="Test from another resource group.",

@@ -19,8 +19,8 @@ CAUSES = (
         "PEER.RESET_EARLY",
         State.UNREACHABLE,
         Owner.DBA,
-        "The connection was accepted, then reset or closed before the server said anything: a full or restarting server, "
-        "a load balancer without a healthy backend, a TCP wrapper.",
+        "The connection was accepted, then reset or closed before the server said anything: a full or restarting "
+        "server, a load balancer without a healthy backend, a TCP wrapper.",
         component="{address}:{port}",
         message="{address}:{port} accepts the connection and drops it ({broken}) before its first word.",
         remedy="Look at the server behind {address}:{port} and at its list of permitted clients.",
@@ -33,7 +33,8 @@ CAUSES = (
         "The first bytes are another protocol's.",
         component="{address}:{port}",
         message="{address}:{port} does not speak {protocol_title}, but {looks_like} (first bytes: {first_bytes}).",
-        remedy="Correct the port or the type of the data source: servers of type {type} usually listen on {default_port}.",
+        remedy="Correct the port or the type of the data source: servers of type {type} usually listen on "
+        "{default_port}.",
         rules=(
             Rule(None, {"not_protocol": True}, rank=20),
             Rule(

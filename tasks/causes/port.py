@@ -8,8 +8,8 @@ CAUSES = (
         "PORT.CLOSED",
         State.UNREACHABLE,
         Owner.DBA,
-        "The host itself refuses with a RST: no program listens on this port. (A firewall that imitates a RST cannot be "
-        "told apart by any client.)",
+        "The host itself refuses with a RST: no program listens on this port. (A firewall that imitates a RST cannot "
+        "be told apart by any client.)",
         component="{address}:{port}",
         message="No program listens on port {port} of {address}.",
         remedy="Start the server, or correct the port: servers of type {type} usually listen on {default_port}.",

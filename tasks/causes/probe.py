@@ -10,7 +10,8 @@ CAUSES = (
         Owner.PLATFORM,
         "Our own time ended while the peer was still progressing; it is not blamed on the peer.",
         component="{stage}",
-        message="The time for this check ({timeout_s} s) ended in the stage {stage}, with {address}:{port} still at it.",
+        message="The time for this check ({timeout_s} s) ended in the stage {stage}, with {address}:{port} still at "
+        "it.",
         remedy="Test with more time: headwater test {source} --timeout 30.",
         rules=(
             Rule(None, {"broken": "silent", "mute": False}, rank=70),
@@ -23,8 +24,8 @@ CAUSES = (
         "POLICY.FORBIDDEN_TARGET",
         State.UNSUPPORT,
         Owner.PLATFORM,
-        "The address is one that tests may not be aimed at: link-local, a cloud's metadata service, or outside the ranges "
-        "that the workspace permits.",
+        "The address is one that tests may not be aimed at: link-local, a cloud's metadata service, or outside the "
+        "ranges that the workspace permits.",
         component="{address}",
         message="Tests may not be aimed at {address}: {forbidden}.",
         remedy="Correct the address of {source}, or add it to permitted_ranges of the workspace {workspace}.",

@@ -96,7 +96,8 @@ CAUSES = (
         Owner.DBA,
         "The certificate's start date lies ahead (verify code 9); the date and this machine's clock are both told.",
         component="{subject}",
-        message="The certificate of {address}:{port} ({subject}) is valid from {not_before}; the clock here says {clock}.",
+        message="The certificate of {address}:{port} ({subject}) is valid from {not_before}; the clock here says "
+        "{clock}.",
         remedy="Wait until {not_before}, have the certificate reissued, or set the clock.",
         rules=(Rule("tls", {"verify_code": 9}),),
     ),
@@ -115,8 +116,8 @@ CAUSES = (
                 {"bad_file": "keystore_file"},
                 rank=10,
                 message="The client certificate or its key cannot be read ({tls_error}).",
-                remedy="Give keystore_file and key_file in PEM form, fitting each other, and the key's password if it has "
-                "one.",
+                remedy="Give keystore_file and key_file in PEM form, fitting each other, and the key's password if "
+                "it has one.",
             ),
             Rule(None, {"alert": _CLIENT_CERTIFICATE_ALERTS}, rank=20),
             # A server that has answered with its hello has chosen version and cipher: alert 40 is about our certificate.

@@ -418,9 +418,10 @@ PROTOCOL = Protocol(
         Answer(
             "ADMIT.ALLOWLIST",
             {**_INVALID, "routine": "ClientAuthentication"},
-            message="{address}:{port} has no pg_hba.conf entry that lets {username} from {source_address} into {database}.",
-            remedy="Add to pg_hba.conf: host {database} {username} {source_cidr} scram-sha-256 (for a cloud instance: add "
-            "{source_cidr} to its allowlist), then reload.",
+            message="{address}:{port} has no pg_hba.conf entry that lets {username} from {source_address} into "
+            "{database}.",
+            remedy="Add to pg_hba.conf: host {database} {username} {source_cidr} scram-sha-256 (for a cloud "
+            "instance: add {source_cidr} to its allowlist), then reload.",
         ),
         Answer(
             "AUTH.LOGIN_FORBIDDEN",
@@ -434,8 +435,8 @@ PROTOCOL = Protocol(
             alternatives=("AUTH.USER_UNKNOWN", "AUTH.LOGIN_FORBIDDEN"),
             component="{username}",
             message="The role {username} does not exist on {address}:{port}, or may not log in.",
-            remedy="Ask the server: SELECT rolcanlogin FROM pg_roles WHERE rolname = '{username}'; then CREATE ROLE or ALTER "
-            "ROLE {username} LOGIN.",
+            remedy="Ask the server: SELECT rolcanlogin FROM pg_roles WHERE rolname = '{username}'; then CREATE ROLE "
+            "or ALTER ROLE {username} LOGIN.",
         ),
         Answer("AUTH.BAD_CREDENTIALS", {"sqlstate_class": "28"}),
         Answer(

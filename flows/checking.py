@@ -1,0 +1,146 @@
+"""What a check needs, put together: targets from the registry, a vantage for each resource group, secrets in bulk.
+
+The command line and the flows share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from registry.errors import NotFound, SecretUnresolved
+from registry.store import Store
+from registry.targets import CheckTarget, Environment
+from registry.verdict import Verdict, Warning
+from tasks import references
+from tasks.fleet import check_all
+from tasks.target import Target, from_registry
+from tasks.vantages import Vantage, open_vantage
+
+Secrets = Mapping[str, SecretStr]
+
+
+@dataclass(frozen=True)
+class GroupPlan:
+    """What is checked from one resource group."""
+
+    group: str
+    vantage: Vantage
+    targets: Sequence[Target]
+
+
+def gather(
+    store: Store,
+    *,
+    workspace: str | None = None,
+    source: str | None = None,
+    env: Environment | None = None,
+    group: str | None = None,
+) -> list[GroupPlan]:
+    """Everything to check that passes the filters, by resource group.
+
+    Raises:
+        NotFound: Nothing in the registry answers to these names.
+        InvalidInput: A resource group of a kind that this version cannot test from.
+    """
+    found = store.targets(workspace=workspace, source=source, env=env, group=group)
+    if not found:
+        raise NotFound(
+            "there is nothing to test",
+            where=workspace or "registry",
+            instruction="register data sources with `headwater apply -f FILE`, "
+            "and bind a resource group to their workspace",
+        )
+    return plan(store, found)
+
+
+def plan(store: Store, found: Sequence[CheckTarget]) -> list[GroupPlan]:
+    """Targets and vantage of each resource group among these."""
+    references.install()
+    secrets = _Secrets(store, found)
+    shared = _sharing_a_target(found)
+    grouped: defaultdict[str, list[Target]] = defaultdict(list)
+    groups = {one.group.name: one.group for one in found}
+    for one in found:
+        warnings = (_SHARED,) if (one.workspace, one.source) in shared else ()
+        grouped[one.group.name].append(from_registry(one, secrets.of(one), warnings))
+    return [
+        GroupPlan(name, open_vantage(groups[name].kind, name, groups[name].settings), targets)
+        for name, targets in grouped.items()
+    ]
+
+
+async def run(plans: Sequence[GroupPlan], *, timeout: float = 5.0) -> AsyncIterator[Verdict]:
+    """Check everything, from all groups at once; verdicts come as they are ready.
+
+    Args:
+        timeout: Seconds for each check.
+    """
+    ready: asyncio.Queue[Verdict | BaseException | None] = asyncio.Queue()
+
+    async def from_one(one: GroupPlan) -> None:
+        try:
+            async for verdict in check_all(one.targets, one.vantage, timeout=timeout):
+                ready.put_nowait(verdict)
+        except Exception as error:
+            ready.put_nowait(error)  # for whoever waits for the verdicts
+        ready.put_nowait(None)
+
+    running = [asyncio.create_task(from_one(one)) for one in plans]
+    try:
+        left = len(running)
+        while left:
+            item = await ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            if item is None:
+                left -= 1
+            else:
+                yield item
+    finally:
+        for task in running:
+            task.cancel()
+
+
+class _Secrets:
+    """The secrets of many targets: those kept here are fetched together when the first is asked for."""
+
+    def __init__(self, store: Store, found: Sequence[CheckTarget]) -> None:
+        self._store = store
+        self._here = [one for one in found if not references.remote(one.references.values())]
+        self._known: dict[str, Secrets | SecretUnresolved] | None = None
+
+    def of(self, one: CheckTarget) -> Callable[[], Secrets]:
+        """Resolves the secrets of one target."""
+        return lambda: self._resolve(one)
+
+    def _resolve(self, one: CheckTarget) -> Secrets:
+        if references.remote(one.references.values()):
+            return self._store.resolve_secrets(one)
+        if self._known is None:
+            resolved = self._store.secrets.resolve(self._here)
+            self._known = {each.path: found for each, found in zip(self._here, resolved, strict=True)}
+        found = self._known[one.path]
+        if isinstance(found, SecretUnresolved):
+            raise found
+        return found
+
+
+_SHARED = Warning(
+    code="CONFIG.ENVS_SHARE_TARGET",
+    message="dev and prod point at the same physical target: a mistake in development reaches production",
+)
+
+
+def _sharing_a_target(found: Sequence[CheckTarget]) -> set[tuple[str, str]]:
+    """The sources whose two environments name the same place."""
+    places: defaultdict[tuple[str, str], dict[str, object]] = defaultdict(dict)
+    for one in found:
+        if one.connection is not None and one.connection.endpoints():
+            names = [getattr(one.connection, name, None) for name in ("database", "base_dir", "url")]
+            places[one.workspace, one.source][one.env] = (one.connection.endpoints(), *names)
+    return {key for key, sides in places.items() if len(sides) == 2 and len(set(sides.values())) == 1}

@@ -1,0 +1,19 @@
+"""`headwater deploy`: the flows on a Prefect server."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("deploy")(deploy)
+
+
+def deploy() -> int:
+    """Put the flows on the Prefect server: deployments, schedules, and the choices of their forms."""
+    from flows.deploy import deploy as put
+
+    for said in put():
+        print(said)
+    return 0
