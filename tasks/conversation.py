@@ -133,7 +133,7 @@ class Conversation:
         try:
             for name in session.order:
                 with steps.stage(name) as recorder:
-                    await self._stage(session, name, recorder, plainly)
+                    await self._stage(session, name, recorder, plainly or stream.received > 0)
                 if name == until:
                     return
         except StageFailed as failure:
@@ -145,8 +145,9 @@ class Conversation:
             await session.close()
 
     async def _stage(self, session: Session, name: str, recorder: Recorder, plainly: bool) -> None:
+        """Run a stage; unless `plainly`, beside a witness of the peer's silence: it has not said a byte yet."""
         run = getattr(session, name)
-        if name != session.order[0] or plainly:
+        if plainly:
             try:
                 await run(recorder)
             except StreamBroken as broken:

@@ -76,6 +76,8 @@ class SocketStream:
 
     async def receive(self, limit: int = 65536) -> bytes:
         waiting_since = time.monotonic()
+        if not self.budget.left():
+            raise self._silent(0.0)  # a peer that floods us never lets a timeout come to its turn
         try:
             async with asyncio.timeout(self.budget.left()):
                 data = await self._loop.sock_recv(self._socket, limit)

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from tasks.budget import Budget
 from tasks.evidence import StageFailed
+from tasks.fingerprints import identify
 from tasks.streams import Stream, StreamBroken, printable
 
 _RECORD_HANDSHAKE = 0x16
@@ -216,6 +217,7 @@ def _refused(error: ssl.SSLError, first_bytes: bytes) -> dict[str, Any]:
     if first_bytes and first_bytes[0] not in (_RECORD_HANDSHAKE, _RECORD_ALERT):
         found["not_tls"] = True
         found["first_bytes"] = printable(first_bytes)
+        found["looks_like"] = identify(first_bytes)
     return {key: value for key, value in found.items() if value is not None}
 
 
