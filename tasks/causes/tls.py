@@ -120,7 +120,7 @@ CAUSES = (
                 "it has one.",
             ),
             Rule(None, {"alert": _CLIENT_CERTIFICATE_ALERTS}, rank=20),
-            # A server that has answered with its hello has chosen version and cipher: alert 40 is about our certificate.
+            # A server that answered with its hello has chosen version and cipher: alert 40 is about our certificate.
             Rule("tls", {"alert": 40, "server_hello": True}, rank=20),
             Rule(None, {"broken": "tls"}, rank=40),
         ),

@@ -32,11 +32,13 @@ _OK, _CLEARTEXT, _MD5, _GSS, _SSPI, _SASL = 0, 3, 5, 7, 9, 10
 _METHODS = {2: "Kerberos 5", 6: "SCM credentials", _GSS: "GSSAPI", _SSPI: "SSPI"}
 
 #: One round trip that tells whether anything can be read, and what else a good check wants to know.
-_FACTS = """
+FACTS = """
 SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-               WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
+               WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+               AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
        EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-               WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+               WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+               AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
                AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
                AND (pg_catalog.has_table_privilege(c.oid, 'SELECT')
                     OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT'))),
@@ -309,13 +311,13 @@ class PostgresqlSession(Session):
 
     async def _read(self, name: str) -> None:
         try:
-            await self.query(f"SELECT 1 FROM {quoted(name)} LIMIT 1")
+            await self.query(f"SELECT 1 FROM {quoted(name)} LIMIT 1")  # noqa: S608 - quoted right here
         except ServerError as error:
             raise StageFailed(**error.evidence(), object=name) from None
 
     async def _facts(self, recorder: Recorder, *, demand_something: bool) -> None:
         try:
-            (row,) = await self.query(_FACTS)
+            (row,) = await self.query(FACTS)
         except ServerError:
             ((count,),) = await self._plain_facts()
             recorder.see(tables_readable=int(count or 0))

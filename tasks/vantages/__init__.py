@@ -72,7 +72,7 @@ class Vantage(Protocol):
         ...
 
     async def neighbour(self, address: str) -> Mapping[str, Any]:
-        """The next hop: ``gateway`` (None when on our own segment), ``device``, ``neighbour`` (its state in the kernel)."""
+        """The next hop: ``gateway`` (None on our own segment), ``device``, ``neighbour`` (its state in the kernel)."""
         ...
 
     async def answers_ping(self, address: str, budget: Budget) -> bool | None:
