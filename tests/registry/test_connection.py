@@ -180,6 +180,28 @@ def test_most_types_take_one_address() -> None:
     assert problem.reason == "1 is the most that this type takes"
 
 
+@pytest.mark.parametrize("name", ["X Y", "X:Y", "", "Ü"])
+def test_a_header_has_a_proper_name(name: str) -> None:
+    assert problems("restapi", {"url": "https://api.example.com", "default_header": {name: "a"}})
+
+
+def test_a_header_value_has_no_line_break() -> None:
+    assert problems("restapi", {"url": "https://api.example.com", "default_header": {"X-Y": "a\r\nX-Z: b"}})
+
+
+def test_a_scheme_alone_is_no_reference() -> None:
+    assert problems("postgresql", {**ENTRY, "password": "env:"})
+
+
+@pytest.mark.parametrize(
+    ("given", "mode"),
+    [({}, "prefer"), ({"sslMode": "Require"}, "require"), ({"securityProtocol": "authTypeSsl"}, "require")],
+)
+def test_hologres_has_a_word_of_its_own_for_tls(given: dict[str, str], mode: str) -> None:
+    raw = {"instanceId": "hg-1", "regionId": "r", "database": "orders", "authType": "Executor", **given}
+    assert read("hologres", raw).connection.tls().mode == mode
+
+
 def test_a_header_that_carries_a_secret_holds_a_reference() -> None:
     raw = {"url": "https://api.example.com", "default_header": {"Authorization": "Bearer hunter2", "Accept": "*/*"}}
     (problem,) = problems("restapi", raw)

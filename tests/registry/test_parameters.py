@@ -57,6 +57,19 @@ def test_values_are_held_to_the_pattern_of_their_key(family: str, key: str, good
     assert [one.key for one in filtered.removed] == [key]
 
 
+@pytest.mark.parametrize("spelling", [" USESSL\t", "%75seSSL", "%2575seSSL", "ｕｓｅＳＳＬ", "use\u200bSSL"])
+def test_a_key_is_known_in_every_spelling(spelling: str) -> None:
+    assert filter_parameters("mysql", {spelling: "true"}).kept == {"useSSL": "true"}
+
+
+@pytest.mark.parametrize("spelling", ["autoDeserialize", "AUTODESERIALIZE", "auto Deserialize", "%61utoDeserialize"])
+def test_a_connection_made_without_the_filter_has_a_safe_url_too(spelling: str) -> None:
+    type_, reading = read_url("jdbc:mysql://app@db.example.com/orders")
+    url = build_url(type_, reading.connection.model_copy(update={"properties": {spelling: "true"}}))
+    assert "=true" not in url
+    assert "autoDeserialize=false" in url
+
+
 def test_values_that_are_no_text_are_written_as_drivers_do() -> None:
     assert filter_parameters("mysql", {"useSSL": True, "connectTimeout": 5}).kept == {
         "useSSL": "true",
@@ -130,6 +143,7 @@ def test_nothing_dangerous_survives_any_disguise(data: st.DataObject, case: tupl
     filtered = filter_parameters(family, {spelling: "true"})
     assert filtered.kept == {}
     assert filtered.removed
+    assert safe_parameters(family, {spelling: "true"}).items() >= allow_list(family).forced.items()
     safe = {name.lower(): value for name, value in safe_parameters(family, {spelling: "true"}).items()}
     assert safe.get(key.lower(), "false") == "false"
 
