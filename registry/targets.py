@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,8 +68,8 @@ def targets(
     """Everything to check that passes the filters, by workspace, source, environment and group.
 
     Args:
-        env: None: every environment of the workspace's mode. An environment that is asked for by name, and that a
-            source has not, is a target without an entry.
+        env: None: every environment that a source has. One that is asked for by name, and that a source has not, is
+            a target without an entry.
 
     Raises:
         NotFound: No such workspace, source or group, or a group that none of the workspaces is bound to.
@@ -130,10 +130,14 @@ def _each(
 ) -> Iterator[CheckTarget]:
     for owner in owners.values():
         places = bound.get(owner.id, [])
-        wanted = (env,) if env else workspaces.ENVIRONMENTS[owner.mode]
         for (name, type_), sides in _sources(session, owner, source) if places else ():
-            for side in wanted:
+            for side in (env,) if env else _present(owner, sides):
                 yield from _at(owner, name, type_, side, sides.get(side), places)
+
+
+def _present(owner: model.Workspace, sides: Mapping[str, Any]) -> Sequence[str]:
+    """The environments that a source has; production where it has none, so that it is not passed over."""
+    return [env for env in workspaces.ENVIRONMENTS[owner.mode] if env in sides] or ["prod"]
 
 
 def _sources(

@@ -46,8 +46,21 @@ class EmbeddedPostgresql:
             for path in (self.folder, secret):
                 os.chown(path, self._user.pw_uid, self._user.pw_gid)
         self._run(
-            [binaries / "initdb", "-D", data, "-U", SUPERUSER, "--pwfile", secret, "-A", "scram-sha-256"]
-            + ["-E", "UTF8", "--no-locale", "--no-sync"]
+            [
+                binaries / "initdb",
+                "-D",
+                data,
+                "-U",
+                SUPERUSER,
+                "--pwfile",
+                secret,
+                "-A",
+                "scram-sha-256",
+                "-E",
+                "UTF8",
+                "--no-locale",
+                "--no-sync",
+            ]
         )
         secret.unlink()
         words = ("listen_addresses=127.0.0.1", f"port={self.port}", f"unix_socket_directories={self.folder}")

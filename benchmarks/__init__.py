@@ -1,0 +1,1 @@
+"""Speed, measured as a ratio against the floor in one run."""
