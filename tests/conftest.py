@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -14,18 +15,12 @@ MATRIX = pytest.StashKey[Matrix]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MATRIX] = Matrix()
-    if config.pluginmanager.has_plugin("dsession"):
-        config.pluginmanager.register(_Collector(config.stash[MATRIX]))
 
 
-class _Collector:
-    """Takes in the scenarios that the processes of a parallel run recorded."""
-
-    def __init__(self, matrix: Matrix) -> None:
-        self._matrix = matrix
-
-    def pytest_testnodedown(self, node: object) -> None:
-        self._matrix.load(getattr(node, "workeroutput", {}).get("matrix", ()))
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take in the scenarios that a process of a parallel run recorded."""
+    node.config.stash[MATRIX].load(getattr(node, "workeroutput", {}).get("matrix", ()))
 
 
 @pytest.hookimpl(trylast=True)

@@ -259,8 +259,9 @@ class Network:
     # -- making and removing ----------------------------------------------------------------------------------------
 
     def up(self) -> None:
-        """Make everything; what a killed run left under the same slot goes first."""
+        """Make everything; what killed runs left behind goes first."""
         self.down()
+        _sweep()
         self.directory.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o755)
         places = ["router", "server", *VANTAGES]
@@ -279,18 +280,8 @@ class Network:
             self._nft(self.namespace(place), _firewall(no_egress=egress))
 
     def down(self) -> None:
-        """Remove every trace of this slot."""
-        prefix = f"hw{self.slot}_"
-        names = [entry.name for entry in Path("/run/netns").glob(f"{prefix}*")]
-        for name in names:
-            for pid in run(["ip", "netns", "pids", name]).split():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-        for name in names:
-            run(["ip", "netns", "del", name])
-        for folder in Path("/etc/netns").glob(f"{prefix}*"):
-            shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        """Remove every trace of this lab."""
+        _remove(self.slot)
 
     def _calm(self, place: str) -> None:
         """Kernel settings that let a scenario be judged at once and again: no duplicate-address wait, no ICMP limit."""
@@ -399,14 +390,43 @@ def _take_slot() -> tuple[int, int]:
     _SLOTS.mkdir(parents=True, exist_ok=True)
     _SLOTS.chmod(0o755)
     for slot in range(100):
-        lock = os.open(_SLOTS / f"slot{slot}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            continue
-        return slot, lock
+        if (lock := _lock(slot)) is not None:
+            return slot, lock
     raise RuntimeError("a hundred labs are running already")
+
+
+def _lock(slot: int) -> int | None:
+    """The lock of a slot, or None while another process has it. The kernel frees it when the process ends."""
+    lock = os.open(_SLOTS / f"slot{slot}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _sweep() -> None:
+    """Remove the labs whose processes are gone."""
+    for folder in _SLOTS.glob("lab*"):
+        slot = int(folder.name.removeprefix("lab"))
+        if (lock := _lock(slot)) is not None:
+            _remove(slot)
+            os.close(lock)
+
+
+def _remove(slot: int) -> None:
+    prefix = f"hw{slot}_"
+    names = [entry.name for entry in Path("/run/netns").glob(f"{prefix}*")]
+    for name in names:
+        for pid in run(["ip", "netns", "pids", name]).split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+    for name in names:
+        run(["ip", "netns", "del", name])
+    for folder in Path("/etc/netns").glob(f"{prefix}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(_SLOTS / f"lab{slot}", ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,12 @@ import dns.query
 import dns.rcode
 import pytest
 
+from registry.verdict import STAGES, Stage, Status, Verdict
+from tests.lab.expectation import check_invariants
 from tests.lab.lab import Lab
 from tests.lab.nameserver import Answer
 from tests.lab.network import ACTIONS, NAME_SERVER, VANTAGES, Dead
+from tests.lab.servers import PASSWORD
 
 
 def connect(lab: Lab, host: str, port: int, *, vantage: str = "client", timeout: float = 2.0) -> socket.socket:
@@ -317,3 +320,43 @@ def test_files_of_etc_are_seen_at_the_vantage_only(lab: Lab) -> None:
         ).stdout
     assert "10.77.2.10 pinned" in seen
     assert f"nameserver {NAME_SERVER}" in seen
+
+
+def test_a_check_sees_the_world_of_its_vantage(lab: Lab) -> None:
+    server = lab.postgresql()
+    lab.name("shop", server.v4)
+    entry = {"address": {"host": "shop", "port": 5432}, "database": "shop", "username": "app", "password": lab.password}
+    assert lab.check("postgresql", entry).connectable
+    assert not lab.check("postgresql", entry, vantage="noresolver", timeout=2).connectable
+    assert not lab.check("postgresql", entry, vantage="egress", timeout=1).connectable
+
+
+def verdict(**changes: object) -> Verdict:
+    stages = [Stage(name=name, status=Status.PASSED, started_at="", elapsed_ms=1) for name in STAGES]
+    failed = [*stages[:-1], stages[-1].model_copy(update={"status": Status.FAILED})]
+    good = {
+        "workspace": "lab", "source": "orders", "type": "redis", "env": "dev", "resource_group": "client",
+        "state": "ConfigError", "cause": "PRIV.OBJECT_DENIED", "component": "orders", "message": "m", "remedy": "r",
+        "stages": failed, "started_at": "", "elapsed_ms": 1,
+    }  # fmt: skip
+    return Verdict.model_validate({**good, **changes})
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"message": f"password {PASSWORD} refused"},
+        {"stages": []},
+        {"stages": list(reversed(verdict().stages))},
+        {"cause": "INCONCLUSIVE"},
+        {"alternatives": ["PORT.CLOSED", "FILTER.REJECT"]},
+        {"remedy": " "},
+        {"component": ""},
+        {"state": "Connectable", "cause": None},
+        {"state": "Connectable", "cause": None, "stages": verdict().stages[:-1]},
+    ],
+)
+def test_no_verdict_passes_that_breaks_a_rule(fault: dict[str, object]) -> None:
+    check_invariants(verdict())
+    with pytest.raises(AssertionError):
+        check_invariants(verdict(**fault))
