@@ -1,0 +1,162 @@
+"""Which cause an answer of MySQL asserts: by its error number, and by what a second look found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from registry.verdict import INCONCLUSIVE
+from tasks.protocols import Answer
+
+ACCESS_DENIED, ACCESS_DENIED_NO_PASSWORD, DATABASE_DENIED = 1045, 1698, 1044
+
+_DENIED: Mapping[str, Any] = {"mysql_error": ACCESS_DENIED}
+
+ANSWERS = (
+    Answer(
+        "ADMIT.ALLOWLIST",
+        {"mysql_error": 1130},
+        message="{address}:{port} has no account that clients from {source_address} may use.",
+        remedy="CREATE USER {username}@'{source_address}' (for a cloud instance: add {source_cidr} to its allowlist).",
+    ),
+    Answer(
+        "CAPACITY.CONNECTIONS",
+        {"mysql_error": 1129},
+        component="{source_address}",
+        message="{address}:{port} has blocked {source_address} after too many interrupted connections.",
+        remedy="FLUSH HOSTS (MySQL 8: TRUNCATE performance_schema.host_cache); then find what breaks off connections, "
+        "or raise max_connect_errors.",
+    ),
+    Answer("CAPACITY.CONNECTIONS", {"mysql_error": frozenset({1040, 1203, 1226})}),
+    # Server shutdown, connection killed by it, offline mode; a Galera node that is not in sync takes no command.
+    Answer("SERVER.NOT_READY", {"mysql_error": frozenset({1053, 1927, 3032, 1047})}),
+    Answer("TLS.REQUIRED", {"mysql_error": 3159}),
+    Answer("TLS.REQUIRED", {**_DENIED, "over_tls_too": "further"}, stage="login"),
+    Answer(
+        INCONCLUSIVE,
+        {**_DENIED, "over_tls_too": "tls failed"},
+        stage="login",
+        alternatives=("AUTH.BAD_CREDENTIALS", "TLS.REQUIRED"),
+        component="{username}",
+        message="{address}:{port} refuses {username} without TLS, and its TLS handshake fails.",
+        remedy="Enable TLS with the files that the server demands and test again: only then the two causes part.",
+    ),
+    Answer(
+        "TLS.CLIENT_CERT",
+        {**_DENIED, "password_proved": True, "over_tls": True},
+        stage="login",
+        message="{address}:{port} has confirmed the password of {username} and refuses the login: the account demands "
+        "a client certificate (REQUIRE X509, SUBJECT or ISSUER).",
+    ),
+    Answer(
+        "AUTH.BAD_CREDENTIALS",
+        {**_DENIED, "no_password": True},
+        message="{address}:{port} asks {username} for a password, and {source}/{env} has none.",
+        remedy="Set password for {source}/{env}.",
+    ),
+    Answer(
+        "AUTH.BAD_CREDENTIALS",
+        {**_DENIED},
+        message="{address}:{port} does not accept {username} from {source_address}: the password is wrong, the user "
+        "unknown, or its host part excludes this address; the server does not say which.",
+        remedy="Correct the user name or the password of {source}/{env}; else let the DBA look at SELECT user, host, "
+        "ssl_type FROM mysql.user WHERE user = '{username}': the host must cover {source_address}, and ssl_type X509 "
+        "or SPECIFIED demands keystore_file and key_file.",
+    ),
+    Answer(
+        "AUTH.BAD_CREDENTIALS",
+        {"mysql_error": ACCESS_DENIED_NO_PASSWORD, "on_socket": True},
+        message="{address} lets {username} in only as the operating system's user of that name.",
+        remedy="Run as the operating system's user {username}, or give the account a password.",
+    ),
+    Answer(
+        "AUTH.METHOD_UNSUPPORTED",
+        {"mysql_error": ACCESS_DENIED_NO_PASSWORD, "method": "unix_socket"},
+        message="{address}:{port} asks {username} for no password at all: the account is for {method} on the server "
+        "itself.",
+        remedy="ALTER USER {username} IDENTIFIED BY a password, or use another account.",
+    ),
+    Answer("AUTH.BAD_CREDENTIALS", {"mysql_error": ACCESS_DENIED_NO_PASSWORD}),
+    Answer(
+        "AUTH.METHOD_UNSUPPORTED",
+        {"needs_privacy": True},
+        message="{address}:{port} asks {username} to authenticate by {method}, which sends the password itself: not "
+        "without TLS.",
+        remedy="Set security_protocol: authTypeSsl (or sslMode: REQUIRED); on a network that may be trusted also "
+        "allowPublicKeyRetrieval: true.",
+    ),
+    Answer("AUTH.METHOD_UNSUPPORTED", {"unsupported": True}),
+    Answer(
+        "AUTH.METHOD_UNSUPPORTED",
+        {"mysql_error": frozenset({1251, 1275, 1524})},
+        component="{username}",
+        message="{address}:{port} cannot authenticate {username} ({server_said}): the account's method is an old one, "
+        "or its plugin is not loaded.",
+        remedy="ALTER USER {username} with a current method, or load the plugin on the server.",
+    ),
+    Answer(
+        "AUTH.EXPIRED_OR_LOCKED",
+        {"mysql_error": frozenset({1820, 1862})},
+        message="The password of {username} on {address}:{port} has expired.",
+        remedy="ALTER USER {username} IDENTIFIED BY a new password, and store it in {source}/{env}.",
+    ),
+    Answer(
+        "AUTH.EXPIRED_OR_LOCKED",
+        {"mysql_error": frozenset({3118, 3955, 4150, 4151})},
+        message="The account {username} on {address}:{port} is locked ({server_said}).",
+        remedy="ALTER USER {username} ACCOUNT UNLOCK;",
+    ),
+    Answer(
+        "TARGET.OBJECT_MISSING",
+        {"mysql_error": frozenset({1049, 1146})},
+        stage="privilege",
+    ),
+    Answer(
+        "TARGET.MISSING",
+        {"mysql_error": 1049},
+        remedy="Correct the name of the database, or: CREATE DATABASE {database};",
+    ),
+    Answer("TARGET.MISSING", {"mysql_error": DATABASE_DENIED, "there": "no"}, stage="target"),
+    Answer(
+        "TARGET.NO_CONNECT",
+        {"mysql_error": DATABASE_DENIED, "there": "yes"},
+        stage="target",
+        remedy="GRANT SELECT ON {database}.* TO {username};",
+    ),
+    # Whoever has no right on a database is not told whether it is there.
+    Answer(
+        INCONCLUSIVE,
+        {"mysql_error": DATABASE_DENIED},
+        stage="target",
+        alternatives=("TARGET.NO_CONNECT", "TARGET.MISSING"),
+        component="{database}",
+        message="{username} may not enter {database} on {address}:{port}, and is not told whether it exists (it may "
+        "enter: {databases_visible}).",
+        remedy="Correct the name of the database; or let the DBA look at SHOW DATABASES LIKE '{database}', and GRANT "
+        "SELECT ON {database}.* TO {username}.",
+    ),
+    Answer(
+        "PRIV.OBJECT_DENIED",
+        {"mysql_error": frozenset({1044, 1142, 1143})},
+        stage="privilege",
+        remedy="GRANT SELECT ON {object} TO {username}; if it is there: the server does not tell.",
+    ),
+    Answer(
+        INCONCLUSIVE,
+        {"mysql_error": frozenset({1356, 1449})},
+        stage="privilege",
+        alternatives=("PRIV.OBJECT_DENIED", "TARGET.OBJECT_MISSING"),
+        component="{object}",
+        message="The view {object} cannot be read: something under it is missing, or its definer may not read it.",
+        remedy="Let the DBA look at SHOW CREATE VIEW {object}: its tables must exist, and its definer may read them.",
+    ),
+    Answer(
+        "PRIV.OBJECT_DENIED",
+        {"nothing_readable": True},
+        message="{username} is logged in to {database}, but may not read a single table in it.",
+        remedy="GRANT SELECT ON {database}.* TO {username}; or bind the tables that are needed.",
+    ),
+    Answer("SERVER.WRONG_ROLE", {"wrong_role": True}),
+    Answer("SERVER.ERROR", {"mysql_error": bool}),
+    Answer("SERVER.ERROR", {"malformed": bool}),
+)
