@@ -16,10 +16,10 @@ from registry import policy
 from registry.connection import Endpoint, Mode
 from registry.errors import SecretUnresolved
 from registry.verdict import Verdict
-from tasks import diagnosis
+from tasks import diagnosis, redaction
 from tasks.budget import Budget
 from tasks.conversation import Conversation
-from tasks.evidence import Attempt, Recorder, StageFailed, StageSkipped, Trace, now
+from tasks.evidence import Attempt, Observer, Recorder, StageFailed, StageSkipped, Steps, Trace, now, unobserved
 from tasks.protocols import Access, Protocol, load
 from tasks.target import Target
 from tasks.tls import TlsMaterial
@@ -35,21 +35,24 @@ _ADDRESSES_AT_ONCE = 8
 _REMOTE_SCHEMES = ("prefect:", "vault:")
 
 
-async def check(target: Target, vantage: Vantage, *, timeout: float = 5.0) -> Verdict:
+async def check(target: Target, vantage: Vantage, *, timeout: float = 5.0, observe: Observer = unobserved) -> Verdict:
     """Check one environment of one data source from one vantage.
 
     Args:
         timeout: Seconds the whole check may take; it ends within 0.5 s more, whatever the peer does.
+        observe: Hears of each stage when it begins and when it ends.
     """
-    trace, started_at, started = Trace(facts={"timeout_s": timeout}), now(), time.perf_counter()
+    trace, started_at, started = Trace(Steps(observe=observe), facts={"timeout_s": timeout}), now(), time.perf_counter()
+    walk = _Walk(target, vantage, Budget.of(timeout), trace)
     try:
         async with asyncio.timeout(timeout + _GUARD):
-            await _Walk(target, vantage, Budget.of(timeout), trace).run()
+            await walk.run()
     except StageFailed:
         pass  # the trace tells
     except TimeoutError:
         trace.deadline_passed = True
     elapsed = round((time.perf_counter() - started) * 1000, 3)
+    redaction.hide(trace, walk.secrets, target.connection)
     return diagnosis.diagnose(target, trace, started_at=started_at, elapsed_ms=elapsed)
 
 
@@ -61,20 +64,20 @@ class _Walk:
         self.vantage = vantage
         self.budget = budget
         self.trace = trace
+        self.secrets: Mapping[str, SecretStr] = {}
 
     async def run(self) -> None:
         """Every stage, until one fails."""
         stage = self.trace.head.stage
         with stage("config") as recorder:
             protocol = self._configured(recorder)
-        secrets: Mapping[str, SecretStr] = {}
         with stage("credentials") as recorder:
-            secrets = await self._secrets(recorder)
+            self.secrets = await self._secrets(recorder)
         with stage("instance"):
             raise StageSkipped("the connection string names the address itself")
         with stage("resolve") as recorder:
             await self._resolve(recorder)
-        access = self._access(secrets)
+        access = self._access(self.secrets)
         gate = asyncio.Semaphore(_ADDRESSES_AT_ONCE)
 
         async def attempt(one: Attempt) -> None:
@@ -123,9 +126,10 @@ class _Walk:
         endpoints = connection.endpoints() if connection is not None else ()
         budget = self.budget.within(_RESOLVE_SHARE)
         resolutions = await asyncio.gather(*(self._addresses(endpoint, budget) for endpoint in endpoints))
+        observe = self.trace.head.observe
         for endpoint, resolution in zip(endpoints, resolutions, strict=True):
             for address in resolution.addresses:
-                self.trace.attempts.append(Attempt(endpoint.host, endpoint.port, address))
+                self.trace.attempts.append(Attempt(endpoint.host, endpoint.port, address, Steps(observe=observe)))
         failed = [resolution for resolution in resolutions if not resolution.addresses]
         if not self.trace.attempts:
             raise StageFailed(**failed[0].evidence if failed else {"rcode": "NXDOMAIN", "name": ""})

@@ -6,7 +6,7 @@ A trace is data. Probes append to it and decide nothing; `tasks.diagnosis` reads
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -53,15 +53,30 @@ class Recorder:
         self.see(**evidence)
 
 
+#: Called with a stage's name when it begins; what it returns is called with the record of the stage when it ends.
+Observer = Callable[[str], Callable[[Stage], object]]
+
+
+def unobserved(_name: str) -> Callable[[Stage], object]:
+    """Nobody watches."""
+    return _nothing
+
+
+def _nothing(_stage: Stage) -> None:
+    pass
+
+
 @dataclass
 class Steps:
     """The stages passed through so far, in the order in which they ran."""
 
     stages: list[Stage] = field(default_factory=list)
+    observe: Observer = unobserved
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Recorder]:
         """Run one stage: time it, keep its evidence, and let its failure through as `StageFailed`."""
+        ended = self.observe(name)
         recorder, started_at, started = Recorder(), now(), time.perf_counter()
 
         def close(status: Status, **evidence: Any) -> None:
@@ -72,6 +87,7 @@ class Steps:
                     name=name, status=status, started_at=started_at, elapsed_ms=elapsed, evidence=recorder.evidence
                 )
             )
+            ended(self.stages[-1])
 
         try:
             yield recorder
