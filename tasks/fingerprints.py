@@ -21,6 +21,7 @@ _FINGERPRINTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"(?:ERROR|CLIENT_ERROR|SERVER_ERROR)\r\n", "Memcached"),
         # A packet header (3 bytes length, sequence 0), then protocol version 10 and a version string, or an error.
         (rb"...\x00(?:\x0a[0-9.]|\xff..)", "MySQL"),
+        (rb"\x05\x00\x00\x00\x0b\x08\x05\x1a\x00", "MySQL X"),
         (rb"[\x15\x16]\x03[\x00-\x04]", "TLS"),
         # ErrorResponse or authentication request with a plausible length.
         (rb"[ER]\x00\x00[\x00-\x10].", "PostgreSQL"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ _COMMON_PORTS = (22, 80, 443)
 
 #: An HTTP request makes the servers of many line protocols answer too, if only with an error.
 _QUESTION = b"GET / HTTP/1.0\r\n\r\n"
+#: PostgreSQL hangs up on that without a word, but has one letter for whoever asks for TLS in its way.
+_SSL_REQUEST = struct.pack("!II", 8, 80877103)
 
 
 async def of_silence(vantage: Vantage, address: str, port: int, default_port: int, budget: Budget) -> dict[str, Any]:
@@ -46,18 +49,24 @@ async def _answers(vantage: Vantage, address: str, port: int, budget: Budget) ->
 
 async def of_muteness(dial: Dial) -> dict[str, Any]:
     """Whether a peer that says nothing in our protocol speaks another one: it may wait for a question."""
+    said, letter = await asyncio.gather(_first_words(dial, _QUESTION), _first_words(dial, _SSL_REQUEST))
+    if said:
+        return {"answers_http_with": printable(said), "looks_like": identify(said)}
+    return {"looks_like": "PostgreSQL"} if letter in (b"S", b"N") else {}
+
+
+async def _first_words(dial: Dial, question: bytes) -> bytes:
     try:
         stream = await dial()
     except ConnectFailed:
-        return {}
+        return b""
     try:
-        await stream.send(_QUESTION)
-        first = await stream.receive(64)
+        await stream.send(question)
+        return await stream.receive(64)
     except StreamBroken:
-        return {}
+        return b""
     finally:
         stream.close()
-    return {"answers_http_with": printable(first), "looks_like": identify(first)}
 
 
 async def beside(waiting: asyncio.Task[Any], patience: float, witness: Any) -> Mapping[str, Any]:
