@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Select, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from registry import model
 from registry.database import Database
@@ -39,6 +39,24 @@ class Latest:
 
     verdict: Verdict
     since: datetime
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a source, environment and resource group stands now.
+
+    Attributes:
+        before: State and cause that the newest verdict before a moment told; None where there was none.
+    """
+
+    workspace: str
+    source: str
+    env: str
+    resource_group: str
+    state: State
+    cause: str | None
+    since: datetime
+    before: tuple[State, str | None] | None = None
 
 
 class Verdicts:
@@ -100,6 +118,39 @@ class Verdicts:
         with self._database.read() as session:
             return [Latest(Verdict.model_validate_json(text), since) for text, since in session.execute(wanted)]
 
+    def sick(self) -> list[Standing]:
+        """Everything whose newest verdict isn't Connectable, and since when."""
+        with self._database.read() as session:
+            rows = session.execute(_standing_now().where(model.Standing.state != State.CONNECTABLE.value))
+            return [_stands(*row) for row in rows]
+
+    def changed(self, since: datetime) -> list[Standing]:
+        """Everything that stands otherwise than it did at a moment, whoever found it out since then.
+
+        What had no verdict at that moment counts only if it isn't Connectable.
+        """
+        standing, record = model.Standing, aliased(model.VerdictRecord)
+        before = (
+            select(record.id)
+            .where(
+                record.data_source_id == standing.data_source_id,
+                record.env == standing.env,
+                record.resource_group == standing.resource_group,
+                record.started_at <= since,
+            )
+            .order_by(record.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        old = aliased(model.VerdictRecord)
+        wanted = _standing_now().add_columns(old.state, old.cause).outerjoin(old, old.id == before)
+        with self._database.read() as session:
+            found = [
+                replace(_stands(*row[:7]), before=(State(row[7]), row[8]) if row[7] else None)
+                for row in session.execute(wanted.where(standing.since > since))
+            ]
+        return [one for one in found if (one.before or (State.CONNECTABLE, None)) != (one.state, one.cause)]
+
     def history(
         self, workspace: str, source: str, *, env: str | None = None, group: str | None = None, limit: int = 20
     ) -> list[Verdict]:
@@ -133,6 +184,24 @@ class Verdicts:
                 .returning(model.VerdictRecord.id)
             )
             return len(result.all())
+
+
+def _standing_now() -> Select[*tuple[Any, ...]]:
+    """The columns that `_stands` takes."""
+    table = model.Standing
+    columns = (model.Workspace.name, model.DataSource.name, table.env, table.resource_group)
+    return (
+        select(*columns, table.state, table.cause, table.since)
+        .join(model.DataSource, model.DataSource.id == table.data_source_id)
+        .join(model.Workspace, model.Workspace.id == model.DataSource.workspace_id)
+        .order_by(*columns)
+    )
+
+
+def _stands(
+    workspace: str, source: str, env: str, group: str, state: str, cause: str | None, since: datetime
+) -> Standing:
+    return Standing(workspace, source, env, group, State(state), cause, since)
 
 
 def _source_ids(session: Session, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], int]:
