@@ -1,0 +1,504 @@
+"""Redis' serialization protocol (RESP2), and everything that speaks it.
+
+Sources: redis.io/docs "Redis serialization protocol specification", "ACL", and `server.c` (processCommand) for which
+error word comes first. The first word of an error is a code; what follows it is for people and decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tasks.evidence import Recorder, StageFailed, StageSkipped
+from tasks.fingerprints import identify
+from tasks.protocols import Access, Answer, Dial, Protocol, Retry, Session
+from tasks.streams import Reader, Stream, StreamBroken, printable
+from tasks.tls import start_tls
+from tasks.vantages import ConnectFailed
+
+_LONGEST_LINE = 65536
+#: Values beyond this size are read past, not kept. In bytes.
+_LONGEST_VALUE = 1 << 20
+_MOST_ELEMENTS = 100_000
+_DEEPEST = 4
+#: The part of the time after which a peer that is silent over TLS is asked without.
+_PATIENCE = 0.15
+#: Keys looked at for one that may be read, in batches of so many.
+_BATCH, _BATCHES = 500, 20
+#: Keys of a batch that are really read.
+_TRIES = 5
+
+_GLOB = re.compile(r"[*?\[]")
+_WORD = re.compile(r"[A-Z][A-Z0-9_]*")
+
+#: The least that a read of each kind of value transfers.
+_READS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "string": ("GETRANGE", ("0", "0")),
+    "list": ("LRANGE", ("0", "0")),
+    "set": ("SSCAN", ("0", "COUNT", "1")),
+    "zset": ("ZRANGE", ("0", "0")),
+    "hash": ("HSCAN", ("0", "COUNT", "1")),
+    "stream": ("XRANGE", ("-", "+", "COUNT", "1")),
+}
+#: Refusals that come after the permission was checked: the key lives elsewhere in the cluster, or is of another kind.
+_PERMITTED = frozenset({"MOVED", "ASK", "WRONGTYPE"})
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error reply: the word in front, and the text for people."""
+
+    word: str
+    text: str
+
+
+class Wire:
+    """Commands out, replies in: str, int, bytes, None, a list of them, or a `Refusal`."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.reader = Reader(stream)
+
+    async def send(self, *commands: Sequence[object]) -> None:
+        """Send commands at once."""
+        await self.stream.send(b"".join(_encoded(command) for command in commands))
+
+    async def reply(self) -> Any:
+        """The next reply. Raises `StreamBroken`, also for bytes that are no RESP."""
+        return await self._reply(_DEEPEST)
+
+    async def _reply(self, depth: int) -> Any:
+        line = (await self.reader.until(b"\r\n", _LONGEST_LINE))[:-2]
+        kind, rest = line[:1], line[1:]
+        if kind == b"+":
+            return rest.decode(errors="replace")
+        if kind == b"-":
+            text = rest.decode(errors="replace")
+            word = _WORD.fullmatch(text.partition(" ")[0])
+            return Refusal(word.group() if word else "ERR", text)
+        if kind == b":":
+            return self._number(rest)
+        if kind == b"$":
+            return await self._bulk(self._number(rest))
+        if kind == b"*" and depth:
+            return await self._array(self._number(rest), depth - 1)
+        raise self._garbled()
+
+    async def _bulk(self, length: int) -> bytes | None:
+        if length < 0:
+            return None
+        kept = await self.reader.exactly(length) if length <= _LONGEST_VALUE else await self._skip(length)
+        if await self.reader.exactly(2) != b"\r\n":
+            raise self._garbled()
+        return kept
+
+    async def _skip(self, length: int) -> bytes:
+        while length:
+            length -= len(await self.reader.exactly(min(length, 65536)))
+        return b""
+
+    async def _array(self, count: int, depth: int) -> list[Any] | None:
+        if count > _MOST_ELEMENTS:
+            raise self._garbled()
+        return None if count < 0 else [await self._reply(depth) for _ in range(count)]
+
+    def _number(self, digits: bytes) -> int:
+        if not re.fullmatch(rb"[-+]?\d{1,19}", digits):
+            raise self._garbled()
+        return int(digits)
+
+    def _garbled(self) -> StreamBroken:
+        return StreamBroken("error", received=self.stream.received, error="PROTOCOL")
+
+
+def _encoded(command: Sequence[object]) -> bytes:
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+
+
+class RedisSession(Session):
+    """One conversation with one Redis server."""
+
+    #: There is no STARTTLS: a port speaks TLS from its first byte or not at all.
+    order = ("tls", "greet", "admit", "login", "target", "privilege")
+
+    def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
+        super().__init__(stream, access, dial)
+        self.wire = Wire(stream)
+        self._greeting: Any = None
+        self._cluster = False
+
+    # -- stages -------------------------------------------------------------------------------------------------------
+
+    async def tls(self, recorder: Recorder) -> None:
+        if not self._tls_wanted:
+            raise StageSkipped("TLS is not configured")
+        # A Redis without TLS waits for the end of a line, which a TLS hello never brings.
+        shaking = asyncio.create_task(start_tls(self.stream, self.access.tls, self.access.host))
+        try:
+            done, _ = await asyncio.wait({shaking}, timeout=self.stream.budget.left() * _PATIENCE)
+            if not done and identify(first := await self._hears(b"PING\r\n")) == "Redis":
+                raise StageFailed(not_tls=True, first_bytes=printable(first), looks_like="Redis")
+            self.stream, facts = await shaking
+        finally:
+            shaking.cancel()
+        self.wire = Wire(self.stream)
+        recorder.see(**facts)
+
+    async def greet(self, recorder: Recorder) -> None:
+        with suppress(
+            StreamBroken
+        ):  # a server that turns us away may have closed already; its word is still to be read
+            await self.wire.send(("PING",))
+        first = await self.wire.reader.peek(64)
+        looks_like = identify(first)
+        if first[:1] not in (b"+", b"-") or looks_like not in (None, "Redis"):
+            raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=looks_like)
+        self._greeting = await self.wire.reply()
+        if not isinstance(self._greeting, Refusal) and self._greeting != "PONG":
+            raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=looks_like)
+        recorder.see(ping=self._greeting.word if isinstance(self._greeting, Refusal) else "PONG")
+
+    async def admit(self, recorder: Recorder) -> None:
+        if isinstance(self._greeting, Refusal) and self._greeting.word not in ("NOAUTH", "NOPERM"):
+            raise self._refused(self._greeting)
+
+    async def login(self, recorder: Recorder) -> None:
+        username, password = self.access.setting("username"), self.access.secret("password")
+        asked = isinstance(self._greeting, Refusal) and self._greeting.word == "NOAUTH"
+        if username is None and password is None:
+            if asked:
+                raise StageFailed(no_password=True, username="default")
+            raise StageSkipped("no credentials are configured, and the server asks for none")
+        reply = await self._ask("AUTH", *([username] if username else []), password or "")
+        if reply == "OK":
+            recorder.see(authenticated=True)
+        elif not isinstance(reply, Refusal):
+            raise StreamBroken("error", received=self.stream.received, error="PROTOCOL")
+        elif reply.word != "ERR":
+            raise self._refused(reply)
+        elif username:
+            # Where accounts exist, a wrong one is WRONGPASS: a bare ERR is a server that takes a password only.
+            raise StageFailed(unsupported=True, method="a password without user name (no ACL before Redis 6)")
+        elif asked:
+            raise self._refused(reply)
+        else:
+            recorder.warn(not_needed="the server has no password set; the configured one is not asked for")
+
+    async def target(self, recorder: Recorder) -> None:
+        database = int(self.access.setting("database", 0))
+        select = [("SELECT", database)] if database else []
+        # Without login nothing but NOAUTH is said: only now does PING tell how the server is.
+        *selected, ping = await self._ask_all(*select, ("PING",))
+        if isinstance(ping, Refusal) and ping.word != "NOPERM":
+            raise self._refused(ping)
+        for reply in selected:
+            if isinstance(reply, Refusal):
+                missing = reply.word == "ERR"
+                raise self._refused(reply, database_missing=missing or None, database=database)
+        recorder.see(database=database)
+
+    async def privilege(self, recorder: Recorder) -> None:
+        size = await self._facts(recorder)
+        objects = self.access.connection.objects
+        for name in objects:
+            await self._object(name, recorder)
+        if objects:
+            recorder.see(objects=list(objects))
+        elif size == 0:
+            recorder.warn(nothing_to_read="the database holds no keys yet")
+        else:
+            await self._something(recorder)
+
+    async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
+        """Who hangs up on plaintext is asked over TLS; a bare ERR is proved to come unasked."""
+        if stage == "greet" and not self._tls_wanted and _hung_up(evidence):
+            outcome = await retry(self.access.over(replace(self.access.tls, mode="require")), until="greet")
+            spoke_tls = outcome.stage not in ("connect", "tls")
+            return {"over_tls": "answers"} if spoke_tls else {}
+        if stage == "admit" and evidence.get("error_word") == "ERR":
+            return {"unasked": (await self._hears()).startswith(b"-")}
+        return {}
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    async def _object(self, name: str, recorder: Recorder) -> None:
+        """A bound object is a key, the beginning of keys, or a pattern as in SCAN."""
+        pattern = name if _GLOB.search(name) else f"{name}*"
+        denied: _Denied | None = None
+        if pattern != name:
+            try:
+                if await self._read(name, name):
+                    return
+            except _Denied as denial:
+                denied = denial  # of the key; keys that begin so may be permitted
+        found = await self._first(pattern)
+        if isinstance(found, Refusal):
+            await self._read(name, name)  # a pattern of the ACL that allows `orders:*` allows the key of that name
+            recorder.warn(not_listable=name, reason="the account may read these keys, but not list them (SCAN)")
+        elif found is not None:
+            await self._read(found, name)
+        elif denied is not None:
+            raise denied
+        elif self._cluster:
+            recorder.warn(not_on_this_node=name)
+        else:
+            raise StageFailed(object_missing=True, object=name, database=f"database {self._database}")
+
+    async def _first(self, pattern: str) -> bytes | Refusal | None:
+        """The first key that fits a pattern; a refusal where listing is not permitted."""
+        cursor: object = "0"
+        while True:
+            cursor, keys, refusal = await self._scan(cursor, "MATCH", pattern, "COUNT", 1000)
+            if refusal is not None or keys or cursor == b"0":
+                return refusal or next(iter(keys), None)
+
+    async def _scan(self, cursor: object, *options: object) -> tuple[object, list[bytes], Refusal | None]:
+        reply = await self._ask("SCAN", cursor, *options)
+        if isinstance(reply, Refusal):
+            if reply.word != "NOPERM":
+                raise self._refused(reply)
+            return cursor, [], reply
+        try:
+            following, keys = reply
+            return following, [key for key in keys if isinstance(key, bytes)], None
+        except (TypeError, ValueError):
+            raise StreamBroken("error", received=self.stream.received, error="PROTOCOL") from None
+
+    async def _something(self, recorder: Recorder) -> None:
+        """Any key that may be read. SCAN lists keys that the account may not read, so several are tried."""
+        cursor: object = "0"
+        looked_at = 0
+        for _ in range(_BATCHES):
+            cursor, keys, refusal = await self._scan(cursor, "COUNT", _BATCH)
+            if refusal is not None:
+                await self._read("headwater", "any key")
+                recorder.warn(not_listable="any key", reason="the account may read keys, but not list them (SCAN)")
+                return
+            looked_at += len(keys)
+            if await self._any_readable(keys):
+                recorder.see(keys_looked_at=looked_at)
+                return
+            if cursor == b"0":
+                break
+        if looked_at:
+            raise StageFailed(nothing_readable=True, keys_looked_at=looked_at, object="any key", **self._account())
+        recorder.warn(nothing_to_read="the database holds no keys yet")
+
+    async def _any_readable(self, keys: Sequence[bytes]) -> bool:
+        kinds = await self._ask_all(*(("TYPE", key) for key in keys))
+        permitted = [key for key, kind in zip(keys, kinds, strict=True) if not _denied(kind)]
+        for key in (permitted or list(keys))[:_TRIES]:
+            with suppress(_Denied):
+                if await self._read(key, "any key"):
+                    return True
+        return False
+
+    async def _read(self, key: object, name: str) -> bool:
+        """Whether there is such a key. Raises `StageFailed` if it may not be read."""
+        kind = await self._ask("TYPE", key)
+        if kind == "none":
+            return False
+        value = kind
+        if isinstance(kind, str) and kind in _READS:
+            command, options = _READS[kind]
+            value = await self._ask(command, key, *options)
+        if _denied(value):
+            value = await self._ask("GET", key)  # an account with GET alone may read
+        if _denied(value):
+            raise _Denied(**self._said(value), object=name)
+        if isinstance(value, Refusal) and value.word not in _PERMITTED:
+            raise self._refused(value, object=name)
+        return value is not None
+
+    async def _facts(self, recorder: Recorder) -> int | None:
+        """What a good check wants to know, as far as the account may; gives the number of keys."""
+        info, client, clock, size = await self._ask_all(("INFO",), ("CLIENT", "INFO"), ("TIME",), ("DBSIZE",))
+        known = dict(_lines(info))
+        self._cluster = known.get("cluster_enabled") == "1"
+        version = known.get("redis_version", "")
+        recorder.see(
+            server_version=version if re.fullmatch(r"[\w.+-]{1,32}", version) else None,
+            connections_used=_count(known.get("connected_clients")),
+            connections_limit=_count(known.get("maxclients")),
+            replica=known.get("role") == "slave" if "role" in known else None,
+            source_address_seen_by_server=_address(client),
+            clock_skew_s=_skew(clock),
+        )
+        return size if isinstance(size, int) else None
+
+    # -- words --------------------------------------------------------------------------------------------------------
+
+    @property
+    def _tls_wanted(self) -> bool:
+        return self.access.tls.wanted and not self.access.address.startswith("/")
+
+    @property
+    def _database(self) -> int:
+        return int(self.access.setting("database", 0))
+
+    async def _ask(self, *command: object) -> Any:
+        (reply,) = await self._ask_all(command)
+        return reply
+
+    async def _ask_all(self, *commands: Sequence[object]) -> list[Any]:
+        await self.wire.send(*commands)
+        return [await self.wire.reply() for _ in commands]
+
+    def _account(self) -> dict[str, str]:
+        return {"username": str(self.access.setting("username", "default"))}
+
+    def _said(self, refusal: Refusal) -> dict[str, Any]:
+        """A refusal as evidence. Redis repeats the words of a command that it does not know: no secret may stay."""
+        secrets = [value.get_secret_value() for value in self.access.secrets.values()]
+        repeats = any(secret and secret in refusal.text for secret in secrets)
+        word = refusal.word if refusal.word not in secrets else "ERR"
+        return {
+            "error_word": word,
+            "server_said": word,
+            "server_message": None if repeats else printable(refusal.text.encode(), 200),
+            **self._account(),
+        }
+
+    def _refused(self, refusal: Refusal, **more: Any) -> StageFailed:
+        return StageFailed(**self._said(refusal), **{key: value for key, value in more.items() if value is not None})
+
+    async def _hears(self, question: bytes = b"") -> bytes:
+        """The first bytes on another connection, after a question or unasked; empty when none come."""
+        try:
+            stream = await self.dial()
+        except ConnectFailed:
+            return b""
+        try:
+            async with asyncio.timeout(self.stream.budget.left() / 2):
+                if question:
+                    await stream.send(question)
+                return await stream.receive(64)
+        except (StreamBroken, TimeoutError):
+            return b""
+        finally:
+            stream.close()
+
+
+class _Denied(StageFailed):
+    """The account may not read a key."""
+
+
+def _denied(reply: object) -> bool:
+    return isinstance(reply, Refusal) and reply.word == "NOPERM"
+
+
+def _hung_up(evidence: Mapping[str, Any]) -> bool:
+    broken = evidence.get("broken") in ("eof", "reset", "error") and not evidence.get("received_bytes")
+    return broken or evidence.get("looks_like") == "TLS"
+
+
+def _lines(reply: object) -> Iterable[tuple[str, str]]:
+    text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
+    return ((key, value) for key, colon, value in (line.partition(":") for line in text.splitlines()) if colon)
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def _address(client: object) -> str | None:
+    found = re.search(rb"\baddr=\[?([0-9a-fA-F.:]+)\]?:\d+", client) if isinstance(client, bytes) else None
+    return found.group(1).decode() if found else None
+
+
+def _digits(part: object) -> bool:
+    return isinstance(part, bytes) and re.fullmatch(rb"[0-9]{1,12}", part) is not None
+
+
+def _skew(clock: object) -> float | None:
+    if not isinstance(clock, list) or not all(_digits(part) for part in clock):
+        return None
+    return round(sum(int(part) * unit for part, unit in zip(clock, (1, 1e-6), strict=False)) - time.time(), 3)
+
+
+PROTOCOL = Protocol(
+    name="redis",
+    title="Redis",
+    session=RedisSession,
+    answers=(
+        Answer("TLS.REQUIRED", {"over_tls": "answers"}, stage="greet"),
+        Answer("TLS.NOT_OFFERED", {"not_tls": True, "looks_like": "Redis"}, stage="tls"),
+        Answer("TLS.NOT_OFFERED", {"broken": bool, "looks_like": "Redis"}, stage="tls"),
+        Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),
+        Answer(
+            "ADMIT.ALLOWLIST",
+            {"error_word": "DENIED"},
+            message="{address}:{port} runs in protected mode and admits no client from {source_address}.",
+            remedy="Set a password on the server (requirepass) and bind its address; or set protected-mode no behind a "
+            "firewall that lets {source_cidr} in.",
+        ),
+        Answer(
+            "CAPACITY.CONNECTIONS",
+            {"error_word": "ERR", "unasked": True},
+            stage="admit",
+            message="{address}:{port} turns every new client away before its first word: its client limit is reached.",
+            remedy="Close idle clients (CLIENT LIST), or raise maxclients: CONFIG SET maxclients N.",
+        ),
+        Answer(
+            "AUTH.BAD_CREDENTIALS",
+            {"no_password": True},
+            message="{address}:{port} asks for a password, and {source}/{env} has none.",
+            remedy="Set password (and username, for an ACL user) for {source}/{env}.",
+        ),
+        Answer(
+            "AUTH.BAD_CREDENTIALS",
+            {"error_word": "NOAUTH"},
+            message="{address}:{port} asks for a password in the stage {stage}.",
+            remedy="Set password (and username, for an ACL user) for {source}/{env}.",
+        ),
+        Answer(
+            "AUTH.BAD_CREDENTIALS",
+            {"error_word": frozenset({"WRONGPASS", "ERR"})},
+            stage="login",
+            message="{address}:{port} does not accept the credentials of {username}: wrong, unknown or switched off.",
+        ),
+        Answer("AUTH.METHOD_UNSUPPORTED", {"unsupported": True}, remedy="Leave out username for {source}/{env}."),
+        Answer(
+            "TARGET.MISSING",
+            {"database_missing": True},
+            message="{address}:{port} has no database {database}.",
+            remedy="Correct the number, or raise databases in redis.conf (a cluster has database 0 alone).",
+        ),
+        Answer(
+            "TARGET.NO_CONNECT",
+            {"error_word": "NOPERM"},
+            stage="target",
+            remedy="ACL SETUSER {username} +select",
+        ),
+        Answer("TARGET.OBJECT_MISSING", {"object_missing": True}),
+        Answer(
+            "PRIV.OBJECT_DENIED",
+            {"error_word": "NOPERM", "object": "any key"},
+            stage="privilege",
+            message="{username} may neither list keys on {address}:{port} nor read one.",
+            remedy="ACL SETUSER {username} +@read ~PREFIX:*, or bind the keys that it may read as objects.",
+        ),
+        Answer(
+            "PRIV.OBJECT_DENIED",
+            {"error_word": "NOPERM"},
+            stage="privilege",
+            remedy="ACL SETUSER {username} +@read %R~{object}",
+        ),
+        Answer(
+            "PRIV.OBJECT_DENIED",
+            {"nothing_readable": True},
+            message="{username} may read none of the {keys_looked_at} keys looked at on {address}:{port}.",
+            remedy="ACL SETUSER {username} +@read ~PREFIX:*, or bind the keys that it may read as objects.",
+        ),
+        Answer(
+            "SERVER.NOT_READY", {"error_word": frozenset({"LOADING", "MASTERDOWN", "BUSY", "CLUSTERDOWN", "TRYAGAIN"})}
+        ),
+        Answer("SERVER.ERROR", {"error_word": bool}),
+    ),
+)
