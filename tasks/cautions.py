@@ -19,13 +19,22 @@ _CLOCK_SKEW = 300
 def of(stages: Iterable[Stage]) -> list[Warning]:
     """Every warning that the evidence of these stages gives reason for."""
     return [
-        Warning(code=code, message=told) for stage in stages for code, rule in _RULES if (told := rule(stage.evidence))
+        Warning(code=code, message=told)
+        for stage in stages
+        for key, code, rule in _RULES
+        if key in stage.evidence and (told := rule(stage.evidence))
     ]
 
 
 def _not_verified(evidence: Mapping[str, Any]) -> str | None:
     if evidence.get("verified") is False and "tls_version" in evidence:
         return "the certificate is not verified: anybody between here and the server could pretend to be it"
+    return None
+
+
+def _host_key_not_verified(evidence: Mapping[str, Any]) -> str | None:
+    if evidence.get("host_key_verified") is False:
+        return "the SSH host key is not known: anybody between here and the server could pretend to be it; set host_key"
     return None
 
 
@@ -59,10 +68,12 @@ def _skewed(evidence: Mapping[str, Any]) -> str | None:
     return None
 
 
-_RULES: tuple[tuple[str, Callable[[Mapping[str, Any]], str | None]], ...] = (
-    ("TLS.NOT_VERIFIED", _not_verified),
-    ("TLS.EXPIRES_SOON", _expires_soon),
-    ("AUTH.EXPIRES_SOON", _account_expires_soon),
-    ("CAPACITY.NEARLY_FULL", _nearly_full),
-    ("SERVER.CLOCK_SKEW", _skewed),
+#: The evidence that a rule reads, the warning's code, and the rule.
+_RULES: tuple[tuple[str, str, Callable[[Mapping[str, Any]], str | None]], ...] = (
+    ("verified", "TLS.NOT_VERIFIED", _not_verified),
+    ("host_key_verified", "TLS.NOT_VERIFIED", _host_key_not_verified),
+    ("not_after", "TLS.EXPIRES_SOON", _expires_soon),
+    ("account_valid_until", "AUTH.EXPIRES_SOON", _account_expires_soon),
+    ("connections_used", "CAPACITY.NEARLY_FULL", _nearly_full),
+    ("clock_skew_s", "SERVER.CLOCK_SKEW", _skewed),
 )

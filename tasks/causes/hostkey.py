@@ -12,8 +12,8 @@ CAUSES = (
         "fingerprints are told, and no password was sent.",
         component="{address}:{port}",
         message="{address}:{port} shows the host key {shown_fingerprint}, but {known_from} has {known_fingerprints}.",
-        remedy="Find out why the key has changed: a reinstalled server, another one behind this address, or somebody in "
-        "between. If {shown_fingerprint} is right, set host_key: {host_key_line}",
+        remedy="Find out why the key has changed: a new installation, another server behind this address, or somebody "
+        "in between. If {shown_fingerprint} is right, set host_key: {host_key_line}",
         rules=(
             Rule(None, {"host_key": "changed"}, rank=10),
             Rule(
@@ -21,15 +21,15 @@ CAUSES = (
                 {"host_key": "revoked"},
                 rank=10,
                 message="{address}:{port} shows the host key {shown_fingerprint}, which known_hosts marks as revoked.",
-                remedy="Do not trust this server: let its owner give it a new host key, and find out why the old one was "
+                remedy="Do not trust this server: let its owner give it a new host key, and ask why the old one was "
                 "revoked.",
             ),
             Rule(
                 None,
                 {"host_key": "unknown"},
                 rank=10,
-                message="{address}:{port} shows the host key {shown_fingerprint}; no host_key is configured and known_hosts "
-                "does not know it, so no password is sent.",
+                message="{address}:{port} shows the host key {shown_fingerprint}; no host_key is configured and "
+                "known_hosts does not know it, so no password is sent.",
                 remedy="Compare the fingerprint with the server's owner; if it is right, set host_key: {host_key_line}",
             ),
         ),
