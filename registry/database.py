@@ -125,7 +125,7 @@ def _parse(url: str) -> URL:
     )
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         # The text may hold a password, so it isn't repeated.
         raise InvalidInput("not a database URL", where="HEADWATER_DATABASE_URL", instruction=wanted) from None
     driver = _DRIVERS.get(parsed.get_backend_name())

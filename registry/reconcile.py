@@ -66,8 +66,10 @@ def put(
         problems += [problem for step in steps for problem in step.problems()]
         if not problems:
             _keep_equal_secrets(session, secrets_, steps)
-            changes += [step.change() for step in steps]
-            _write(session, secrets_, steps, by, seal)
+            made = [step.change() for step in steps]
+            moved = [step for step, change in zip(steps, made, strict=True) if change.action is not Action.UNCHANGED]
+            _write(session, secrets_, moved, by, seal)
+            changes += made
             session.expunge_all()
             session.add(workspace)
         progress(min(start + CHUNK, len(drafts)), len(drafts))

@@ -157,6 +157,8 @@ class _Values:
             return self.scalar(node)
         if node is None:
             return None
+        if node.tag not in (f"{_TAG}seq", f"{_TAG}map"):
+            self.tag(node)
         if id(node) not in self.done:
             self.done[id(node)] = None  # what holds itself is empty there
             self.done[id(node)] = self.collection(node)
@@ -194,8 +196,11 @@ class _Values:
             return text.lower() == "true"
         if kind == "null":
             return None
-        self.bad(node, f"the tag {node.tag} means nothing here", "write the value without a tag")
+        self.tag(node)
         return text
+
+    def tag(self, node: yaml.Node) -> None:
+        self.bad(node, f"the tag {node.tag} means nothing here", "write the value without a tag")
 
     def bad(self, node: yaml.Node, reason: str, instruction: str) -> None:
         place = Place(self.parsed.name, node.start_mark.line + 1, node.start_mark.column + 1)
