@@ -5,6 +5,7 @@ Scripts outside this repository depend on the names here: fields and values are 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -57,16 +58,18 @@ STAGES = (
 INCONCLUSIVE = "INCONCLUSIVE"
 
 
-class Stage(BaseModel):
-    """One stage with what was observed in it. `evidence` is a flat object: scalars, or lists of scalars."""
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage with what was observed in it. `evidence` is a flat object: scalars, or lists of scalars.
 
-    model_config = ConfigDict(frozen=True)
+    A plain dataclass, because every check makes a dozen of them.
+    """
 
     name: str
     status: Status
     started_at: str
     elapsed_ms: float
-    evidence: dict[str, Any] = Field(default_factory=dict)
+    evidence: dict[str, Any] = field(default_factory=dict)
 
 
 class Warning(BaseModel):

@@ -63,14 +63,10 @@ def main() -> int:
         folder = Path(tempfile.mkdtemp(prefix="headwater-demo-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.chmod(0o755)
-        environment = _environment(folder)
+        environment = environment_in(folder)
         step(f"Starting a Prefect server and a PostgreSQL in {folder}")
         api = _prefect_server(stack, environment, folder)
-        server = stack.enter_context(EmbeddedPostgresql(folder / "postgresql"))
-        _fill(server)
-        mute = _mute_listener(stack)
-        file = folder / "sources.yaml"
-        file.write_text(_FILE.format(port=server.port, closed=free_port(), mute=mute))
+        file = neighbourhood(stack, folder)
 
         step("Registering six data sources from one file")
         run(environment, "headwater", "apply", "-f", str(file))
@@ -110,7 +106,8 @@ def run(environment: dict[str, str], program: str, *arguments: str, expect: int 
         sys.exit(f"{program} ended with {status} where {expect} was expected")
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment_in(folder: Path) -> dict[str, str]:
+    """The environment in which everything happens: homes of its own, and the passwords that the file refers to."""
     return {
         **os.environ,
         "PATH": f"{_BIN}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -164,6 +161,16 @@ def _await(url: str, log: Path) -> None:
             return
         time.sleep(0.25)
     sys.exit(f"the Prefect server does not answer:\n{log.read_text()[-2000:]}")
+
+
+def neighbourhood(stack: ExitStack, folder: Path) -> Path:
+    """A healthy PostgreSQL, its five broken neighbours, and the file that names them all."""
+    server = stack.enter_context(EmbeddedPostgresql(folder / "postgresql"))
+    _fill(server)
+    mute = _mute_listener(stack)
+    file = folder / "sources.yaml"
+    file.write_text(_FILE.format(port=server.port, closed=free_port(), mute=mute))
+    return file
 
 
 def _fill(server: EmbeddedPostgresql) -> None:

@@ -83,7 +83,7 @@ class Steps:
             recorder.see(**evidence)
             elapsed = round((time.perf_counter() - started) * 1000, 3)
             self.stages.append(
-                Stage.model_construct(
+                Stage(
                     name=name, status=status, started_at=started_at, elapsed_ms=elapsed, evidence=recorder.evidence
                 )
             )

@@ -93,6 +93,15 @@ class SocketStream:
     async def send(self, data: bytes) -> None:
         waiting_since = time.monotonic()
         try:
+            # A kernel with room in its buffer takes the whole of a handshake's message at once.
+            data = data[self._socket.send(data) :]
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            raise self._broken(error) from None
+        if not data:
+            return
+        try:
             async with asyncio.timeout(self.budget.left()):
                 await self._loop.sock_sendall(self._socket, data)
         except TimeoutError:
