@@ -74,13 +74,14 @@ def apply_texts(
     progress: Progress = _silent,
 ) -> Applied:
     """Apply (name, text) pairs; as `apply`."""
-    documents = read_documents(
-        sources,
-        _known(store),
-        literals_allowed=literals_allowed,
-        progress=lambda done, total: progress("reading", done, total),
-    )
-    changes = _write(store, documents, by, dry_run, progress)
+    with texts.collector_paused():
+        documents = read_documents(
+            sources,
+            _known(store),
+            literals_allowed=literals_allowed,
+            progress=lambda done, total: progress("reading", done, total),
+        )
+        changes = _write(store, documents, by, dry_run, progress)
     return Applied(changes, documents.notices, dry_run)
 
 

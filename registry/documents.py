@@ -255,7 +255,7 @@ class _Reader:
             for index, raw in enumerate(_list(parsed.data, "workspaces")):
                 path = ("workspaces", index)
                 draft = self.workspace(parsed, path, raw, known)
-                drafts = []
+                drafts: list[SourceDraft] = []
                 for number, source in enumerate(_list(raw, "data_sources")):
                     drafts += self.source(parsed, (*path, "data_sources", number), draft.name, source)
                     done += 1

@@ -209,7 +209,7 @@ def find(session: Session, workspace: str, name: str) -> model.DataSource:
     return row
 
 
-def _complete(statement: Select[tuple[model.DataSource]]) -> Select[tuple[model.DataSource]]:
+def _complete(statement: Select[model.DataSource]) -> Select[model.DataSource]:
     return statement.options(selectinload(model.DataSource.entries), joinedload(model.DataSource.workspace))
 
 

@@ -169,7 +169,8 @@ def _sources(
 def _at(
     owner: model.Workspace, name: str, type_: str, env: str, row: Row[Any] | None, places: list[TargetGroup]
 ) -> Iterator[CheckTarget]:
-    connection, problem = None, None
+    connection: Connection | None = None
+    problem: HeadwaterError | None = None
     path = f"{owner.name}/{name}/{env}"
     if row is None:
         problem = InvalidInput(

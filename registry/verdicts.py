@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
 from registry import model
@@ -260,8 +259,11 @@ def _turn(verdict: Verdict, old: dict[str, Any] | None) -> Turn:
 
 
 def _upsert(session: Session, rows: list[dict[str, Any]]) -> None:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(model.Standing)
+    if session.get_bind().dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_or_update
+    else:
+        from sqlalchemy.dialects.sqlite import insert as insert_or_update  # type: ignore[assignment]
+    statement = insert_or_update(model.Standing)
     fresh = {name: statement.excluded[name] for name in ("verdict_id", "state", "cause", "since")}
     keys = ["data_source_id", "env", "resource_group"]
     session.execute(statement.on_conflict_do_update(index_elements=keys, set_=fresh), rows)

@@ -81,7 +81,7 @@ class Workspaces:
         with self._database.read() as session:
             return [*session.scalars(select(model.Workspace).order_by(model.Workspace.name))]
 
-    def resource_groups(self, name: str) -> list[model.ResourceGroup]:
+    def resource_groups(self, name: str) -> Sequence[model.ResourceGroup]:
         """The groups that a workspace is bound to, by name.
 
         Raises:
@@ -90,7 +90,7 @@ class Workspaces:
         with self._database.read() as session:
             return bound_groups(session, find(session, name))
 
-    def members(self, name: str) -> list[tuple[str, str]]:
+    def members(self, name: str) -> Sequence[tuple[str, str]]:
         """The (user, role) pairs of a workspace.
 
         Raises:
