@@ -61,5 +61,5 @@ TYPE = DataSourceType(
         "properties": {"sslMode": "VERIFY_IDENTITY"},
         "objects": ["orders", "order_lines"],
     },
-    tested="server",
+    tested="protocol",
 )
