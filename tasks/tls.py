@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -54,10 +54,13 @@ class TlsMaterial:
 class TlsStream:
     """A stream inside TLS."""
 
-    def __init__(self, stream: Stream, context: ssl.SSLContext, server_name: str | None) -> None:
+    def __init__(
+        self, stream: Stream, context: ssl.SSLContext, server_name: str | None, session: ssl.SSLSession | None = None
+    ) -> None:
         self._stream = stream
+        self.context = context
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name, session=session)
         self.budget: Budget = stream.budget
         self.received = 0
         self.first_bytes = b""
@@ -89,7 +92,7 @@ class TlsStream:
             except ssl.SSLZeroReturnError:
                 data = b""
             except ssl.SSLError as error:
-                raise StreamBroken("tls", received=self.received, error=error.reason or "SSL") from None
+                raise self._broken(error) from None
             if not data:
                 raise StreamBroken("eof", received=self.received)
             self.received += len(data)
@@ -99,8 +102,26 @@ class TlsStream:
         try:
             self._tls.write(data)
         except ssl.SSLError as error:
-            raise StreamBroken("tls", received=self.received, error=error.reason or "SSL") from None
-        await self._flush()
+            raise self._broken(error) from None
+        try:
+            await self._flush()
+        except StreamBroken:
+            await self._last_words()
+            raise
+
+    async def _last_words(self) -> None:
+        """A peer that hangs up has often said why: since TLS 1.3 a refused client learns that after its handshake."""
+        try:
+            await self._fill()
+            self._tls.read(1)
+        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError, StreamBroken):
+            return
+        except ssl.SSLError as error:
+            raise self._broken(error) from None
+
+    def _broken(self, error: ssl.SSLError) -> StreamBroken:
+        reason = error.reason or "SSL"
+        return StreamBroken("tls", received=self.received, error=reason, alert=alert_number(reason))
 
     async def _flush(self) -> None:
         if self._outgoing.pending:
@@ -115,6 +136,11 @@ class TlsStream:
     def close(self) -> None:
         self._stream.close()
 
+    @property
+    def session(self) -> ssl.SSLSession | None:
+        """What a second channel to the same peer may resume."""
+        return self._tls.session
+
     def local_address(self) -> str:
         return self._stream.local_address()
 
@@ -125,14 +151,19 @@ class TlsStream:
         return {**found, **certificate_facts(self._tls.getpeercert(binary_form=True), self._tls.getpeercert())}
 
 
-async def start_tls(stream: Stream, material: TlsMaterial, server_name: str) -> tuple[TlsStream, dict[str, Any]]:
+async def start_tls(
+    stream: Stream, material: TlsMaterial, server_name: str, *, resume: TlsStream | None = None
+) -> tuple[TlsStream, dict[str, Any]]:
     """Turn a stream into a TLS one.
+
+    Args:
+        resume: A channel to the same peer whose session this one continues; servers of FTP ask for that.
 
     Raises:
         StageFailed: With ``verify_code``, ``alert``, ``tls_error`` or how the conversation broke.
     """
-    with client_context(material) as context:
-        tls = TlsStream(stream, context, _sni(server_name))
+    with client_context(material) if resume is None else nullcontext(resume.context) as context:
+        tls = TlsStream(stream, context, _sni(server_name), resume.session if resume else None)
         try:
             await tls.handshake()
         except ssl.SSLCertVerificationError as error:
@@ -179,6 +210,56 @@ def _load_client_certificate(context: ssl.SSLContext, material: TlsMaterial) -> 
 
 def _sni(server_name: str) -> str | None:
     return server_name or None
+
+
+def may_want_tls(evidence: Mapping[str, Any]) -> bool:
+    """Whether a peer that was spoken to in plaintext answered in TLS, or hung up without a word."""
+    hung_up = evidence.get("broken") in ("eof", "reset", "error") and not evidence.get("received_bytes")
+    return hung_up or evidence.get("looks_like") == "TLS"
+
+
+async def asks_for_certificate(stream: Stream, server_name: str) -> bool | None:
+    """Whether a server asks for a client certificate; None where that cannot be seen.
+
+    Up to TLS 1.2 the server's part of the handshake is in clear: a CertificateRequest is message 13, the end of the
+    server's part message 14 (RFC 5246, section 7.4).
+    """
+    overheard = _Overheard(stream)
+    with client_context(TlsMaterial(mode="require")) as context:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with suppress(ssl.SSLError, StreamBroken):
+            await TlsStream(overheard, context, _sni(server_name)).handshake()
+    messages = set(_handshake_messages(bytes(overheard.heard)))
+    return 13 in messages if 14 in messages else None
+
+
+class _Overheard:
+    """A stream that remembers what it received."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.budget, self.received = stream.budget, 0
+        self.heard = bytearray()
+        self.send, self.close, self.local_address = stream.send, stream.close, stream.local_address
+
+    async def receive(self, limit: int = 65536) -> bytes:
+        data = await self._stream.receive(limit)
+        self.received += len(data)
+        self.heard += data
+        return data
+
+
+def _handshake_messages(data: bytes) -> Iterator[int]:
+    """The types of the messages in clear: records (type, version, length), in them messages (type, length)."""
+    flight, position = b"", 0
+    while data[position : position + 1] == bytes([_RECORD_HANDSHAKE]):
+        length = int.from_bytes(data[position + 3 : position + 5])
+        flight += data[position + 5 : position + 5 + length]
+        position += 5 + length
+    position = 0
+    while position + 4 <= len(flight):
+        yield flight[position]
+        position += 4 + int.from_bytes(flight[position + 1 : position + 4])
 
 
 #: The alerts of RFC 8446, section 6, that OpenSSL names in its reasons (`SSLV3_ALERT_...`, `TLSV1_ALERT_...`).

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -71,7 +71,7 @@ class Session:
     """
 
     #: The order in which the stages run; they are always reported in the order of `registry.verdict.STAGES`.
-    order: ClassVar[tuple[str, ...]] = ("greet", "tls", "admit", "login", "target", "privilege")
+    order: tuple[str, ...] = ("greet", "tls", "admit", "login", "target", "privilege")
 
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         self.stream = stream

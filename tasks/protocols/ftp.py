@@ -1,0 +1,522 @@
+"""FTP (RFC 959, 2428, 3659) and FTP over TLS (RFC 4217); port 990 speaks TLS from the first byte.
+
+Reply codes decide; a server's words are for people. FTP has one code (550) for "is not there" and "may not", so a
+second question is asked wherever the two have to be told apart.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from registry.verdict import INCONCLUSIVE
+from tasks.evidence import Recorder, StageFailed, StageSkipped
+from tasks.fingerprints import identify
+from tasks.protocols import Access, Answer, Dial, Protocol, Retry, Session
+from tasks.streams import Reader, Stream, StreamBroken, printable
+from tasks.tls import TlsStream, start_tls
+from tasks.vantages import ConnectFailed
+
+_IMPLICIT_TLS_PORT = 990
+#: A reply that is longer than this is none.
+_LONGEST_LINE = 4096
+_MOST_LINES = 500
+#: As much of a listing or a file as is read.
+_ENOUGH = 1 << 18
+#: Directories on the way up to one that may be listed.
+_HIGHEST = 16
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_REPLY = re.compile(rb"[1-6][0-9][0-9][ -]")
+_EXTENDED_PASSIVE = re.compile(r"\((.)\1\1([0-9]{1,5})\1\)")
+_PASSIVE = re.compile(r"(?:[0-9]{1,3},){4}([0-9]{1,3}),([0-9]{1,3})")
+_QUOTED = re.compile(r'"((?:[^"]|"")+)"')
+#: What refuses a file or directory: 450 busy, 550 not there or not allowed, 553 no such name.
+_UNAVAILABLE = frozenset({450, 550, 553})
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A code of three digits and the words of the first line."""
+
+    code: int
+    text: str
+
+    @property
+    def done(self) -> bool:
+        """Whether the command was carried out."""
+        return 200 <= self.code < 300
+
+    @property
+    def begun(self) -> bool:
+        """Whether another reply follows."""
+        return self.code < 200
+
+
+async def read_reply(reader: Reader) -> Reply:
+    """The next reply, of one line or more (RFC 959, section 4.2).
+
+    Raises:
+        StageFailed: ``not_protocol``: these bytes are no reply.
+        StreamBroken: The conversation broke.
+    """
+    line = await _line(reader)
+    if not _REPLY.match(line):
+        first = line + bytes(reader.buffer[:64])
+        raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=_other(first))
+    code, first = line[:3], line
+    for _ in range(_MOST_LINES):
+        if line[:3] == code and line[3:4] == b" ":
+            return Reply(int(code), printable(first[4:].strip(), 200))
+        line = await _line(reader)
+    raise StageFailed(not_protocol=True, first_bytes=printable(first))
+
+
+async def _line(reader: Reader) -> bytes:
+    # A stranger may never end its line: four bytes tell.
+    while len(reader.buffer) < 4 and b"\n" not in reader.buffer:
+        reader.buffer += await reader.stream.receive()
+    if not _REPLY.match(reader.buffer) and b"\n" not in reader.buffer:
+        return bytes(reader.buffer[:64])
+    return await reader.until(b"\n", _LONGEST_LINE)
+
+
+def _other(first: bytes) -> str | None:
+    name = identify(first)
+    return None if name == "FTP" else name
+
+
+class FtpSession(Session):
+    """One conversation with one FTP server."""
+
+    def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
+        super().__init__(stream, access, dial)
+        self.reader = Reader(stream)
+        self._control: TlsStream | None = None
+        self._greeting = ""
+        self._admitted = Reply(0, "")
+        self._base = "."
+        self._implicit = access.tls.wanted and access.port == _IMPLICIT_TLS_PORT
+        if self._implicit:
+            self.order = ("tls", "greet", "admit", "login", "target", "privilege")
+
+    # -- stages -------------------------------------------------------------------------------------------------------
+
+    async def greet(self, recorder: Recorder) -> None:
+        reply = await read_reply(self.reader)
+        while reply.code == 120:  # "ready in so many minutes"; the budget ends the waiting
+            reply = await read_reply(self.reader)
+        recorder.see(server_version=reply.text, reply_code=reply.code)
+        self._greeting = f"{reply.code} {reply.text}"
+        if reply.code < 400 and reply.code != 220:  # NNTP greets with 200
+            raise StageFailed(not_protocol=True, first_bytes=self._greeting)
+        if reply.code != 220:
+            raise self._refusal("the connection", reply)
+
+    async def tls(self, recorder: Recorder) -> None:
+        if not self.access.tls.wanted:
+            raise StageSkipped("TLS is not configured")
+        if not self._implicit:
+            reply = await self._ask("AUTH", "TLS")
+            if reply.code != 234:
+                raise StageFailed(tls_refused=True, **self._refusal("AUTH", reply).evidence)
+            if self.reader.buffer:
+                # Plaintext after the answer would be taken for what came over TLS (CVE-2011-0411 and its kin).
+                raise StageFailed(not_protocol=True, first_bytes=printable(bytes(self.reader.buffer)))
+        self._control, facts = await start_tls(self.stream, self.access.tls, self.access.host)
+        self.stream = self._control
+        self.reader = Reader(self.stream)
+        recorder.see(**facts)
+
+    async def admit(self, recorder: Recorder) -> None:
+        """The server lets this user begin; nothing secret is sent yet."""
+        reply = await self._ask("USER", str(self.access.setting("username", "anonymous")), field="username")
+        recorder.see(reply_code=reply.code, over_tls=self._control is not None)
+        if reply.code in (500, 502):
+            # Every FTP server knows USER (RFC 959, section 5.1); others greet with 220 as well, SMTP above all.
+            greeting = self._greeting.encode()
+            raise StageFailed(not_protocol=True, first_bytes=printable(greeting), looks_like=_other(greeting))
+        if not (reply.done or reply.code in (331, 332)):
+            raise self._refusal("USER", reply)
+        self._admitted = reply
+
+    async def login(self, recorder: Recorder) -> None:
+        reply = self._admitted
+        if reply.code == 331:
+            password = self.access.secret("password")
+            if password is None:
+                raise StageFailed(no_password=True)
+            reply = replace(await self._ask("PASS", password, field="password"), text="")
+        recorder.see(reply_code=reply.code)
+        if reply.code == 332:
+            raise StageFailed(method="an account of its own (ACCT)", unsupported=True)
+        if not reply.done:
+            raise self._refusal("PASS", reply)
+        if self._control is not None:
+            await self._protect(recorder)
+
+    async def _protect(self, recorder: Recorder) -> None:
+        """Let data go over TLS too (RFC 4217, section 9)."""
+        await self._ask("PBSZ", "0")
+        reply = await self._ask("PROT", "P")
+        recorder.see(data_protected=reply.done)
+        if not reply.done:
+            raise StageFailed(prot_refused=True, **self._refusal("PROT", reply).evidence)
+
+    async def target(self, recorder: Recorder) -> None:
+        base = self.access.setting("base_dir")
+        if base is not None:
+            reply = await self._ask("CWD", base, field="base_dir")
+            if not reply.done:
+                presence = await self._presence(base) if reply.code in _UNAVAILABLE else None
+                raise StageFailed(**self._refusal("CWD", reply).evidence, database=base, presence=presence)
+        self._base = await self._directory() or base or "."
+        recorder.see(base_dir=self._base)
+
+    async def privilege(self, recorder: Recorder) -> None:
+        objects = self.access.connection.objects
+        await self._ask("TYPE", "I")
+        for name in objects:
+            await self._read(posixpath.join(self._base, name.lstrip("/")), name)
+        if objects:
+            recorder.see(objects=list(objects))
+        elif await self._list(self._base):
+            recorder.see(listed=True)
+        else:
+            recorder.warn(nothing_to_read="the directory is empty")
+
+    async def close(self) -> None:
+        try:
+            if self._admitted.code:
+                await self.stream.send(b"QUIT\r\n")
+        except Exception:  # noqa: S110 - a goodbye is never worth an error
+            pass
+        self.stream.close()
+
+    async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
+        """A server that is full may have room a moment later; one that refuses plaintext goes on over TLS."""
+        code = evidence.get("reply_code")
+        if stage == "greet" and code == 421:
+            outcome = await retry(self.access, until="greet")
+            return {"second_greeting": "welcome" if outcome.stage is None else "refused"}
+        until = _plaintext_refused(stage, code)
+        if self._control is not None or until is None:
+            return {}
+        outcome = await retry(self.access.over(replace(self.access.tls, mode="require")), until=until)
+        if outcome.stage == "tls":
+            return {"other_way": "not offered" if outcome.evidence.get("tls_refused") else "tls failed"}
+        return {"other_way": "admitted" if outcome.stage is None else "refused"}
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    async def _directory(self) -> str | None:
+        reply = await self._ask("PWD")
+        found = _QUOTED.search(reply.text) if reply.code == 257 else None
+        return found[1].replace('""', '"') if found else None
+
+    async def _read(self, path: str, name: str) -> None:
+        """Read the beginning of a file, or list a directory. Raises `StageFailed` with ``presence``."""
+        try:
+            await self._transfer("RETR", path, limit=1)
+        except StageFailed as failure:
+            if failure.evidence.get("reply_code") not in _UNAVAILABLE:
+                raise
+            if (await self._ask("CWD", path)).done:
+                await self._list(name)
+                return
+            there = (await self._ask("SIZE", path)).code == 213
+            presence = "there" if there else await self._presence(path)
+            raise StageFailed(**failure.evidence, object=name, database=self._base, presence=presence) from None
+
+    async def _list(self, name: str) -> bool:
+        """Whether the current directory shows anything; an empty one shows itself at least when asked for all."""
+        try:
+            if await self._transfer("LIST"):
+                return True
+        except StageFailed as failure:
+            raise StageFailed(**failure.evidence, object=name) from None
+        # Some servers (vsftpd among them) list a directory that may not be read as if it were empty.
+        if not await self._transfer("LIST", "-a"):
+            raise StageFailed(nothing_listed=True, object=name)
+        return False
+
+    async def _presence(self, path: str) -> str:
+        """Whether the directories above show a path: ``there``, ``missing`` or ``unknown``."""
+        try:
+            if (await self._ask("SIZE", path)).code == 213:
+                return "file"
+            parent, name = posixpath.split(path.rstrip("/"))
+            for _ in range(_HIGHEST):
+                if not parent or (await self._ask("CWD", parent)).done:
+                    break
+                parent, name = posixpath.split(parent)
+            lines = (await self._transfer("NLST")).decode(errors="replace").splitlines()
+        except (StageFailed, StreamBroken):
+            return "unknown"
+        names = {posixpath.basename(line.strip()) for line in lines}
+        if name in names:
+            return "there"
+        return "missing" if names and not name.startswith(".") else "unknown"
+
+    async def _transfer(self, word: str, argument: str = "", *, limit: int = _ENOUGH) -> bytes:
+        """What a command sends over a data connection, up to about `limit` bytes."""
+        port = await self._passive_port()
+        data = await self._open_data(port)
+        try:
+            reply = await self._ask(word, argument)
+            if not reply.begun:
+                raise self._refusal(word, reply)
+            if self._control is not None:
+                data = await self._secured(data, port, word)
+            content = await _drain(data, limit)
+        finally:
+            data.close()
+        reply = await self._reply()
+        if not reply.done and not content:
+            raise self._refusal(word, reply)
+        return content
+
+    async def _passive_port(self) -> int:
+        """The port for the next data connection; it leads to the address of this conversation, whatever PASV names."""
+        reply = await self._ask("EPSV")
+        if reply.code == 229 and (extended := _EXTENDED_PASSIVE.search(reply.text)):
+            port = int(extended[2])
+        else:
+            reply = await self._ask("PASV")
+            passive = _PASSIVE.search(reply.text) if reply.code == 227 else None
+            if passive is None:
+                raise self._refusal("PASV", reply)
+            port = int(passive[1]) * 256 + int(passive[2])
+        if not 0 < port < 65536:
+            raise self._refusal("PASV", reply)
+        return port
+
+    async def _open_data(self, port: int) -> Stream:
+        try:
+            return await self.dial(port)
+        except ConnectFailed as failure:
+            waited = failure.evidence.get("waited_ms", 0.0)
+            hasty = bool(failure.evidence.get("silent")) and waited < self.stream.budget.total * 400
+            raise StageFailed(**failure.evidence, data_port=port, hasty=hasty) from None
+
+    async def _secured(self, data: Stream, port: int, word: str) -> Stream:
+        try:
+            return (await start_tls(data, self.access.tls, self.access.host, resume=self._control))[0]
+        except StageFailed as failure:
+            reply = await self._reply()  # the server says why, if it is the one that minds
+            if reply.code >= 400:
+                raise self._refusal(word, reply) from None
+            raise StageFailed(
+                **failure.evidence, data_port=port, server_said="a failed TLS handshake on the data connection"
+            ) from None
+
+    # -- commands -----------------------------------------------------------------------------------------------------
+
+    async def _ask(self, word: str, argument: str = "", *, field: str = "objects") -> Reply:
+        if _CONTROL.search(argument):
+            # Another line would be another command.
+            raise StageFailed(bad_field=field)
+        await self.stream.send(f"{word} {argument}".strip().encode() + b"\r\n")
+        return await self._reply()
+
+    async def _reply(self) -> Reply:
+        try:
+            return await read_reply(self.reader)
+        except StageFailed as failure:
+            raise StageFailed(**{**failure.evidence, "server_said": "bytes that are no FTP reply"}) from None
+
+    def _refusal(self, what: str, reply: Reply) -> StageFailed:
+        return StageFailed(
+            command=what,
+            reply_code=reply.code,
+            server_message=reply.text or None,
+            server_said=f"FTP reply {reply.code} to {what}",
+            over_tls=self._control is not None,
+        )
+
+
+async def _drain(data: Stream, limit: int) -> bytes:
+    content = bytearray()
+    try:
+        while len(content) < limit:
+            content += await data.receive()
+    except StreamBroken as broken:
+        if broken.kind == "silent":
+            raise
+    return bytes(content)
+
+
+def _plaintext_refused(stage: str, code: object) -> str | None:
+    """The stage to which a conversation over TLS has to get to show that only plaintext is refused."""
+    if stage == "admit" and code is not None:
+        return "admit"
+    if stage == "login" and code == 534:
+        return "admit"
+    if stage in ("target", "privilege") and code in (521, 522):
+        return "privilege"
+    return None
+
+
+_REJECTED_V4 = {"icmp_version": 4, "icmp_type": 3, "icmp_code": frozenset({2, 3, 9, 10, 13})}
+_REJECTED_V6 = {"icmp_version": 6, "icmp_type": 1, "icmp_code": frozenset({1, 4, 5, 6})}
+_DATA = "{address}:{data_port}"
+_OPEN_RANGE = (
+    "Allow the passive ports of the FTP server on {address} from {source_cidr} as well as port {port} (vsftpd: "
+    "pasv_min_port to pasv_max_port); this time it was {data_port}."
+)
+
+PROTOCOL = Protocol(
+    name="ftp",
+    title="FTP",
+    session=FtpSession,
+    answers=(
+        Answer("CAPACITY.CONNECTIONS", {"reply_code": 421, "second_greeting": "welcome"}, stage="greet"),
+        Answer(
+            INCONCLUSIVE,
+            {"reply_code": frozenset({421, 530})},
+            stage="greet",
+            alternatives=("CAPACITY.CONNECTIONS", "ADMIT.ALLOWLIST", "SERVER.NOT_READY"),
+            component="{address}:{port}",
+            message="{address}:{port} turns {source_address} away at the door ({server_said}): too many clients, an "
+            "address it does not admit, or a server about to stop.",
+            remedy="Test again when fewer clients are connected; if it stays so, look at the limits (vsftpd: "
+            "max_clients, max_per_ip) and at the admitted addresses (hosts.allow) of the server.",
+        ),
+        Answer(
+            "TLS.REQUIRED",
+            {"other_way": "admitted"},
+            component="protocol",
+            remedy="Set protocol: ftps for {source}/{env}.",
+        ),
+        Answer(
+            INCONCLUSIVE,
+            {"other_way": "tls failed"},
+            stage="admit",
+            alternatives=("TLS.REQUIRED", "AUTH.LOGIN_FORBIDDEN"),
+            component="{address}:{port}",
+            message="{address}:{port} refuses {username} without TLS ({server_said}), and its TLS handshake fails.",
+            remedy="Set protocol: ftps with the files that the server demands and test again: then the causes part.",
+        ),
+        Answer(
+            INCONCLUSIVE,
+            {"reply_code": frozenset({530, 532, 550})},
+            stage="admit",
+            alternatives=("AUTH.LOGIN_FORBIDDEN", "AUTH.USER_UNKNOWN"),
+            component="{username}",
+            message="{address}:{port} refuses {username} before it asks for a password ({server_said}).",
+            remedy="Look at the users that the FTP server admits (vsftpd: userlist_file), and at the name.",
+        ),
+        Answer(
+            "AUTH.BAD_CREDENTIALS",
+            {"no_password": True},
+            message="{address}:{port} asks {username} for a password, and {source}/{env} has none.",
+            remedy="Set password for {source}/{env}.",
+        ),
+        Answer("AUTH.BAD_CREDENTIALS", {"reply_code": 530, "command": "PASS"}, stage="login"),
+        Answer("AUTH.METHOD_UNSUPPORTED", {"unsupported": True}),
+        Answer(
+            "TLS.NOT_OFFERED",
+            {"prot_refused": True},
+            message="{address}:{port} has TLS for commands, but not for data ({server_said}).",
+            remedy="Let the FTP server offer PROT P.",
+        ),
+        Answer(
+            "TLS.VERSION_OR_CIPHER",
+            {"reply_code": frozenset({521, 522}), "over_tls": True},
+            message="{address}:{port} refuses the TLS session of the data connection ({server_said}).",
+            remedy="Let the server accept data connections that resume the TLS session (vsftpd: require_ssl_reuse).",
+        ),
+        Answer(
+            "CONFIG.BAD_VALUE",
+            {"bad_field": bool},
+            component="{bad_field}",
+            message="The {bad_field} of {source}/{env} holds a control character, which FTP cannot carry.",
+            remedy="Correct {bad_field} of {source}/{env}: a line break at its end is often the cause.",
+        ),
+        Answer("TARGET.MISSING", {"presence": "missing"}, stage="target"),
+        Answer(
+            "TARGET.MISSING",
+            {"presence": "file"},
+            stage="target",
+            message="{database} on {address}:{port} is a file, no directory.",
+            remedy="Set base_dir of {source}/{env} to the directory, and name the file in objects.",
+        ),
+        Answer("TARGET.NO_CONNECT", {"presence": "there"}, stage="target"),
+        Answer(
+            INCONCLUSIVE,
+            {"presence": "unknown"},
+            stage="target",
+            alternatives=("TARGET.MISSING", "TARGET.NO_CONNECT"),
+            component="{database}",
+            message="{username} cannot enter {database} on {address}:{port}: it is not there, or may not be entered.",
+            remedy="Ask the server's owner whether {database} exists and lets {username} in; FTP does not tell.",
+        ),
+        Answer("PROBE.DEADLINE", {"data_port": bool, "silent": True, "hasty": True}),
+        Answer(
+            "FILTER.DROP",
+            {"data_port": bool, "silent": True},
+            component=_DATA,
+            message="Login works, but nothing comes back from the data port {data_port} of {address}: a firewall "
+            "drops it.",
+            remedy=_OPEN_RANGE,
+        ),
+        *(
+            Answer(
+                "FILTER.REJECT",
+                {"data_port": bool, **rejected},
+                component=_DATA,
+                message="Login works, but the firewall {icmp_from} refuses the data connection to port {data_port} of "
+                "{address} (ICMP {icmp_type}/{icmp_code}).",
+                remedy=_OPEN_RANGE,
+            )
+            for rejected in (_REJECTED_V4, _REJECTED_V6)
+        ),
+        Answer(
+            "PORT.CLOSED",
+            {"data_port": bool, "errno": "ECONNREFUSED"},
+            component=_DATA,
+            message="Login works, but the data port {data_port} that {address} names is closed.",
+            remedy="Let what stands before the server (NAT, load balancer) forward its passive ports besides {port}.",
+        ),
+        Answer(
+            INCONCLUSIVE,
+            {"data_port": bool, "errno": bool},
+            alternatives=("FILTER.REJECT", "ROUTE.REMOTE_UNREACHABLE"),
+            component=_DATA,
+            message="Login works, but the data port {data_port} of {address} cannot be reached ({errno}).",
+            remedy=_OPEN_RANGE,
+        ),
+        Answer("TARGET.OBJECT_MISSING", {"presence": "missing"}, stage="privilege"),
+        Answer("PRIV.OBJECT_DENIED", {"presence": frozenset({"there", "file"})}, stage="privilege"),
+        Answer("PRIV.OBJECT_DENIED", {"command": "LIST", "reply_code": 550}, stage="privilege"),
+        Answer(
+            INCONCLUSIVE,
+            {"presence": "unknown"},
+            stage="privilege",
+            alternatives=("TARGET.OBJECT_MISSING", "PRIV.OBJECT_DENIED"),
+            component="{object}",
+            message="{object} on {address}:{port} is not there, or {username} may not read it.",
+            remedy="Ask the server's owner whether {object} exists; FTP has one code for both.",
+        ),
+        Answer(
+            INCONCLUSIVE,
+            {"nothing_listed": True},
+            stage="privilege",
+            alternatives=("PRIV.OBJECT_DENIED", "TARGET.OBJECT_MISSING"),
+            component="{object}",
+            message="{object} on {address}:{port} shows nothing to {username}, not even itself: it may not be read, or "
+            "holds nothing.",
+            remedy="Let the owner of {object} give {username} the right to read it, or put a file there.",
+        ),
+        Answer(
+            INCONCLUSIVE,
+            {"reply_code": 421},
+            alternatives=("CAPACITY.CONNECTIONS", "SERVER.NOT_READY"),
+            component="{address}:{port}",
+            message="{address}:{port} ends the conversation in the stage {stage} ({server_said}).",
+            remedy="Test again; if it stays so, look at the limits of the FTP server and at its log.",
+        ),
+    ),
+)
