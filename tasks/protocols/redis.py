@@ -18,7 +18,7 @@ from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Answer, Dial, Protocol, Retry, Session
 from tasks.streams import Reader, Stream, StreamBroken, printable
-from tasks.tls import start_tls
+from tasks.tls import may_want_tls, start_tls
 from tasks.vantages import ConnectFailed
 
 _LONGEST_LINE = 65536
@@ -217,7 +217,7 @@ class RedisSession(Session):
 
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
         """Who hangs up on plaintext is asked over TLS; a bare ERR is proved to come unasked."""
-        if stage == "greet" and not self._tls_wanted and _hung_up(evidence):
+        if stage == "greet" and not self._tls_wanted and may_want_tls(evidence):
             outcome = await retry(self.access.over(replace(self.access.tls, mode="require")), until="greet")
             spoke_tls = outcome.stage not in ("connect", "tls")
             return {"over_tls": "answers"} if spoke_tls else {}
@@ -391,11 +391,6 @@ class _Denied(StageFailed):
 
 def _denied(reply: object) -> bool:
     return isinstance(reply, Refusal) and reply.word == "NOPERM"
-
-
-def _hung_up(evidence: Mapping[str, Any]) -> bool:
-    broken = evidence.get("broken") in ("eof", "reset", "error") and not evidence.get("received_bytes")
-    return broken or evidence.get("looks_like") == "TLS"
 
 
 def _lines(reply: object) -> Iterable[tuple[str, str]]:

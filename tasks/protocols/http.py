@@ -1,0 +1,629 @@
+"""HTTP/1.1 (RFC 9110, RFC 9112), over any stream. Statuses and challenges decide; bodies are never read for meaning.
+
+Nothing secret is sent before the peer has answered a request without credentials as HTTP, and never to another origin
+(scheme, host and port) than the configured one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urldefrag, urljoin, urlsplit
+
+import h11
+
+from registry.verdict import INCONCLUSIVE
+from tasks.evidence import Recorder, StageFailed, StageSkipped
+from tasks.fingerprints import identify
+from tasks.protocols import Access, Answer, Dial, Protocol, Retry, Session
+from tasks.streams import Stream, StreamBroken, printable
+from tasks.tls import TlsMaterial, asks_for_certificate, may_want_tls, start_tls
+from tasks.vantages import ConnectFailed
+
+_PORTS = {"http": 80, "https": 443}
+_MARK = b"HTTP/"
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 5
+_MOST_INFORMATIONAL = 20
+#: What is read of a body, so that a connection can be used again: bytes and seconds.
+_BODY_BYTES, _BODY_SECONDS = 65536, 0.2
+#: Statuses of the URL itself that leave the bound paths under it to decide: many services answer below it only.
+_ONLY_BELOW = frozenset({403, 404, 405, 410})
+#: Headers that frame a message or steer the connection: the connection's own.
+_FRAMING = frozenset({"connection", "content-length", "expect", "host", "te", "transfer-encoding", "upgrade"})
+_SAFE = "%/:=&?~+!$,;'@()*[]"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Scheme, host and port (RFC 6454): credentials never leave the configured one."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Origin:
+        """That of a URL. Raises `ValueError` for what is neither http nor https."""
+        split = urlsplit(url)
+        if split.scheme not in _PORTS or not split.hostname:
+            raise ValueError(url)
+        return cls(split.scheme, split.hostname, split.port or _PORTS[split.scheme])
+
+    @property
+    def authority(self) -> str:
+        """Host and port as in a Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def url(self, target: str) -> str:
+        """A URL of this origin."""
+        return f"{self.scheme}://{self.authority}{target}"
+
+
+@dataclass(frozen=True)
+class Response:
+    """The head of a response; header names are in lower case."""
+
+    url: str
+    status: int
+    version: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def redirects_to(self) -> str | None:
+        """The location that it sends us to, made absolute; whether it is an http URL is for `Origin.of` to say."""
+        location = self.headers.get("location")
+        if self.status not in _REDIRECTS or not location:
+            return None
+        try:
+            return quote(urldefrag(urljoin(self.url, location)).url, safe=_SAFE)
+        except ValueError:
+            return "malformed:"
+
+    @property
+    def schemes(self) -> list[str]:
+        """The authentication schemes of its challenges, in lower case."""
+        challenges = self.headers.get("proxy-authenticate" if self.status == 407 else "www-authenticate", "")
+        # A scheme is a word with a parameter or nothing after it; a parameter is followed by "=".
+        return [
+            word.lower() for word in re.findall(r"(?:^|,)\s*([A-Za-z][\w-]{0,30})(?=\s+[\w\"]|\s*(?:,|$))", challenges)
+        ]
+
+
+class NotHttp(Exception):
+    """The peer's first bytes are no HTTP response."""
+
+    def __init__(self, first_bytes: bytes) -> None:
+        super().__init__()
+        self.first_bytes = first_bytes
+
+
+class Channel:
+    """One connection to one origin."""
+
+    def __init__(self, stream: Stream, origin: Origin) -> None:
+        self.stream = stream
+        self.origin = origin
+        self._http = h11.Connection(h11.CLIENT)
+        self._recognised = False
+
+    async def get(self, url: str, headers: Mapping[str, str]) -> Response:
+        """The head of the response. Raises `StreamBroken`, `NotHttp`, `StageFailed`."""
+        split = urlsplit(url)
+        target = (split.path or "/") + (f"?{split.query}" if split.query else "")
+        try:
+            request = h11.Request(
+                method="GET",
+                target=target,
+                headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+            )
+            data = (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
+        except h11.LocalProtocolError:
+            raise StageFailed(unsendable=True) from None
+        await self.stream.send(data)
+        for _ in range(_MOST_INFORMATIONAL):
+            event = await self._event()
+            if isinstance(event, h11.Response):
+                found = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
+                return Response(url, event.status_code, event.http_version.decode(), found)
+        raise StageFailed(garbled=True, server_said="no HTTP response")
+
+    async def reusable(self) -> bool:
+        """Whether the last response has ended, so that another request may follow."""
+        left = _BODY_BYTES
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                while self._http.their_state is h11.SEND_BODY and left > 0:
+                    event = await self._event()
+                    left -= len(event.data) if isinstance(event, h11.Data) else 0
+        except (TimeoutError, StreamBroken, StageFailed):
+            return False
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+            return False
+        self._http.start_next_cycle()
+        return True
+
+    async def _event(self) -> Any:
+        while True:
+            try:
+                event = self._http.next_event()
+                if event is not h11.NEED_DATA:
+                    return event
+                self._http.receive_data(await self._received())
+            except h11.RemoteProtocolError:
+                raise StageFailed(garbled=True, server_said="a malformed HTTP response") from None
+
+    async def _received(self) -> bytes:
+        data = b""
+        while not self._recognised:
+            data += await self.stream.receive()
+            if not data.startswith(_MARK[: len(data)]):
+                raise NotHttp(data[:64])
+            self._recognised = len(data) >= len(_MARK)
+        return data or await self._more()
+
+    async def _more(self) -> bytes:
+        try:
+            return await self.stream.receive()
+        except StreamBroken as broken:
+            if broken.kind == "eof" and self._http.their_state is h11.SEND_BODY:
+                return b""  # the end of the connection may be the end of the body
+            raise
+
+
+class HttpSession(Session):
+    """One conversation with one HTTP service."""
+
+    order = ("tls", "greet", "admit", "login", "target", "privilege")
+
+    def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
+        super().__init__(stream, access, dial)
+        split = urlsplit(str(access.setting("url", "/")))
+        self._home = Origin("https" if access.tls.wanted else "http", access.host.lower(), access.port)
+        self._url = self._home.url((split.path or "/") + (f"?{split.query}" if split.query else ""))
+        self._path = split.path
+        self._channel = Channel(stream, self._home)
+        self._fresh = True
+        self._anonymous = self._answer = Response(self._url, 0, "")
+
+    # -- stages -------------------------------------------------------------------------------------------------------
+
+    async def tls(self, recorder: Recorder) -> None:
+        if not self.access.tls.wanted:
+            raise StageSkipped("the URL is an http one")
+        self.stream, facts = await start_tls(self.stream, self.access.tls, self.access.host)
+        self._channel = Channel(self.stream, self._home)
+        recorder.see(**facts)
+
+    async def greet(self, recorder: Recorder) -> None:
+        self._anonymous = self._answer = await self._get(self._url, credentials=False)
+        recorder.see(**self._shown(self._answer), http_version=self._answer.version, clock_skew_s=_skew(self._answer))
+
+    async def admit(self, recorder: Recorder) -> None:
+        # 400: many servers' answer to plaintext on a TLS port; 426: an upgrade is wanted (RFC 9110, section 15.5.22).
+        if self._answer.status in (400, 426) and not self.access.tls.wanted and await self._speaks_tls():
+            raise StageFailed(**self._shown(self._answer), over_tls="answers")
+        raise StageSkipped("HTTP does not tell an address that is not admitted from an account that may not read")
+
+    async def login(self, recorder: Recorder) -> None:
+        if self._method == "none":
+            if self._answer.status in (401, 407):
+                self._demand(self._answer)
+            raise StageSkipped("no credentials are configured, and the server asks for none")
+        if self._moves_to_tls(self._anonymous):
+            raise StageSkipped("the credentials are not sent: the server redirects to https before it asks for them")
+        self._answer = await self._get(self._url, credentials=True)
+        recorder.see(**self._shown(self._answer), method=self._method, asked_for=self._anonymous.status == 401)
+        if self._answer.status in (401, 407):
+            self._demand(self._answer)
+
+    async def target(self, recorder: Recorder) -> None:
+        self._answer = await self._follow(self._answer)
+        recorder.see(**self._shown(self._answer))
+        if self._answer.status in _ONLY_BELOW and self.access.connection.objects:
+            recorder.warn(answers_below_only=True)
+        elif self._answer.status != 403:
+            self._demand(self._answer)
+
+    async def privilege(self, recorder: Recorder) -> None:
+        objects = self.access.connection.objects
+        if not objects:
+            self._demand(self._answer, object=self._plain(self._answer.url))
+            recorder.see(status=self._answer.status)
+        for name in objects:
+            path = f"{self._path.rstrip('/')}/{quote(name.lstrip('/'), safe=_SAFE)}"
+            answer = await self._follow(await self._get(self._home.url(path), credentials=self._sends))
+            nothing_there = answer.status == self._answer.status == 404
+            self._demand(answer, object=None if nothing_there else name)
+        if objects:
+            recorder.see(objects=list(objects))
+
+    async def close(self) -> None:
+        self._channel.stream.close()
+        self.stream.close()
+
+    async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
+        """What parts a TLS port from a broken one, an address from an account, and a bad request from a certificate."""
+        if stage == "greet" and not self.access.tls.wanted and may_want_tls(evidence):
+            outcome = await retry(self.access.over(TlsMaterial(mode="require")), until="greet")
+            return {"over_tls": "answers"} if outcome.stage not in ("connect", "tls") else {}
+        if evidence.get("status") == 403:
+            return {"anonymous_status": self._anonymous.status, "root_status": await self._root_status()}
+        if evidence.get("status") == 400 and self.access.tls.wanted:
+            asked = await asks_for_certificate(await self.dial(), self.access.host)
+            return {"asks_certificate": asked, "root_status": await self._root_status()}
+        return {}
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    async def _get(self, url: str, *, credentials: bool) -> Response:
+        origin = Origin.of(url)
+        fresh, self._fresh = self._fresh, False
+        reused = not fresh and self._channel.origin == origin and await self._channel.reusable()
+        if not fresh and not reused:
+            await self._open(origin)
+        headers = self._headers(origin, credentials)
+        before = self._channel.stream.received
+        try:
+            return await self._ask(url, headers)
+        except StreamBroken as broken:
+            # A server may end an idle connection at any time (RFC 9112, section 9.3.1).
+            if not reused or broken.kind == "silent" or self._channel.stream.received != before:
+                raise
+        await self._open(origin)
+        return await self._ask(url, headers)
+
+    async def _ask(self, url: str, headers: Mapping[str, str]) -> Response:
+        try:
+            return await self._channel.get(url, headers)
+        except NotHttp as other:
+            if self._anonymous.status:  # secrets may have been sent by now: nothing of the peer's is shown
+                raise StageFailed(garbled=True, server_said="no HTTP response") from None
+            first = other.first_bytes
+            raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=identify(first)) from None
+
+    async def _open(self, origin: Origin) -> None:
+        self._channel.stream.close()
+        try:
+            elsewhere = {} if origin.host == self._home.host else {"host": origin.host}
+            stream: Stream = await self.dial(origin.port, **elsewhere)
+        except ConnectFailed as failure:
+            raise StreamBroken(
+                "silent" if failure.evidence.get("silent") else "error",
+                received=self.stream.received,
+                error=failure.evidence.get("errno"),
+            ) from None
+        self._channel = Channel(stream, origin)
+        if origin.scheme == "https":
+            tls = self.access.tls if self.access.tls.wanted else replace(self.access.tls, mode="verify-full")
+            secured, _ = await start_tls(stream, tls, origin.host)
+            self._channel = Channel(secured, origin)
+
+    def _headers(self, origin: Origin, credentials: bool) -> Mapping[str, str]:
+        headers = {"user-agent": "headwater", "accept": "*/*"}
+        if origin == self._home:
+            headers |= self._own_headers(secret=False)
+            headers |= self._own_headers(secret=True) if credentials else {}
+            headers |= {"authorization": self._authorization} if credentials and self._authorization else {}
+        return {"host": origin.authority, **headers}
+
+    def _own_headers(self, *, secret: bool) -> dict[str, str]:
+        configured = self.access.setting("default_header", {})
+        secrets = {name: self.access.secret(f"default_header.{name}") for name in configured}
+        return {
+            name.lower(): str(value if secrets[name] is None else secrets[name])
+            for name, value in configured.items()
+            if name.lower() not in _FRAMING and (secrets[name] is not None) == secret
+        }
+
+    @property
+    def _authorization(self) -> str | None:
+        method = self.access.setting("security_protocol")
+        if method == "basic":
+            words = f"{self.access.setting('username', '')}:{self.access.secret('password') or ''}"
+            return "Basic " + base64.b64encode(words.encode()).decode()
+        return f"Bearer {self.access.secret('auth_token') or ''}" if method == "token" else None
+
+    @property
+    def _method(self) -> str:
+        """How credentials are sent: ``basic``, ``token``, ``header`` or ``none``."""
+        configured = str(self.access.setting("security_protocol"))
+        if configured in ("basic", "token"):
+            return configured
+        return "header" if self._own_headers(secret=True) else "none"
+
+    @property
+    def _sends(self) -> bool:
+        return self._method != "none" and not self._moves_to_tls(self._anonymous)
+
+    # -- redirects ----------------------------------------------------------------------------------------------------
+
+    async def _follow(self, answer: Response) -> Response:
+        """The response at the end of the redirects. Every hop within the policy; credentials stay with their origin."""
+        credentials, seen = self._sends, {answer.url}
+        while True:
+            url = answer.redirects_to
+            if url is None:
+                return answer
+            try:
+                stays = Origin.of(url) == self._home
+            except ValueError:
+                raise StageFailed(bad_redirect=True, url=self._plain(answer.url)) from None
+            if url in seen or len(seen) > _MOST_REDIRECTS:
+                raise StageFailed(redirect_loop=True, url=self._plain(answer.url), redirects=len(seen))
+            seen.add(url)
+            credentials = credentials and stays  # once gone elsewhere they are not sent again
+            answer = await self._hop(url, credentials, stays)
+
+    async def _hop(self, url: str, credentials: bool, stays: bool) -> Response:
+        try:
+            return await self._get(url, credentials=credentials)
+        except StreamBroken as broken:
+            if stays:
+                raise
+            raise StageFailed(hop=self._plain(url), why=broken.error or broken.kind) from None
+        except StageFailed as failure:
+            # The evidence is about another server than the configured one.
+            found = failure.evidence
+            if stays or "forbidden" in found:
+                raise StageFailed(**found, redirected_to=self._plain(url)) from None
+            why = next(
+                (str(found[key]) for key in ("rcode", "tls_error", "broken", "server_said") if key in found), "TLS"
+            )
+            raise StageFailed(hop=self._plain(url), why=why, hop_verify_code=found.get("verify_code")) from None
+
+    def _moves_to_tls(self, answer: Response) -> bool:
+        """Whether a plaintext answer sends us to the same host over TLS."""
+        url = answer.redirects_to
+        try:
+            there = Origin.of(url) if url else self._home
+        except ValueError:
+            return False
+        return self._home.scheme == "http" and there.scheme == "https" and there.host == self._home.host
+
+    # -- evidence -----------------------------------------------------------------------------------------------------
+
+    def _demand(self, answer: Response, **more: Any) -> None:
+        """Raise `StageFailed` for any status that is an error."""
+        if answer.status < 400:
+            return
+        found = {**self._shown(answer), **more, "server_said": f"HTTP {answer.status}"}
+        if answer.status in (401, 407):
+            found |= self._challenged(answer)
+        raise StageFailed(**{key: value for key, value in found.items() if value is not None})
+
+    def _challenged(self, answer: Response) -> dict[str, Any]:
+        there = Origin.of(answer.url)
+        moved = there != self._home
+        to_tls = moved and there == Origin("https", self._home.host, there.port)
+        # A 401 names the schemes that would do (RFC 9110, section 11.6.1).
+        fits = not answer.schemes or {"basic": "basic" in answer.schemes}.get(self._method, not _negotiated(answer))
+        return {
+            "configured": self._method,
+            "elsewhere": ("https" if to_tls else "another origin") if moved else None,
+            "unsupported": None if fits else True,
+            "method": ", ".join(answer.schemes) or None,
+        }
+
+    def _shown(self, answer: Response) -> dict[str, Any]:
+        server = self._safe(answer.headers.get("server"))
+        retry_after = answer.headers.get("retry-after", "")
+        return {
+            "url": self._plain(answer.url),
+            "status": answer.status,
+            "status_class": answer.status // 100,
+            "server": printable(server.encode()) if server else None,
+            "location": self._plain(answer.redirects_to) if answer.redirects_to else None,
+            "challenges": answer.schemes or None,
+            "retry_after_s": int(retry_after) if re.fullmatch(r"[0-9]{1,9}", retry_after) else None,
+        }
+
+    def _plain(self, url: str) -> str:
+        """A URL without what may be secret in it: user, query and fragment."""
+        try:
+            return self._safe(Origin.of(url).url(urlsplit(url).path or "/")) or "a location that repeats a secret"
+        except ValueError:
+            return "a location that is no http URL"
+
+    def _safe(self, text: str | None) -> str | None:
+        """A peer's words, unless they repeat a secret."""
+        secrets = [value.get_secret_value() for value in self.access.secrets.values()]
+        secrets += [self._authorization.partition(" ")[2]] if self._authorization else []
+        return None if text is None or any(secret and secret in text for secret in secrets) else text
+
+    async def _root_status(self) -> int | None:
+        """What the root of the host answers to anybody."""
+        try:
+            return (await self._get(self._home.url("/"), credentials=False)).status
+        except (StreamBroken, StageFailed):
+            return None
+
+    async def _speaks_tls(self) -> bool:
+        try:
+            stream = await self.dial()
+        except ConnectFailed:
+            return False
+        try:
+            await start_tls(stream, TlsMaterial(mode="require"), self.access.host)
+        except (StageFailed, StreamBroken):
+            return False
+        finally:
+            stream.close()
+        return True
+
+
+def _negotiated(answer: Response) -> bool:
+    return set(answer.schemes) <= {"negotiate", "ntlm", "kerberos", "digest"}
+
+
+def _skew(answer: Response) -> float | None:
+    """Seconds that the server's clock is ahead, by its Date; a cache's answer is older than its clock."""
+    if "age" in answer.headers:
+        return None
+    try:
+        return round(parsedate_to_datetime(answer.headers["date"]).timestamp() - time.time(), 0)
+    except (KeyError, ValueError, OverflowError, TypeError):
+        return None
+
+
+def _tls_required(when: Mapping[str, Any]) -> Answer:
+    return Answer(
+        "TLS.REQUIRED",
+        when,
+        component="url",
+        message="{host}:{port} speaks HTTP over TLS only.",
+        remedy="Write the URL of {source}/{env} with https://.",
+    )
+
+
+PROTOCOL = Protocol(
+    name="http",
+    title="HTTP",
+    session=HttpSession,
+    answers=(
+        _tls_required({"over_tls": "answers"}),
+        Answer(
+            "TLS.NOT_OFFERED",
+            {"not_tls": True, "looks_like": "HTTP"},
+            stage="tls",
+            remedy="Write the URL with http://, if the network may be trusted; or enable TLS on the server.",
+        ),
+        Answer("TLS.NOT_OFFERED", {"broken": bool, "looks_like": "HTTP"}, stage="tls"),
+        Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),
+        # The server answers other questions, but not ours.
+        Answer("PEER.MUTE", {"broken": "silent", "mute": True, "looks_like": "HTTP"}),
+        Answer("PROBE.DEADLINE", {"broken": "silent", "looks_like": "HTTP"}),
+        Answer("SERVER.ERROR", {"garbled": True}),
+        Answer(
+            "CONFIG.BAD_VALUE",
+            {"unsendable": True},
+            component="default_header",
+            message="The URL, a header or a credential of {source}/{env} holds a character that HTTP cannot carry.",
+            remedy="Look for line breaks and control characters in default_header, auth_token and the URL.",
+        ),
+        Answer("TARGET.REDIRECT_LOOP", {"redirect_loop": True}),
+        Answer(
+            "CONFIG.BAD_VALUE",
+            {"bad_redirect": True},
+            component="url",
+            message="{url} redirects to a location that is no http URL.",
+            remedy="Configure the URL that answers without a redirect.",
+        ),
+        *(
+            Answer(
+                code,
+                {"hop": bool, "hop_verify_code": verify_codes},
+                component="{hop}",
+                message="The redirect of {source} leads to {hop}, whose certificate cannot be verified.",
+                remedy="Configure the URL that answers without a redirect, or have the certificate of {hop} mended.",
+            )
+            for code, verify_codes in (
+                ("TLS.EXPIRED", 10),
+                ("TLS.NOT_YET_VALID", 9),
+                ("TLS.NAME_MISMATCH", frozenset({62, 64})),
+                ("TLS.UNTRUSTED_CA", bool),
+            )
+        ),
+        Answer(
+            "TARGET.MISSING",
+            {"hop": bool},
+            component="{hop}",
+            message="The redirect of {source} leads to {hop}, which cannot be reached ({why}).",
+            remedy="Configure the URL that answers without a redirect, or have the redirect corrected.",
+        ),
+        Answer(
+            "AUTH.METHOD_UNSUPPORTED",
+            {"status": 407},
+            message="{address}:{port} is a proxy that asks for credentials of its own ({method}).",
+            remedy="Configure the URL of the service itself, or let the proxy pass {source_cidr}.",
+        ),
+        _tls_required({"status": 401, "elsewhere": "https"}),
+        Answer(
+            "AUTH.BAD_CREDENTIALS",
+            {"status": 401, "configured": "none"},
+            component="security_protocol",
+            message="{url} asks for credentials ({method}), and {source}/{env} has none.",
+            remedy="Set security_protocol: basic with username and password, or token with auth_token.",
+        ),
+        Answer(
+            "AUTH.BAD_CREDENTIALS",
+            {"status": 401, "elsewhere": bool},
+            component="{url}",
+            message="The redirect leads to {url}, another server, to which the credentials of {source} are not sent.",
+            remedy="Configure {url} itself, if its owner may know the credentials.",
+        ),
+        Answer(
+            "AUTH.METHOD_UNSUPPORTED",
+            {"status": 401, "unsupported": True},
+            message="{url} asks for authentication by {method}; {source}/{env} is configured for {configured}.",
+            remedy="Set the security_protocol that the service asks for, or have it accept {configured}.",
+        ),
+        Answer("AUTH.BAD_CREDENTIALS", {"status": 401, "configured": "basic"}),
+        Answer("AUTH.TOKEN", {"status": 401}, component="{configured}", message="{url} does not accept the token."),
+        Answer(
+            "CAPACITY.CONNECTIONS",
+            {"status": 429},
+            message="{url} has had too many requests from this client (HTTP 429).",
+            remedy="Test less often, or have the service's rate limit raised for {source_cidr}.",
+        ),
+        Answer("SERVER.NOT_READY", {"status": 503}, message="{url} is not available at the moment (HTTP 503)."),
+        Answer(
+            "PROTO.MISMATCH",
+            {"status": 505},
+            message="{address}:{port} does not accept HTTP/1.1 (HTTP 505).",
+            remedy="Configure a URL that serves HTTP/1.1.",
+        ),
+        Answer(
+            "TARGET.OBJECT_MISSING",
+            {"status": frozenset({404, 410}), "object": bool},
+            stage="privilege",
+            message="{object} is not there under the URL of {source} (HTTP {status}).",
+        ),
+        Answer(
+            "TARGET.MISSING",
+            {"status": frozenset({404, 410})},
+            component="{url}",
+            message="{url} does not exist (HTTP {status}).",
+            remedy="Correct the path of the URL.",
+        ),
+        Answer(
+            INCONCLUSIVE,
+            {"status": 403, "anonymous_status": 403, "root_status": 403},
+            alternatives=("ADMIT.ALLOWLIST", "PRIV.OBJECT_DENIED"),
+            component="{source_address}",
+            message="{url} is forbidden (HTTP 403) with and without credentials, and so is the root of the host.",
+            remedy="Test from another resource group: if it is allowed there, let the service admit {source_cidr}.",
+        ),
+        Answer("PRIV.OBJECT_DENIED", {"status": 403}, message="{username} may not read {object} (HTTP 403)."),
+        Answer(
+            "TLS.CLIENT_CERT",
+            {"status": 400, "asks_certificate": True, "root_status": 400},
+            component="{host}:{port}",
+            message="{host}:{port} asks for a client certificate in its TLS handshake and answers nothing without one.",
+            remedy="Have the service accept basic or token authentication: type {type} has no client certificates.",
+        ),
+        Answer(
+            INCONCLUSIVE,
+            {"status": 400, "asks_certificate": lambda asked: asked is not False, "root_status": bool},
+            alternatives=("CONFIG.BAD_VALUE", "TLS.CLIENT_CERT"),
+            component="{url}",
+            message="{url} calls the request bad (HTTP 400); it may be for want of a client certificate.",
+            remedy="Ask the service's owner whether clients need a certificate; if not, correct the URL and its query.",
+        ),
+        Answer(
+            "CONFIG.BAD_VALUE",
+            {"status_class": 4},
+            component="{url}",
+            message="{url} refuses to be read (HTTP {status}).",
+            remedy="Correct the URL, its query or default_header: the service must answer a GET of it.",
+        ),
+        Answer("SERVER.ERROR", {"status": bool}, message="{url} answers with an error of its own (HTTP {status})."),
+    ),
+)
