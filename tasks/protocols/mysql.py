@@ -90,7 +90,8 @@ class MysqlSession(Session):
         try:
             return await self.reader.exactly(5)
         except StreamBroken as broken:
-            if self.reader.buffer and broken.kind != "silent":
+            still_at_it = broken.kind == "silent" and not broken.mute
+            if self.reader.buffer and not still_at_it:
                 raise self._not_mysql(b"") from None
             raise
 

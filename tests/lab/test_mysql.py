@@ -51,6 +51,10 @@ CREATE USER by_tls@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL;
 CREATE USER by_x509@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE X509;
 CREATE USER limited@'%' IDENTIFIED BY '{PASSWORD}' WITH MAX_USER_CONNECTIONS 1;
 CREATE USER one_table@'%' IDENTIFIED BY '{PASSWORD}';
+CREATE USER one_column@'%' IDENTIFIED BY '{PASSWORD}'; GRANT SELECT (id) ON shop.orders TO one_column@'%';
+CREATE ROLE reader; GRANT SELECT ON shop.* TO reader;
+CREATE USER by_role@'%' IDENTIFIED BY '{PASSWORD}'; GRANT reader TO by_role@'%';
+SET DEFAULT ROLE reader FOR by_role@'%';
 CREATE USER writes_only@'%' IDENTIFIED BY '{PASSWORD}';
 CREATE USER lists@'%' IDENTIFIED BY '{PASSWORD}';
 CREATE USER everywhere@'%' IDENTIFIED BY '{PASSWORD}';
@@ -143,7 +147,7 @@ def test_good_in_every_way(lab: Lab, expect: Expectation, server: MariaDB, type_
         expect(lab.check(type_, given), kind, code=None, state=OK, within=SOON)
 
 
-@pytest.mark.parametrize("username", ["by_ed25519", "by_tls", "by_either", "one_table"])
+@pytest.mark.parametrize("username", ["by_ed25519", "by_tls", "by_either", "one_table", "one_column", "by_role"])
 def test_good_with_other_accounts(lab: Lab, expect: Expectation, shop: Shop, username: str) -> None:
     verdict = lab.check("mysql", shop.entry(username=username))
     expect(verdict, f"good, account {username}", code=None, state=OK, within=SOON, language=shop.language)
