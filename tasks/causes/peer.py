@@ -24,7 +24,15 @@ CAUSES = (
         component="{address}:{port}",
         message="{address}:{port} accepts the connection and drops it ({broken}) before its first word.",
         remedy="Look at the server behind {address}:{port} and at its list of permitted clients.",
-        rules=(Rule(None, {"broken": frozenset({"reset", "eof", "error"}), "received_bytes": 0}, rank=60),),
+        rules=(
+            Rule(None, {"broken": frozenset({"reset", "eof", "error"}), "received_bytes": 0}, rank=60),
+            # A RST instead of an answer is ECONNREFUSED: this one came after the connection was accepted.
+            Rule(
+                "connect",
+                {"errno": "ECONNRESET"},
+                message="{address}:{port} accepts the connection and resets it at once.",
+            ),
+        ),
     ),
     Cause(
         "PROTO.MISMATCH",

@@ -236,7 +236,7 @@ class HttpSession(Session):
         objects = self.access.connection.objects
         if not objects:
             self._demand(self._answer, object=self._plain(self._answer.url))
-            recorder.see(status=self._answer.status)
+            recorder.see(http_status=self._answer.status)
         for name in objects:
             path = f"{self._path.rstrip('/')}/{quote(name.lstrip('/'), safe=_SAFE)}"
             answer = await self._follow(await self._get(self._home.url(path), credentials=self._sends))
@@ -254,9 +254,9 @@ class HttpSession(Session):
         if stage == "greet" and not self.access.tls.wanted and may_want_tls(evidence):
             outcome = await retry(self.access.over(TlsMaterial(mode="require")), until="greet")
             return {"over_tls": "answers"} if outcome.stage not in ("connect", "tls") else {}
-        if evidence.get("status") == 403:
+        if evidence.get("http_status") == 403:
             return {"anonymous_status": self._anonymous.status, "root_status": await self._root_status()}
-        if evidence.get("status") == 400 and self.access.tls.wanted:
+        if evidence.get("http_status") == 400 and self.access.tls.wanted:
             asked = await asks_for_certificate(await self.dial(), self.access.host)
             return {"asks_certificate": asked, "root_status": await self._root_status()}
         return {}
@@ -417,8 +417,8 @@ class HttpSession(Session):
         retry_after = answer.headers.get("retry-after", "")
         return {
             "url": self._plain(answer.url),
-            "status": answer.status,
-            "status_class": answer.status // 100,
+            "http_status": answer.status,
+            "http_class": answer.status // 100,
             "server": printable(server.encode()) if server else None,
             "location": self._plain(answer.redirects_to) if answer.redirects_to else None,
             "challenges": answer.schemes or None,
@@ -540,78 +540,80 @@ PROTOCOL = Protocol(
         ),
         Answer(
             "AUTH.METHOD_UNSUPPORTED",
-            {"status": 407},
+            {"http_status": 407},
             message="{address}:{port} is a proxy that asks for credentials of its own ({method}).",
             remedy="Configure the URL of the service itself, or let the proxy pass {source_cidr}.",
         ),
-        _tls_required({"status": 401, "elsewhere": "https"}),
+        _tls_required({"http_status": 401, "elsewhere": "https"}),
         Answer(
             "AUTH.BAD_CREDENTIALS",
-            {"status": 401, "configured": "none"},
+            {"http_status": 401, "configured": "none"},
             component="security_protocol",
             message="{url} asks for credentials ({method}), and {source}/{env} has none.",
             remedy="Set security_protocol: basic with username and password, or token with auth_token.",
         ),
         Answer(
             "AUTH.BAD_CREDENTIALS",
-            {"status": 401, "elsewhere": bool},
+            {"http_status": 401, "elsewhere": bool},
             component="{url}",
             message="The redirect leads to {url}, another server, to which the credentials of {source} are not sent.",
             remedy="Configure {url} itself, if its owner may know the credentials.",
         ),
         Answer(
             "AUTH.METHOD_UNSUPPORTED",
-            {"status": 401, "unsupported": True},
+            {"http_status": 401, "unsupported": True},
             message="{url} asks for authentication by {method}; {source}/{env} is configured for {configured}.",
             remedy="Set the security_protocol that the service asks for, or have it accept {configured}.",
         ),
-        Answer("AUTH.BAD_CREDENTIALS", {"status": 401, "configured": "basic"}),
-        Answer("AUTH.TOKEN", {"status": 401}, component="{configured}", message="{url} does not accept the token."),
+        Answer("AUTH.BAD_CREDENTIALS", {"http_status": 401, "configured": "basic"}),
+        Answer(
+            "AUTH.TOKEN", {"http_status": 401}, component="{configured}", message="{url} does not accept the token."
+        ),
         Answer(
             "CAPACITY.CONNECTIONS",
-            {"status": 429},
+            {"http_status": 429},
             message="{url} has had too many requests from this client (HTTP 429).",
             remedy="Test less often, or have the service's rate limit raised for {source_cidr}.",
         ),
-        Answer("SERVER.NOT_READY", {"status": 503}, message="{url} is not available at the moment (HTTP 503)."),
+        Answer("SERVER.NOT_READY", {"http_status": 503}, message="{url} is not available at the moment (HTTP 503)."),
         Answer(
             "PROTO.MISMATCH",
-            {"status": 505},
+            {"http_status": 505},
             message="{address}:{port} does not accept HTTP/1.1 (HTTP 505).",
             remedy="Configure a URL that serves HTTP/1.1.",
         ),
         Answer(
             "TARGET.OBJECT_MISSING",
-            {"status": frozenset({404, 410}), "object": bool},
+            {"http_status": frozenset({404, 410}), "object": bool},
             stage="privilege",
-            message="{object} is not there under the URL of {source} (HTTP {status}).",
+            message="{object} is not there under the URL of {source} (HTTP {http_status}).",
         ),
         Answer(
             "TARGET.MISSING",
-            {"status": frozenset({404, 410})},
+            {"http_status": frozenset({404, 410})},
             component="{url}",
-            message="{url} does not exist (HTTP {status}).",
+            message="{url} does not exist (HTTP {http_status}).",
             remedy="Correct the path of the URL.",
         ),
         Answer(
             INCONCLUSIVE,
-            {"status": 403, "anonymous_status": 403, "root_status": 403},
+            {"http_status": 403, "anonymous_status": 403, "root_status": 403},
             alternatives=("ADMIT.ALLOWLIST", "PRIV.OBJECT_DENIED"),
             component="{source_address}",
             message="{url} is forbidden (HTTP 403) with and without credentials, and so is the root of the host.",
             remedy="Test from another resource group: if it is allowed there, let the service admit {source_cidr}.",
         ),
-        Answer("PRIV.OBJECT_DENIED", {"status": 403}, message="{username} may not read {object} (HTTP 403)."),
+        Answer("PRIV.OBJECT_DENIED", {"http_status": 403}, message="{username} may not read {object} (HTTP 403)."),
         Answer(
             "TLS.CLIENT_CERT",
-            {"status": 400, "asks_certificate": True, "root_status": 400},
+            {"http_status": 400, "asks_certificate": True, "root_status": 400},
             component="{host}:{port}",
             message="{host}:{port} asks for a client certificate in its TLS handshake and answers nothing without one.",
             remedy="Have the service accept basic or token authentication: type {type} has no client certificates.",
         ),
         Answer(
             INCONCLUSIVE,
-            {"status": 400, "asks_certificate": lambda asked: asked is not False, "root_status": bool},
+            {"http_status": 400, "asks_certificate": lambda asked: asked is not False, "root_status": bool},
             alternatives=("CONFIG.BAD_VALUE", "TLS.CLIENT_CERT"),
             component="{url}",
             message="{url} calls the request bad (HTTP 400); it may be for want of a client certificate.",
@@ -619,11 +621,15 @@ PROTOCOL = Protocol(
         ),
         Answer(
             "CONFIG.BAD_VALUE",
-            {"status_class": 4},
+            {"http_class": 4},
             component="{url}",
-            message="{url} refuses to be read (HTTP {status}).",
+            message="{url} refuses to be read (HTTP {http_status}).",
             remedy="Correct the URL, its query or default_header: the service must answer a GET of it.",
         ),
-        Answer("SERVER.ERROR", {"status": bool}, message="{url} answers with an error of its own (HTTP {status})."),
+        Answer(
+            "SERVER.ERROR",
+            {"http_status": bool},
+            message="{url} answers with an error of its own (HTTP {http_status}).",
+        ),
     ),
 )
