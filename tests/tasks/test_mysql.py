@@ -20,13 +20,15 @@ from pydantic import SecretStr
 
 from registry.connection import Mode
 from registry.types import get
-from registry.verdict import INCONCLUSIVE, Verdict
+from registry.verdict import INCONCLUSIVE, Stage, Status, Verdict
 from tasks import causes
 from tasks.budget import Budget
 from tasks.check import check
+from tasks.diagnosis import explain
 from tasks.evidence import Recorder, StageFailed, StageSkipped
-from tasks.protocols import Access, mysql_auth, mysql_wire
-from tasks.protocols.mysql import PROTOCOL, MysqlSession, quoted, select_granted
+from tasks.protocols import Access
+from tasks.protocols.mysql import PROTOCOL, authentication, wire
+from tasks.protocols.mysql.session import MysqlSession, quoted, select_granted
 from tasks.streams import Stream, StreamBroken
 from tasks.target import Target
 from tasks.tls import TlsMaterial
@@ -37,14 +39,14 @@ NONCE = bytes(range(1, 21))
 OK = b"\x00\x00\x00\x02\x00\x00\x00"
 
 _BASE = (
-    mysql_wire.PROTOCOL_41 | mysql_wire.SECURE_CONNECTION | mysql_wire.PLUGIN_AUTH | mysql_wire.PLUGIN_AUTH_LENENC
-    | mysql_wire.CONNECT_ATTRS | mysql_wire.MULTI_STATEMENTS
+    wire.PROTOCOL_41 | wire.SECURE_CONNECTION | wire.PLUGIN_AUTH | wire.PLUGIN_AUTH_LENENC
+    | wire.CONNECT_ATTRS | wire.MULTI_STATEMENTS
 )  # fmt: skip
 
 
 def greeting(plugin: str = "caching_sha2_password", *, tls: bool = False, version: str = "8.0.36") -> bytes:
     """As MySQL 8 sends it."""
-    capabilities = _BASE | (mysql_wire.SSL if tls else 0)
+    capabilities = _BASE | (wire.SSL if tls else 0)
     return b"".join(
         (
             b"\x0a" + version.encode() + b"\0", struct.pack("<I", 42), NONCE[:8], b"\0",
@@ -112,8 +114,8 @@ async def converse(data: bytes) -> str | None:
     return None
 
 
-def wire(*payloads: bytes) -> bytes:
-    return b"".join(mysql_wire.packet(number, payload) for number, payload in enumerate(payloads))
+def packets_of(*payloads: bytes) -> bytes:
+    return b"".join(wire.packet(number, payload) for number, payload in enumerate(payloads))
 
 
 _PAYLOAD = st.one_of(
@@ -133,14 +135,14 @@ def test_any_first_bytes_are_an_answer_or_a_failed_greeting(data: bytes) -> None
 @given(st.lists(_PAYLOAD, max_size=12), st.booleans(), st.binary(max_size=5))
 def test_any_packets_end_the_conversation_in_an_orderly_way(packets: list[bytes], logged_in: bool, rest: bytes) -> None:
     opening = [greeting(), OK, OK] if logged_in else [greeting()]
-    asyncio.run(converse(wire(*opening, *packets) + rest))
+    asyncio.run(converse(packets_of(*opening, *packets) + rest))
 
 
 @given(st.binary(max_size=200).map(lambda tail: b"\x0a8.0.36\0" + tail))
 def test_a_greeting_is_read_or_malformed(payload: bytes) -> None:
     try:
-        read = mysql_wire.greeting(payload)
-    except mysql_wire.Malformed:
+        read = wire.greeting(payload)
+    except wire.Malformed:
         return
     assert read.version == "8.0.36"
     assert len(read.nonce) <= 20
@@ -152,7 +154,7 @@ def test_a_recorded_greeting() -> None:
         "0a352e352e352d31302e31312e31392d4d6172696144422d302b6465623132753100050000005f426e235f393e6b00fef7080200ff8115"
         "0000000000001d00000024696648707d437440232d56006d7973716c5f6e61746976655f70617373776f726400"
     )
-    read = mysql_wire.greeting(payload)
+    read = wire.greeting(payload)
     assert read.version == "10.11.19-MariaDB-0+deb12u1"
     assert (read.plugin, read.nonce) == ("mysql_native_password", b"_Bn#_9>k$ifHp}Ct@#-V")
     assert not read.offers_tls
@@ -203,12 +205,12 @@ def test_what_grants_say(grants: Sequence[str], granted: bool | None) -> None:
 def test_ed25519_fits_the_key_that_mariadb_makes_of_a_password() -> None:
     """The key is the one in MariaDB's documentation of the plugin, for the password `secret`."""
     key = Ed25519PublicKey.from_public_bytes(base64.b64decode("ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJY="))
-    key.verify(mysql_auth.ed25519(b"secret", NONCE), NONCE)
+    key.verify(authentication.ed25519(b"secret", NONCE), NONCE)
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
 def test_ed25519_is_the_standard_one_where_both_are_defined(password: bytes, nonce: bytes) -> None:
-    assert mysql_auth.ed25519(password, nonce) == Ed25519PrivateKey.from_private_bytes(password).sign(nonce)
+    assert authentication.ed25519(password, nonce) == Ed25519PrivateKey.from_private_bytes(password).sign(nonce)
 
 
 def test_a_password_under_the_servers_key() -> None:
@@ -216,7 +218,7 @@ def test_a_password_under_the_servers_key() -> None:
     pem = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )  # fmt: skip
-    exchange = mysql_auth.Exchange("caching_sha2_password", NONCE, PASSWORD * 2, key_by_wire=True)
+    exchange = authentication.Exchange("caching_sha2_password", NONCE, PASSWORD * 2, key_by_wire=True)
     assert exchange.more(b"\x04") == b"\x02"
     sha1 = hashes.SHA1()
     hidden = key.decrypt(exchange.more(pem) or b"", padding.OAEP(padding.MGF1(sha1), sha1, None))
@@ -225,14 +227,14 @@ def test_a_password_under_the_servers_key() -> None:
 
 @pytest.mark.parametrize("plugin", ["caching_sha2_password", "sha256_password", "mysql_clear_password"])
 def test_the_password_itself_goes_only_where_nobody_listens(plugin: str) -> None:
-    assert mysql_auth.Exchange(plugin, NONCE, PASSWORD, private=True).in_full() == PASSWORD.encode() + b"\0"
+    assert authentication.Exchange(plugin, NONCE, PASSWORD, private=True).in_full() == PASSWORD.encode() + b"\0"
     with pytest.raises(StageFailed) as refused:
-        mysql_auth.Exchange(plugin, NONCE, PASSWORD).in_full()
+        authentication.Exchange(plugin, NONCE, PASSWORD).in_full()
     assert refused.value.evidence["needs_privacy"] is True
 
 
 def test_an_exchange_does_not_show_its_password() -> None:
-    assert PASSWORD not in repr(mysql_auth.Exchange("mysql_native_password", NONCE, PASSWORD))
+    assert PASSWORD not in repr(authentication.Exchange("mysql_native_password", NONCE, PASSWORD))
 
 
 # -- verdicts over recorded answers of servers that are not in the lab -------------------------------------------------
@@ -279,15 +281,15 @@ async def verdict_of(made: Peer, **changes: Any) -> Verdict:
 
 def answering(*packets: bytes) -> list[bytes]:
     """A greeting without TLS, then these packets."""
-    return [mysql_wire.packet(0, greeting()), *(mysql_wire.packet(2, packet) for packet in packets)]
+    return [wire.packet(0, greeting()), *(wire.packet(2, packet) for packet in packets)]
 
 
 @pytest.mark.parametrize(
     ("packets", "code", "component"),
     [
-        ([mysql_wire.packet(0, error(1130, ""))], "ADMIT.ALLOWLIST", "127.0.0.1"),
-        ([mysql_wire.packet(1, error(1040, "08004"))], "CAPACITY.CONNECTIONS", "127.0.0.1"),
-        ([mysql_wire.packet(0, error(1053, "08S01"))], "SERVER.NOT_READY", "127.0.0.1"),
+        ([wire.packet(0, error(1130, ""))], "ADMIT.ALLOWLIST", "127.0.0.1"),
+        ([wire.packet(1, error(1040, "08004"))], "CAPACITY.CONNECTIONS", "127.0.0.1"),
+        ([wire.packet(0, error(1053, "08S01"))], "SERVER.NOT_READY", "127.0.0.1"),
         (answering(error(3159)), "TLS.REQUIRED", "security_protocol"),
         (answering(error(3118)), "AUTH.EXPIRED_OR_LOCKED", "app"),
         (answering(error(1862)), "AUTH.EXPIRED_OR_LOCKED", "app"),
@@ -315,6 +317,25 @@ async def test_answers_of_mysql_8(packets: list[bytes], code: str, component: st
     assert not any(PASSWORD.encode() in words for words in made.heard)
 
 
+async def test_a_refusal_without_tls_where_tls_fails_leaves_two_causes() -> None:
+    async with peer(wire.packet(0, greeting(tls=True)), wire.packet(2, error(1045, "28000")), b"") as made:
+        verdict = await verdict_of(made, properties={"sslMode": "DISABLED"})
+    assert verdict.cause == INCONCLUSIVE
+    assert set(verdict.alternatives) == {"AUTH.BAD_CREDENTIALS", "TLS.REQUIRED"}
+
+
+def test_a_confirmed_password_that_is_refused_over_tls_lacks_a_client_certificate() -> None:
+    target = Target("w", "s", "mysql", "dev", "local", "mysql", 3306, connection())
+    seen = {"mysql_error": 1045, "over_tls": True}
+
+    def cause(**evidence: Any) -> str:
+        stage = Stage(name="login", status=Status.FAILED, started_at="", elapsed_ms=1, evidence={**seen, **evidence})
+        return explain(target, stage, None).code
+
+    assert cause() == "AUTH.BAD_CREDENTIALS"
+    assert cause(password_proved=True) == "TLS.CLIENT_CERT"
+
+
 async def test_a_key_from_the_wire_only_where_it_is_allowed() -> None:
     key = rsa.generate_private_key(65537, 2048).public_key()
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -326,7 +347,7 @@ async def test_a_key_from_the_wire_only_where_it_is_allowed() -> None:
 
 
 async def test_nothing_about_the_login_leaves_before_tls() -> None:
-    async with peer(mysql_wire.packet(0, greeting(tls=True)), b"no TLS here", b"") as made:
+    async with peer(wire.packet(0, greeting(tls=True)), b"no TLS here", b"") as made:
         verdict = await verdict_of(made, properties={"sslMode": "REQUIRED"})
     assert verdict.state == "ConfigError"
     assert (verdict.cause or "").startswith("TLS.")
@@ -336,7 +357,7 @@ async def test_nothing_about_the_login_leaves_before_tls() -> None:
 
 
 async def test_bytes_stuffed_behind_the_greeting_are_not_taken_for_tls() -> None:
-    stuffed = mysql_wire.packet(0, greeting(tls=True)) + mysql_wire.packet(2, OK)
+    stuffed = wire.packet(0, greeting(tls=True)) + wire.packet(2, OK)
     async with peer(stuffed, b"") as made:
         verdict = await verdict_of(made, properties={"sslMode": "REQUIRED"})
     assert verdict.cause == "SERVER.ERROR"

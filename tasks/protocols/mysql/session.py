@@ -1,9 +1,4 @@
-"""MySQL's client/server protocol 10: MySQL, MariaDB and everything that speaks it.
-
-The handshake is our own, because drivers give texts where the server gave numbers, and because it works over any
-stream. It logs in without a database and enters that afterwards, so that the two can fail apart. Source of the
-numbers: MySQL "Server Error Message Reference" and MariaDB knowledge base, "MariaDB Error Codes".
-"""
+"""The conversation with one server: a method a stage, and the questions behind them."""
 
 from __future__ import annotations
 
@@ -16,11 +11,11 @@ from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Dial, Protocol, Retry, Session
-from tasks.protocols import mysql_wire as wire
-from tasks.protocols.mysql_answers import ACCESS_DENIED, ACCESS_DENIED_NO_PASSWORD, ANSWERS, DATABASE_DENIED
-from tasks.protocols.mysql_auth import CACHING_SHA2, ED25519, NATIVE, Exchange
-from tasks.protocols.mysql_wire import Greeting, Malformed, ServerError
+from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols.mysql import wire
+from tasks.protocols.mysql.answers import ACCESS_DENIED, ACCESS_DENIED_NO_PASSWORD, DATABASE_DENIED
+from tasks.protocols.mysql.authentication import CACHING_SHA2, ED25519, NATIVE, Exchange
+from tasks.protocols.mysql.wire import Greeting, Malformed, ServerError
 from tasks.streams import Reader, Stream, StreamBroken, printable
 from tasks.tls import start_tls
 
@@ -437,6 +432,3 @@ def _float(text: str | None) -> float | None:
         return None if text is None else float(text)
     except ValueError:
         return None
-
-
-PROTOCOL = Protocol(name="mysql", title="MySQL", session=MysqlSession, answers=ANSWERS)
