@@ -62,25 +62,19 @@ async def read_reply(reader: Reader) -> Reply:
         StageFailed: ``not_protocol``: these bytes are no reply.
         StreamBroken: The conversation broke.
     """
-    line = await _line(reader)
-    if not _REPLY.match(line):
-        first = line + bytes(reader.buffer[:64])
-        raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=_other(first))
-    code, first = line[:3], line
-    for _ in range(_MOST_LINES):
-        if line[:3] == code and line[3:4] == b" ":
-            return Reply(int(code), printable(first[4:].strip(), 200))
-        line = await _line(reader)
-    raise StageFailed(not_protocol=True, first_bytes=printable(first))
-
-
-async def _line(reader: Reader) -> bytes:
     # A stranger may never end its line: four bytes tell.
     while len(reader.buffer) < 4 and b"\n" not in reader.buffer:
         reader.buffer += await reader.stream.receive()
-    if not _REPLY.match(reader.buffer) and b"\n" not in reader.buffer:
-        return bytes(reader.buffer[:64])
-    return await reader.until(b"\n", _LONGEST_LINE)
+    if not _REPLY.match(reader.buffer):
+        first = bytes(reader.buffer[:64])
+        raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=_other(first))
+    first = line = await reader.until(b"\n", _LONGEST_LINE)
+    code = line[:3]
+    for _ in range(_MOST_LINES):
+        if line[:3] == code and line[3:4] == b" ":
+            return Reply(int(code), printable(first[4:].strip(), 200))
+        line = await reader.until(b"\n", _LONGEST_LINE)
+    raise StageFailed(not_protocol=True, first_bytes=printable(first))
 
 
 def _other(first: bytes) -> str | None:
@@ -132,7 +126,8 @@ class FtpSession(Session):
 
     async def admit(self, recorder: Recorder) -> None:
         """The server lets this user begin; nothing secret is sent yet."""
-        reply = await self._ask("USER", str(self.access.setting("username", "anonymous")), field="username")
+        self._refuse_control_characters()
+        reply = await self._ask("USER", str(self.access.setting("username", "anonymous")))
         recorder.see(reply_code=reply.code, over_tls=self._control is not None)
         if reply.code in (500, 502):
             # Every FTP server knows USER (RFC 959, section 5.1); others greet with 220 as well, SMTP above all.
@@ -142,13 +137,25 @@ class FtpSession(Session):
             raise self._refusal("USER", reply)
         self._admitted = reply
 
+    def _refuse_control_characters(self) -> None:
+        """A line break would make a command of what follows it."""
+        fields = {
+            "username": self.access.setting("username", ""),
+            "password": self.access.secret("password") or "",
+            "base_dir": self.access.setting("base_dir", ""),
+            "objects": "".join(self.access.connection.objects),
+        }
+        for field, value in fields.items():
+            if _CONTROL.search(value):
+                raise StageFailed(bad_field=field)
+
     async def login(self, recorder: Recorder) -> None:
         reply = self._admitted
         if reply.code == 331:
             password = self.access.secret("password")
             if password is None:
                 raise StageFailed(no_password=True)
-            reply = replace(await self._ask("PASS", password, field="password"), text="")
+            reply = replace(await self._ask("PASS", password), text="")
         recorder.see(reply_code=reply.code)
         if reply.code == 332:
             raise StageFailed(method="an account of its own (ACCT)", unsupported=True)
@@ -168,11 +175,12 @@ class FtpSession(Session):
     async def target(self, recorder: Recorder) -> None:
         base = self.access.setting("base_dir")
         if base is not None:
-            reply = await self._ask("CWD", base, field="base_dir")
+            reply = await self._ask("CWD", base)
             if not reply.done:
                 presence = await self._presence(base) if reply.code in _UNAVAILABLE else None
                 raise StageFailed(**self._refusal("CWD", reply).evidence, database=base, presence=presence)
-        self._base = await self._directory() or base or "."
+        here = await self._directory()
+        self._base = base if base is not None and base.startswith("/") else here or base or "."
         recorder.see(base_dir=self._base)
 
     async def privilege(self, recorder: Recorder) -> None:
@@ -314,10 +322,7 @@ class FtpSession(Session):
 
     # -- commands -----------------------------------------------------------------------------------------------------
 
-    async def _ask(self, word: str, argument: str = "", *, field: str = "objects") -> Reply:
-        if _CONTROL.search(argument):
-            # Another line would be another command.
-            raise StageFailed(bad_field=field)
+    async def _ask(self, word: str, argument: str = "") -> Reply:
         await self.stream.send(f"{word} {argument}".strip().encode() + b"\r\n")
         return await self._reply()
 
