@@ -37,6 +37,12 @@ _BODY_BYTES, _BODY_SECONDS = 65536, 0.2
 _ONLY_BELOW = frozenset({403, 404, 405, 410})
 #: Headers that frame a message or steer the connection: the connection's own.
 _FRAMING = frozenset({"connection", "content-length", "expect", "host", "te", "transfer-encoding", "upgrade"})
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+#: IANA's registry of HTTP authentication schemes, and NTLM.
+_SCHEMES = frozenset(
+    {"basic", "bearer", "concealed", "digest", "dpop", "gnap", "hoba", "mutual", "negotiate", "ntlm", "oauth"}
+    | {"privatetoken", "scram-sha-1", "scram-sha-256", "vapid"}
+)
 _SAFE = "%/:=&?~+!$,;'@()*[]"
 
 
@@ -89,12 +95,11 @@ class Response:
 
     @property
     def schemes(self) -> list[str]:
-        """The authentication schemes of its challenges, in lower case."""
+        """The authentication schemes of its challenges, in lower case; one that IANA does not know is not repeated."""
         challenges = self.headers.get("proxy-authenticate" if self.status == 407 else "www-authenticate", "")
         # A scheme is a word with a parameter or nothing after it; a parameter is followed by "=".
-        return [
-            word.lower() for word in re.findall(r"(?:^|,)\s*([A-Za-z][\w-]{0,30})(?=\s+[\w\"]|\s*(?:,|$))", challenges)
-        ]
+        words = re.findall(r"(?:^|,)\s*([A-Za-z][\w-]{0,30})(?=\s+\w|\s*(?:,|$))", _QUOTED.sub('""', challenges))
+        return [word.lower() if word.lower() in _SCHEMES else "an unregistered scheme" for word in words]
 
 
 class NotHttp(Exception):
