@@ -117,7 +117,9 @@ class _Walk:
             return await asyncio.to_thread(self.target.secrets) if remote else self.target.secrets()
         except SecretUnresolved as unresolved:
             raise StageFailed(
-                reason=unresolved.reason, where=unresolved.where, instruction=unresolved.instruction
+                reason=unresolved.reason,
+                where=unresolved.where or f"{self.target.source}/{self.target.env}",
+                instruction=unresolved.instruction or "Correct the reference, or put the value where it points.",
             ) from None
 
     async def _resolve(self, recorder: Recorder) -> None:
@@ -191,13 +193,13 @@ class _Walk:
         recorder.see(source_address=route.source_address)
         if route.error is not None:
             ways = await self.vantage.way_out()
-            own, other = ("ipv6", "ipv4") if ":" in address else ("ipv4", "ipv6")
+            own, other = ("IPv6", "IPv4") if ":" in address else ("IPv4", "IPv6")
             raise StageFailed(
                 errno=route.error,
                 from_name=from_name,
                 address=address,
                 family=own,
                 public=is_public(address),
-                way_out=bool(ways.get(own)),
-                way_out_other_family=bool(ways.get(other)),
+                way_out=bool(ways.get(own.lower())),
+                way_out_other_family=bool(ways.get(other.lower())),
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,8 @@ from tasks.vantages import ConnectFailed, Vantage, is_public
 
 #: The part of the time left that a connect may take, so that something is left for saying why it failed.
 _CONNECT_SHARE = 0.8
+#: The part of the time left that witnesses may take: they come back before the connect gives up.
+_WITNESS_SHARE = 0.6
 #: The part of the time left after which a peer that keeps us waiting has witnesses called.
 _PATIENCE = 0.3
 #: Seconds at the end of a conversation kept for saying what was found, at most; a tenth of a shorter budget.
@@ -75,7 +78,7 @@ class Conversation:
         waiting = asyncio.create_task(self._dial())
 
         async def witness() -> dict[str, Any]:
-            budget = self.talk.within(0.8)
+            budget = self.talk.within(_WITNESS_SHARE)
             return await witnesses.of_silence(self.vantage, address, port, self.default_port, budget)
 
         seen = await witnesses.beside(waiting, self.budget.left() * _PATIENCE, witness)
@@ -87,6 +90,7 @@ class Conversation:
                 **failure.evidence,
                 **seen,
                 **await self._refused(failure.evidence),
+                **await self._next_hop(failure.evidence, seen),
                 unix=address.startswith("/") or None,
                 public=is_public(address) or None,
                 hasty=(silent and failure.evidence["waited_ms"] < self.budget.total * 400) or None,
@@ -101,6 +105,11 @@ class Conversation:
             return {}
         _, outcome = await self._again(replace(self.access, port=self.default_port), until="greet")
         return {"default_port": self.default_port, "default_port_answers": outcome.stage is None}
+
+    async def _next_hop(self, evidence: Mapping[str, Any], seen: Mapping[str, Any]) -> Mapping[str, Any]:
+        """After an unreachable of our own kernel that came before the witnesses: is the next hop there?"""
+        own = evidence.get("icmp_from_here") and "neighbour" not in seen
+        return await self.vantage.neighbour(self.access.address) if own else {}
 
     def _address(self) -> tuple[str, int]:
         address, port = self.access.address, self.access.port
@@ -150,8 +159,8 @@ class Conversation:
         if plainly:
             try:
                 await run(recorder)
-            except StreamBroken as broken:
-                raise StageFailed(**broken.evidence()) from None
+            except _BROKEN as broken:
+                raise StageFailed(**_how(broken)) from None
             return
         waiting: asyncio.Task[None] = asyncio.create_task(run(recorder))
 
@@ -162,9 +171,9 @@ class Conversation:
         try:
             waiting.result()
         except StageFailed as failure:
-            raise StageFailed(**failure.evidence, **seen) from None
-        except StreamBroken as broken:
-            raise StageFailed(**broken.evidence(), **seen) from None
+            raise StageFailed(**{**failure.evidence, **seen}) from None
+        except _BROKEN as broken:
+            raise StageFailed(**{**_how(broken), **seen}) from None
 
     async def _second_look(self, session: Session, stage: str, evidence: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a second conversation tells about the failure of the first."""
@@ -201,6 +210,16 @@ class Conversation:
             failed = steps.failed()
             return steps, Outcome(failed.name if failed else "connect", failed.evidence if failed else {})
         return steps, Outcome(None, steps.stages[-1].evidence if steps.stages else {})
+
+
+#: How a peer's bytes may end a conversation: it breaks, or they cannot be read as the protocol has them.
+_BROKEN = (StreamBroken, ValueError, LookupError, struct.error)
+
+
+def _how(broken: Exception) -> Mapping[str, Any]:
+    if isinstance(broken, StreamBroken):
+        return broken.evidence()
+    return {"broken": "error", "malformed": type(broken).__name__, "server_said": "an answer that cannot be read"}
 
 
 async def first_bytes(reader: Reader, count: int = 16) -> dict[str, Any]:

@@ -135,6 +135,7 @@ def context(
         "stage": failed.name,
         "timeout_s": timeout_s,
         "host": attempt.host if attempt else _first_host(target),
+        "name": attempt.host if attempt else _first_host(target),
         "port": attempt.port if attempt else "",
         "address": attempt.address if attempt else _first_host(target),
         "username": getattr(connection, "username", None) or "this client",

@@ -64,16 +64,19 @@ class SystemResolver:
         return await asyncio.shield(task)
 
     async def _look_up(self, host: str, budget: Budget) -> Resolution:
-        for source in _sources(self._files.nsswitch):
-            if source == "files":
-                found = _in_hosts(self._files.hosts, host)
-                if found:
-                    return Resolution(tuple(found), {"name": host, "from": "hosts", "addresses": found})
-            elif source == "dns":
-                break
-        if host.rstrip(".").lower() == "localhost" or host.rstrip(".").lower().endswith(".localhost"):
-            return Resolution(_LOOPBACK, {"name": host, "from": "rfc6761", "addresses": list(_LOOPBACK)})
-        return await _Dns(self._files.resolv_conf, budget).resolve(host)
+        sources = _sources(self._files.nsswitch)
+        name = host.rstrip(".").lower()
+        last = Resolution((), {"name": host, "from": "files", "rcode": "NXDOMAIN", "nameservers": []})
+        for source in sources:
+            if source == "files" and (found := _in_hosts(self._files.hosts, host)):
+                return Resolution(tuple(found), {"name": host, "from": "hosts", "addresses": found})
+            if source == "dns" and (name == "localhost" or name.endswith(".localhost")):
+                return Resolution(_LOOPBACK, {"name": host, "from": "rfc6761", "addresses": list(_LOOPBACK)})
+            if source == "dns":
+                last = await _Dns(self._files.resolv_conf, budget).resolve(host)
+                if last.addresses:
+                    return last
+        return last
 
 
 class _Dns:

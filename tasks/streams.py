@@ -14,6 +14,9 @@ from typing import Protocol
 
 from tasks.budget import Budget
 
+#: No conversation of a check has reason to receive more bytes than this.
+_MOST = 1 << 26
+
 
 class StreamBroken(Exception):
     """The conversation broke. `kind`: ``silent`` (nothing came in time), ``eof``, ``reset``, ``tls`` or ``error``.
@@ -22,7 +25,14 @@ class StreamBroken(Exception):
     """
 
     def __init__(
-        self, kind: str, *, received: int = 0, silent_ms: float = 0.0, mute: bool = False, error: str | None = None
+        self,
+        kind: str,
+        *,
+        received: int = 0,
+        silent_ms: float = 0.0,
+        mute: bool = False,
+        error: str | None = None,
+        alert: int | None = None,
     ) -> None:
         super().__init__(kind)
         self.kind = kind
@@ -30,6 +40,7 @@ class StreamBroken(Exception):
         self.silent_ms = silent_ms
         self.mute = mute
         self.error = error
+        self.alert = alert
 
     def evidence(self) -> dict[str, object]:
         """What to note in the stage."""
@@ -38,7 +49,9 @@ class StreamBroken(Exception):
             found["silent_ms"] = round(self.silent_ms, 1)
             found["mute"] = self.mute
         if self.error:
-            found["errno"] = self.error
+            found["tls_error" if self.kind == "tls" else "errno"] = self.error
+        if self.alert:
+            found["alert"] = self.alert
         return found
 
 
@@ -88,6 +101,8 @@ class SocketStream:
         if not data:
             raise StreamBroken("eof", received=self.received)
         self.received += len(data)
+        if self.received > _MOST:
+            raise StreamBroken("error", received=self.received, error="EMSGSIZE")
         return data
 
     async def send(self, data: bytes) -> None:

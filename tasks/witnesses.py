@@ -25,24 +25,29 @@ _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 async def of_silence(vantage: Vantage, address: str, port: int, default_port: int, budget: Budget) -> dict[str, Any]:
     """Why nothing came back from an address: its neighbour entry, an echo, and other ports of the host."""
     ports = [other for other in dict.fromkeys((default_port, *_COMMON_PORTS)) if other != port]
-    echo, *answers = await asyncio.gather(
-        vantage.answers_ping(address, budget), *(_answers(vantage, address, other, budget) for other in ports)
+    neighbour, echo, *answers = await asyncio.gather(
+        vantage.neighbour(address),
+        vantage.answers_ping(address, budget),
+        *(_answers(vantage, address, other, budget) for other in ports),
     )
-    found: dict[str, Any] = dict(await vantage.neighbour(address))
+    reported = next((answer for answer in answers if isinstance(answer, Mapping)), {})
     return {
-        **found,
+        **neighbour,
         "answers_ping": echo,
-        "ports_that_answer": [other for other, answer in zip(ports, answers, strict=True) if answer],
+        "ports_that_answer": [other for other, answer in zip(ports, answers, strict=True) if answer is True],
         "ports_asked": ports,
+        **{f"other_port_{key}": reported[key] for key in ("icmp_type", "icmp_code", "icmp_from") if key in reported},
     }
 
 
-async def _answers(vantage: Vantage, address: str, port: int, budget: Budget) -> bool:
+async def _answers(vantage: Vantage, address: str, port: int, budget: Budget) -> bool | Mapping[str, Any]:
+    """Whether the host itself answers on a port; the ICMP message, where somebody on the way answers instead."""
     try:
         stream = await vantage.connect(address, port, budget, conversation=budget)
     except ConnectFailed as failure:
-        # A RST is the host's own word; an ICMP message may be a router's.
-        return failure.evidence.get("errno") == "ECONNREFUSED" and "icmp_type" not in failure.evidence
+        if "icmp_type" in failure.evidence:
+            return failure.evidence
+        return failure.evidence.get("errno") == "ECONNREFUSED"
     stream.close()
     return True
 

@@ -4,6 +4,8 @@ from registry.verdict import Owner, State
 from tasks.causes import Cause, Rule
 
 _REJECT_V4 = frozenset({2, 3, 9, 10, 13})
+#: States of a neighbour that answered a moment ago.
+_ALIVE = ("REACHABLE", "STALE", "DELAY", "PROBE", "PERMANENT")
 _REJECT_V6 = frozenset({1, 4, 5, 6})
 
 CAUSES = (
@@ -31,8 +33,12 @@ CAUSES = (
         message="The firewall {icmp_from} refuses TCP to {address}:{port} (ICMP {icmp_type}/{icmp_code}).",
         remedy="Allow TCP port {port} to {address} from {source_cidr} on {icmp_from}.",
         rules=(
+            # Who says of itself that it cannot be reached, can.
+            Rule("connect", {"errno": bool, "icmp_from_peer": True}, rank=14),
             Rule("connect", {"icmp_version": 4, "icmp_type": 3, "icmp_code": _REJECT_V4}, rank=15),
             Rule("connect", {"icmp_version": 6, "icmp_type": 1, "icmp_code": _REJECT_V6}, rank=15),
+            # Unreachable, says this machine, though the next hop is there.
+            Rule("connect", {"errno": bool, "icmp_from_here": True, "neighbour": frozenset(_ALIVE)}, rank=23),
             Rule(
                 "connect",
                 {"errno": frozenset({"EACCES", "EPERM"}), "unix": None},

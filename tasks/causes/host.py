@@ -8,8 +8,6 @@ def _gone(state: object) -> bool:
     return str(state) in ("FAILED", "INCOMPLETE")
 
 
-_UNREACHABLE = {"icmp_from_here": True, "icmp_code": frozenset({0, 1, 3})}
-
 CAUSES = (
     Cause(
         "HOST.DOWN",
@@ -30,7 +28,6 @@ CAUSES = (
                 remedy="Start the gateway {gateway}, or correct the route to {network}.",
             ),
             Rule("connect", {"neighbour": _gone}, rank=21),
-            Rule("connect", {"errno": "EHOSTUNREACH", **_UNREACHABLE}, rank=22),
         ),
     ),
 )

@@ -4,6 +4,10 @@ from registry.verdict import INCONCLUSIVE, Owner, State
 from tasks.causes import Cause, Rule
 
 _SILENCE = "Nothing comes back from {address}: not from port {port}, nor from any other that was asked, nor an echo."
+_REPORTED = (
+    "Nothing comes back from {address}:{port}, and {other_port_icmp_from} answers for other ports of it with ICMP "
+    "{other_port_icmp_type}/{other_port_icmp_code}."
+)
 _DECIDE = (
     "Test from another resource group, or ask the host's owner: if {address} is up, a firewall drops TCP port {port} "
     "from {source_cidr} and has to allow it."
@@ -28,6 +32,26 @@ CAUSES = (
                 component="{name}",
                 message="The name servers {nameservers} answer for other names, but not for {name}.",
                 remedy="Ask another name server for {name}: if it answers, the fault is in {nameservers}.",
+            ),
+            # Routers answer some packets only: they limit how many such messages they send.
+            Rule(
+                "connect",
+                {"silent": True, "other_port_icmp_from": bool, "other_port_icmp_code": frozenset({9, 10, 13})},
+                rank=40,
+                alternatives=("FILTER.REJECT", "FILTER.DROP"),
+                component="{other_port_icmp_from}",
+                message=_REPORTED,
+                remedy="Ask the owner of {other_port_icmp_from} whether TCP from {source_cidr} to {address}:{port} is "
+                "allowed.",
+            ),
+            Rule(
+                "connect",
+                {"silent": True, "other_port_icmp_from": bool},
+                rank=41,
+                alternatives=("ROUTE.REMOTE_UNREACHABLE", "FILTER.DROP", "FILTER.REJECT"),
+                component="{other_port_icmp_from}",
+                message=_REPORTED,
+                remedy="Ask the owner of {other_port_icmp_from} about its route and its rules for {address}:{port}.",
             ),
             Rule(
                 "connect",

@@ -17,7 +17,15 @@ CAUSES = (
             Rule("connect", {"errno": "ECONNREFUSED"}, rank=50),
             Rule(
                 "connect",
-                {"errno": "ENOENT"},
+                {"errno": "ECONNREFUSED", "unix": True},
+                rank=30,
+                component="{address}",
+                message="No server listens on the socket {address}; a dead one has left it behind.",
+                remedy="Start the server on this machine, or correct the path of its socket.",
+            ),
+            Rule(
+                "connect",
+                {"errno": frozenset({"ENOENT", "ENOTDIR"})},
                 component="{address}",
                 message="There is no socket file at {address}.",
                 remedy="Start the server on this machine, or correct the path of its socket.",

@@ -30,7 +30,7 @@ CAUSES = (
         component="{address}:{port}",
         message="{address}:{port} fails in the stage {stage} with an error of its own ({server_said}).",
         remedy="Look at the log of the server at the time of this check.",
-        rules=(Rule(None, {"broken": frozenset({"reset", "eof", "error"})}, rank=80),),
+        rules=(Rule(None, {"broken": frozenset({"reset", "eof", "error", "tls"})}, rank=80),),
     ),
     Cause(
         "SERVER.WRONG_ROLE",

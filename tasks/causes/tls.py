@@ -122,7 +122,6 @@ CAUSES = (
             Rule(None, {"alert": _CLIENT_CERTIFICATE_ALERTS}, rank=20),
             # A server that answered with its hello has chosen version and cipher: alert 40 is about our certificate.
             Rule("tls", {"alert": 40, "server_hello": True}, rank=20),
-            Rule(None, {"broken": "tls"}, rank=40),
         ),
     ),
 )

@@ -19,9 +19,9 @@ from typing import Any
 from registry.verdict import INCONCLUSIVE
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Answer, Dial, Protocol, Retry, Session
-from tasks.streams import Reader, Stream, printable
-from tasks.tls import start_tls
+from tasks.protocols import Access, Answer, Dial, Outcome, Protocol, Retry, Session
+from tasks.streams import Reader, Stream, StreamBroken, printable
+from tasks.tls import asks_for_certificate, start_tls
 
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 _PROTOCOL_3 = 196608
@@ -72,6 +72,7 @@ class ServerError(Exception):
             "sqlstate": code,
             "sqlstate_class": (code or "")[:2],
             "routine": routine,
+            "server_line": self.fields.get("L"),
             "server_message": self.fields.get("M"),
             "server_said": f"SQLSTATE {code}",
         }
@@ -142,6 +143,7 @@ class PostgresqlSession(Session):
             (code,) = struct.unpack_from("!I", message.body)
             if code == _OK:
                 recorder.see(authenticated=True)
+                self._password_proved = "method" in recorder.evidence
                 return
             await self._authenticate(code, message.body[4:], recorder)
             message = await self._next(recorder)
@@ -218,18 +220,38 @@ class PostgresqlSession(Session):
         self.stream.close()
 
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
-        """A refused client is asked again the other way, with or without TLS: that parts an allowlist from a demand."""
+        """A refused client asks again the other way, with or without TLS: that parts an allowlist from a demand.
+
+        The server words a missing entry and a missing client certificate with one code and one routine. The line of
+        its source parts them: without TLS nobody is asked for a certificate, so a refusal from the same line is none.
+        """
         if stage != "admit" or evidence.get("sqlstate_class") != "28":
             return {}
-        if self._over_tls and self.access.tls.demanded:
-            return {}
-        other = replace(self.access.tls, mode="disable" if self._over_tls else "require")
-        outcome = await retry(self.access.over(other), until="admit")
-        refused_again = outcome.stage == "admit" and outcome.evidence.get("sqlstate_class") == "28"
-        words = {None: "admitted", "tls": "tls failed", "greet": "no answer", "connect": "no answer"}
-        if outcome.stage == "tls" and outcome.evidence.get("tls_refused"):
-            return {"other_way": "not offered"}
-        return {"other_way": "refused" if refused_again else words.get(outcome.stage, "refused")}
+        over_tls, access = bool(evidence.get("over_tls")), self.access
+        discreet = over_tls and access.tls.demanded
+        if discreet:
+            # Names that TLS was to hide stay hidden.
+            access = replace(access, connection=access.connection.model_copy(update=_NOBODY))
+        other = replace(access.tls, mode="disable" if over_tls else "require")
+        outcome = await retry(access.over(other), until="admit")
+        way = _way(outcome)
+        found: dict[str, Any] = {} if discreet else {"other_way": way}
+        same_line = way == "refused" and outcome.evidence.get("server_line") == evidence.get("server_line")
+        if (over_tls or way == "refused") and not same_line and access.tls.certificate is None:
+            found["certificate_asked"] = await self._certificate_asked()
+        return found
+
+    async def _certificate_asked(self) -> bool:
+        """Whether the server asks clients for a certificate, as far as can be seen."""
+        stream = await self.dial()
+        try:
+            await stream.send(_SSL_REQUEST)
+            offered = await Reader(stream).exactly(1) == b"S"
+            return offered and await asks_for_certificate(stream, self.access.host) is not False
+        except StreamBroken:
+            return True
+        finally:
+            stream.close()
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -261,6 +283,7 @@ class PostgresqlSession(Session):
                 {
                     "C": failure.evidence["sqlstate"] or "",
                     "R": failure.evidence["routine"] or "",
+                    "L": failure.evidence["server_line"] or "",
                     "M": failure.evidence["server_message"] or "",
                 }
             )
@@ -391,7 +414,22 @@ def quoted(name: str) -> str:
     return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
 
 
+#: Names that are nobody's secret.
+_NOBODY = {"username": "headwater", "database": "headwater"}
+
+
+def _way(outcome: Outcome) -> str:
+    """How the server answers a client that comes the other way."""
+    if outcome.stage is None:
+        return "admitted"
+    if outcome.stage == "tls":
+        return "not offered" if outcome.evidence.get("tls_refused") else "tls failed"
+    refused = outcome.stage == "admit" and outcome.evidence.get("sqlstate_class") == "28"
+    return "refused" if refused else "no answer"
+
+
 _INVALID = {"sqlstate": "28000"}
+_UNDECIDED = frozenset({"tls failed", "no answer"})
 _ADMITTED_OVER_TLS = {"routine": "ClientAuthentication", "over_tls": False, "other_way": "admitted"}
 
 PROTOCOL = Protocol(
@@ -403,12 +441,24 @@ PROTOCOL = Protocol(
         Answer("TLS.REQUIRED", {**_INVALID, **_ADMITTED_OVER_TLS}, stage="admit"),
         Answer(
             INCONCLUSIVE,
-            {**_INVALID, "routine": "ClientAuthentication", "over_tls": False, "other_way": "tls failed"},
+            {**_INVALID, "routine": "ClientAuthentication", "over_tls": False, "other_way": _UNDECIDED},
             stage="admit",
             alternatives=("TLS.REQUIRED", "ADMIT.ALLOWLIST"),
             component="{source_address}",
-            message="{address}:{port} refuses {source_address} without TLS, and its TLS handshake fails.",
+            message="{address}:{port} refuses {source_address} without TLS, and over TLS nothing can be learned "
+            "({other_way}).",
             remedy="Enable TLS with the files that the server demands and test again: only then the two causes part.",
+        ),
+        Answer(
+            INCONCLUSIVE,
+            {**_INVALID, "routine": "ClientAuthentication", "certificate_asked": True},
+            stage="admit",
+            alternatives=("ADMIT.ALLOWLIST", "TLS.CLIENT_CERT"),
+            component="{source_address}",
+            message="{address}:{port} refuses {username} from {source_address} over TLS, and asks clients for a "
+            "certificate, which {source}/{env} has not.",
+            remedy="Give the client's certificate and key as keystore_file and key_file and test again; if that is "
+            "refused too, let the DBA add {source_cidr} to pg_hba.conf.",
         ),
         Answer(
             "ADMIT.ALLOWLIST",
@@ -416,6 +466,14 @@ PROTOCOL = Protocol(
             stage="admit",
             message="{address}:{port} admits {username} from {source_address} without TLS only.",
             remedy="Change hostnossl to host or hostssl in pg_hba.conf, or set sslmode=disable for {source}/{env}.",
+        ),
+        Answer(
+            "ADMIT.ALLOWLIST",
+            {**_INVALID, "routine": "ClientAuthentication", "over_tls": True},
+            message="{address}:{port} has no pg_hba.conf entry that lets {username} from {source_address} into "
+            "{database} over TLS.",
+            remedy="Add to pg_hba.conf: hostssl {database} {username} {source_cidr} scram-sha-256 (for a cloud "
+            "instance: add {source_cidr} to its allowlist), then reload.",
         ),
         Answer(
             "ADMIT.ALLOWLIST",
@@ -439,6 +497,17 @@ PROTOCOL = Protocol(
             message="The role {username} does not exist on {address}:{port}, or may not log in.",
             remedy="Ask the server: SELECT rolcanlogin FROM pg_roles WHERE rolname = '{username}'; then CREATE ROLE "
             "or ALTER ROLE {username} LOGIN.",
+        ),
+        # Refused before a password was asked for: by the operating system's user, an ident server, a certificate.
+        Answer(
+            "AUTH.METHOD_UNSUPPORTED",
+            {**_INVALID, "routine": "auth_failed"},
+            stage="admit",
+            component="pg_hba.conf",
+            message="{address}:{port} knows {username} by something else than a password (peer, ident or a "
+            "certificate), and what it sees does not fit.",
+            remedy="Let the DBA look at the pg_hba.conf entry for {username} and its user name map, or allow "
+            "scram-sha-256 there.",
         ),
         Answer("AUTH.BAD_CREDENTIALS", {"sqlstate_class": "28"}),
         Answer(
@@ -478,7 +547,7 @@ PROTOCOL = Protocol(
             message="The database {database} on {address}:{port} does not accept connections.",
             remedy="ALTER DATABASE {database} ALLOW_CONNECTIONS true;",
         ),
-        Answer("CAPACITY.CONNECTIONS", {"sqlstate_class": "53"}),
+        Answer("CAPACITY.CONNECTIONS", {"sqlstate": "53300"}),
         Answer("SERVER.NOT_READY", {"sqlstate": frozenset({"57P01", "57P02", "57P03"})}),
         Answer("TARGET.OBJECT_MISSING", {"sqlstate": frozenset({"42P01", "3F000"})}, stage="privilege"),
         Answer(

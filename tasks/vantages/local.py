@@ -68,12 +68,12 @@ class LocalVantage:
             async with asyncio.timeout(budget.left()):
                 await asyncio.get_running_loop().sock_connect(sock, (address, port))
         except TimeoutError:
-            said = _icmp(sock)
+            said = _icmp(sock, address)
             sock.close()
             waited = budget.total * 1000
             raise ConnectFailed(silent=True, waited_ms=round(waited), **said) from None
         except OSError as error:
-            said = _icmp(sock)
+            said = _icmp(sock, address)
             sock.close()
             raise ConnectFailed(errno=_name(error), **said) from None
         except BaseException:
@@ -147,7 +147,7 @@ def _report_icmp(sock: socket.socket, family: socket.AddressFamily) -> None:
         sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
 
 
-def _icmp(sock: socket.socket) -> dict[str, Any]:
+def _icmp(sock: socket.socket, address: str) -> dict[str, Any]:
     """The ICMP message behind a failed connect, from the socket's error queue; empty after a RST."""
     try:
         _, control, _, _ = sock.recvmsg(1, 512, socket.MSG_ERRQUEUE)
@@ -164,6 +164,7 @@ def _icmp(sock: socket.socket) -> dict[str, Any]:
                 "icmp_code": code,
                 "icmp_from": offender,
                 "icmp_from_here": offender == sock.getsockname()[0],
+                "icmp_from_peer": offender == address.partition("%")[0],
                 "icmp_version": 6 if origin == _ORIGIN_ICMP6 else 4,
             }
     return {}
