@@ -1,0 +1,272 @@
+"""Recorded evidence in, verdict out: every rule is met by the evidence that it was written for, and by no other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from registry.errors import InvalidInput
+from registry.verdict import INCONCLUSIVE, STAGES, State, Status
+from tasks import causes, diagnosis
+from tasks.evidence import Attempt, StageFailed, Trace, matches
+from tasks.protocols.postgresql import PROTOCOL
+from tests.tasks.support import failed, target
+
+_AT = {"address": "10.1.2.3", "port": 5432}
+_SILENT = {**_AT, "silent": True, "waited_ms": 3900, "ports_that_answer": [], "answers_ping": False}
+_DNS = {"name": "db.example", "nameservers": ["10.0.0.53"], "from": "dns"}
+_ICMP = {
+    **_AT,
+    "icmp_from": "10.9.9.1",
+    "icmp_from_here": False,
+    "icmp_from_peer": False,
+    "icmp_version": 4,
+    "icmp_type": 3,
+}
+_ICMP6 = {**_ICMP, "icmp_version": 6, "icmp_type": 1}
+_TOLD = {"reason": "is missing", "where": "orders/prod/database", "instruction": "set database"}
+_ROUTE = {"errno": "ENETUNREACH", "address": "10.1.2.3", "family": "IPv4", "from_name": False, "way_out": True}
+_CERTIFICATE = {"subject": "CN=db", "issuer": "CN=CA", "names": ["db"], "not_before": "2025-01-01T00:00:00Z",
+                "not_after": "2026-01-01T00:00:00Z"}  # fmt: skip
+_NEIGHBOUR = {"device": "eth0", "neighbour": "FAILED"}
+_HOST_KEY = {
+    "host_key_line": "ssh-ed25519 AAAA",
+    "shown_fingerprint": "SHA256:aaa", "known_fingerprints": ["SHA256:bbb"], "known_from": "host_key",
+}  # fmt: skip
+
+#: A failed stage, its evidence, the cause that it asserts.
+EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("config", {"problem": "CONFIG.MISSING_FIELD", **_TOLD}, "CONFIG.MISSING_FIELD"),
+    ("config", {"problem": "CONFIG.BAD_VALUE", **_TOLD}, "CONFIG.BAD_VALUE"),
+    ("config", {"problem": "CONFIG.ENV_MISSING", **_TOLD}, "CONFIG.ENV_MISSING"),
+    ("config", {"missing_module": "paramiko"}, "DRIVER.MISSING"),
+    ("credentials", _TOLD, "CONFIG.SECRET_UNRESOLVED"),
+    ("resolve", {**_DNS, "rcode": "NXDOMAIN"}, "DNS.NXDOMAIN"),
+    ("resolve", {**_DNS, "rcode": "NOERROR"}, "DNS.NO_ADDRESS"),
+    ("resolve", {**_DNS, "rcode": "NOERROR", "cname_loop": True}, "DNS.NO_ADDRESS"),
+    ("resolve", {**_DNS, "rcode": "SERVFAIL"}, "DNS.SERVER_FAILURE"),
+    ("resolve", {**_DNS, "rcode": "TIMEOUT", "other_names_answered": False}, "DNS.RESOLVER_DOWN"),
+    ("resolve", {**_DNS, "rcode": "TIMEOUT", "other_names_answered": True}, INCONCLUSIVE),
+    ("route", {"forbidden": "a link-local address", "address": "169.254.1.1"}, "POLICY.FORBIDDEN_TARGET"),
+    ("route", _ROUTE, "ROUTE.NONE"),
+    ("route", {**_ROUTE, "public": True, "way_out": False}, "ROUTE.NAT_MISSING"),
+    ("route", {**_ROUTE, "from_name": True, "way_out": False, "way_out_other_family": True}, "DNS.NO_USABLE_FAMILY"),
+    ("connect", {**_AT, "errno": "ECONNREFUSED"}, "PORT.CLOSED"),
+    ("connect", {**_AT, "errno": "ECONNREFUSED", "default_port_answers": True}, "PORT.PROBABLY_TYPO"),
+    ("connect", {"address": "/run/pg", "errno": "ENOENT", "unix": True}, "PORT.CLOSED"),
+    ("connect", {"address": "/run/pg", "errno": "ECONNREFUSED", "unix": True}, "PORT.CLOSED"),
+    ("connect", {"address": "/run/pg", "errno": "EACCES", "unix": True}, "ADMIT.ALLOWLIST"),
+    ("connect", {**_AT, "errno": "ECONNRESET"}, "PEER.RESET_EARLY"),
+    ("connect", {**_AT, "errno": "EPERM"}, "FILTER.REJECT"),
+    ("connect", {**_ICMP, "errno": "ECONNREFUSED", "icmp_code": 3}, "FILTER.REJECT"),
+    ("connect", {**_ICMP, "errno": "EHOSTUNREACH", "icmp_code": 13}, "FILTER.REJECT"),
+    ("connect", {**_ICMP6, "errno": "EACCES", "icmp_code": 1}, "FILTER.REJECT"),
+    ("connect", {**_ICMP, "errno": "EHOSTUNREACH", "icmp_code": 1, "icmp_from_peer": True}, "FILTER.REJECT"),
+    ("connect", {**_ICMP, "errno": "EHOSTUNREACH", "icmp_code": 1, "icmp_from_here": True, "neighbour": "REACHABLE"},
+     "FILTER.REJECT"),
+    ("connect", {**_ICMP, "errno": "EHOSTUNREACH", "icmp_code": 1}, "ROUTE.REMOTE_UNREACHABLE"),
+    ("connect", {**_ICMP6, "errno": "ENETUNREACH", "icmp_code": 0}, "ROUTE.REMOTE_UNREACHABLE"),
+    ("connect", {**_AT, "errno": "EHOSTUNREACH"}, INCONCLUSIVE),
+    ("connect", {**_SILENT, **_NEIGHBOUR}, "HOST.DOWN"),
+    ("connect", {**_SILENT, **_NEIGHBOUR, "neighbour": "INCOMPLETE", "gateway": "10.1.2.1"}, "HOST.DOWN"),
+    ("connect", {**_SILENT, "ports_that_answer": [22]}, "FILTER.DROP"),
+    ("connect", {**_SILENT, "answers_ping": True}, "FILTER.DROP"),
+    ("connect", {**_SILENT, "hasty": True}, "PROBE.DEADLINE"),
+    ("connect", {**_SILENT, "other_port_icmp_from": "10.9.9.1", "other_port_icmp_type": 3, "other_port_icmp_code": 13},
+     INCONCLUSIVE),
+    ("connect", {**_SILENT, "other_port_icmp_from": "10.9.9.1", "other_port_icmp_type": 3, "other_port_icmp_code": 1},
+     INCONCLUSIVE),
+    ("connect", {**_SILENT, "public": True}, INCONCLUSIVE),
+    ("connect", _SILENT, INCONCLUSIVE),
+    ("connect", {"interrupted": True}, "PROBE.DEADLINE"),
+    ("greet", {"broken": "silent", "mute": True, "silent_ms": 4700.0, "received_bytes": 0}, "PEER.MUTE"),
+    ("greet", {"broken": "silent", "mute": False, "silent_ms": 100.0, "received_bytes": 9}, "PROBE.DEADLINE"),
+    ("greet", {"broken": "eof", "received_bytes": 0}, "PEER.RESET_EARLY"),
+    ("greet", {"broken": "silent", "mute": True, "looks_like": "Redis"}, "PROTO.MISMATCH"),
+    ("greet", {"not_protocol": True, "first_bytes": "HTTP/1.1", "looks_like": "HTTP"}, "PROTO.MISMATCH"),
+    ("greet", {"host_key": "changed", **_HOST_KEY}, "PEER.HOST_KEY"),
+    ("greet", {"host_key": "unknown", **_HOST_KEY}, "PEER.HOST_KEY"),
+    ("greet", {"host_key": "revoked", **_HOST_KEY}, "PEER.HOST_KEY"),
+    ("login", {"broken": "reset", "received_bytes": 40}, "SERVER.ERROR"),
+    ("tls", {"tls_refused": True}, "TLS.NOT_OFFERED"),
+    ("tls", {"not_tls": True, "tls_error": "WRONG_VERSION_NUMBER"}, "TLS.NOT_OFFERED"),
+    ("tls", {"bad_file": "truststore_file"}, "CONFIG.BAD_VALUE"),
+    ("tls", {"bad_file": "keystore_file", "tls_error": "KEY_VALUES_MISMATCH"}, "TLS.CLIENT_CERT"),
+    ("tls", {"tls_error": "UNSUPPORTED_PROTOCOL"}, "TLS.VERSION_OR_CIPHER"),
+    ("tls", {"tls_error": "TLSV1_ALERT_PROTOCOL_VERSION", "alert": 70}, "TLS.VERSION_OR_CIPHER"),
+    ("tls", {"tls_error": "SSLV3_ALERT_HANDSHAKE_FAILURE", "alert": 40, "server_hello": True}, "TLS.CLIENT_CERT"),
+    ("admit", {"broken": "tls", "tls_error": "TLSV13_ALERT_CERTIFICATE_REQUIRED", "alert": 116}, "TLS.CLIENT_CERT"),
+    ("tls", {"verify_code": 20, **_CERTIFICATE}, "TLS.UNTRUSTED_CA"),
+    ("tls", {"verify_code": 62, **_CERTIFICATE}, "TLS.NAME_MISMATCH"),
+    ("tls", {"verify_code": 10, **_CERTIFICATE}, "TLS.EXPIRED"),
+    ("tls", {"verify_code": 9, **_CERTIFICATE}, "TLS.NOT_YET_VALID"),
+)  # fmt: skip
+
+
+def _first(stage: str, evidence: dict[str, Any]) -> tuple[str, causes.Rule]:
+    return next(
+        (code, rule) for code, rule in causes.rules() if rule.stage in (None, stage) and matches(evidence, rule.when)
+    )
+
+
+def _attempt(stage: str) -> Attempt:
+    attempt = Attempt("db.example", 5432, "10.1.2.3")
+    if STAGES.index(stage) > STAGES.index("connect"):
+        with attempt.steps.stage("connect") as recorder:
+            recorder.see(source_address="10.1.9.9")
+    return attempt
+
+
+@pytest.mark.parametrize(("stage", "evidence", "code"), EXAMPLES)
+def test_evidence_asserts_its_cause_in_whole_sentences(stage: str, evidence: dict[str, Any], code: str) -> None:
+    finding = diagnosis.explain(target(), failed(stage, evidence), _attempt(stage), timeout_s=5)
+    assert _first(stage, evidence)[0] == code
+    assert finding.code == code
+    assert bool(finding.alternatives) == (code == INCONCLUSIVE)
+    for text in (finding.component, finding.message, finding.remedy):
+        assert text.strip(), finding
+        assert "?" not in text, finding
+
+
+def test_every_rule_is_the_first_to_fit_something() -> None:
+    met = {id(_first(stage, evidence)[1]) for stage, evidence, _ in EXAMPLES}
+    assert [(code, rule.stage, rule.when) for code, rule in causes.rules() if id(rule) not in met] == []
+
+
+_REFUSED = {
+    "sqlstate": "28000",
+    "sqlstate_class": "28",
+    "routine": "ClientAuthentication",
+    "server_said": "SQLSTATE 28000",
+}
+_UNKNOWN = {**_REFUSED, "routine": "InitializeSessionUserId"}
+
+
+def _sql(state: str, **more: Any) -> dict[str, Any]:
+    return {"sqlstate": state, "sqlstate_class": state[:2], "server_said": f"SQLSTATE {state}", **more}
+
+
+POSTGRESQL: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("admit", {**_REFUSED, "over_tls": False, "other_way": "admitted"}, "TLS.REQUIRED"),
+    ("admit", {**_REFUSED, "over_tls": False, "other_way": "tls failed"}, INCONCLUSIVE),
+    ("admit", {**_REFUSED, "over_tls": True, "other_way": "refused", "certificate_asked": True}, INCONCLUSIVE),
+    ("admit", {**_REFUSED, "over_tls": True, "other_way": "admitted"}, "ADMIT.ALLOWLIST"),
+    ("admit", {**_REFUSED, "over_tls": True, "other_way": "refused"}, "ADMIT.ALLOWLIST"),
+    ("admit", {**_REFUSED, "over_tls": False, "other_way": "not offered"}, "ADMIT.ALLOWLIST"),
+    ("target", {**_UNKNOWN, "password_proved": True}, "AUTH.LOGIN_FORBIDDEN"),
+    ("target", _UNKNOWN, INCONCLUSIVE),
+    ("admit", {**_REFUSED, "routine": "auth_failed"}, "AUTH.METHOD_UNSUPPORTED"),
+    ("login", _sql("28P01", routine="auth_failed"), "AUTH.BAD_CREDENTIALS"),
+    ("login", {"no_password": True}, "AUTH.BAD_CREDENTIALS"),
+    ("login", {"method": "GSSAPI", "unsupported": True}, "AUTH.METHOD_UNSUPPORTED"),
+    ("login", {"server_proof": "wrong"}, "AUTH.METHOD_UNSUPPORTED"),
+    ("target", _sql("3D000", routine="InitPostgres"), "TARGET.MISSING"),
+    ("target", _sql("42501", routine="CheckMyDatabase"), "TARGET.NO_CONNECT"),
+    ("login", _sql("42501", routine="CheckMyDatabase"), "TARGET.NO_CONNECT"),
+    ("target", _sql("55000", routine="CheckMyDatabase"), "TARGET.NO_CONNECT"),
+    ("admit", _sql("53300", routine="ProcArrayAdd"), "CAPACITY.CONNECTIONS"),
+    ("admit", _sql("57P03", routine="ProcessStartupPacket"), "SERVER.NOT_READY"),
+    ("privilege", _sql("42P01", object="orders"), "TARGET.OBJECT_MISSING"),
+    ("privilege", _sql("42501", object="orders"), "PRIV.OBJECT_DENIED"),
+    ("privilege", {"nothing_readable": True, "object": "any table of shop"}, "PRIV.OBJECT_DENIED"),
+    ("privilege", {"wrong_role": True}, "SERVER.WRONG_ROLE"),
+    ("target", _sql("XX000"), "SERVER.ERROR"),
+    ("target", _sql("53100"), "SERVER.ERROR"),
+)
+
+
+@pytest.mark.parametrize(("stage", "evidence", "code"), POSTGRESQL)
+def test_what_postgresql_answers(stage: str, evidence: dict[str, Any], code: str) -> None:
+    finding = diagnosis.explain(target(), failed(stage, evidence), _attempt(stage), timeout_s=5)
+    assert finding.code == code
+    for text in (finding.component, finding.message, finding.remedy):
+        assert text.strip(), finding
+        assert "?" not in text, finding
+
+
+def test_every_row_of_postgresql_is_the_first_to_fit_something() -> None:
+    def first(stage: str, evidence: dict[str, Any]) -> object:
+        return next(row for row in PROTOCOL.answers if row.stage in (None, stage) and matches(evidence, row.when))
+
+    met = {id(first(stage, evidence)) for stage, evidence, _ in POSTGRESQL}
+    assert [(row.code, row.when) for row in PROTOCOL.answers if id(row) not in met] == []
+
+
+def test_words_of_the_server_decide_nothing() -> None:
+    for words in ("no pg_hba.conf entry", "Passwort-Authentifizierung fehlgeschlagen", "数据库不存在", ""):
+        finding = diagnosis.explain(target(), failed("login", _sql("28P01", server_message=words)), None)
+        assert finding.code == "AUTH.BAD_CREDENTIALS"
+
+
+def test_state_of_an_inconclusive_verdict_is_that_of_its_first_alternative() -> None:
+    finding = diagnosis.explain(target(), failed("connect", _SILENT), _attempt("connect"))
+    assert finding.state is State.UNREACHABLE
+    finding = diagnosis.explain(target(), failed("target", _UNKNOWN), _attempt("target"))
+    assert finding.state is State.CONFIG_ERROR
+
+
+def test_every_stage_stands_in_the_verdict_once_and_in_order() -> None:
+    trace = Trace(facts={"timeout_s": 5})
+    with pytest.raises(StageFailed), trace.head.stage("config"):
+        raise StageFailed(problem="CONFIG.BAD_VALUE", **_TOLD)
+    verdict = diagnosis.diagnose(target(), trace, started_at="2026-01-01T00:00:00Z", elapsed_ms=1)
+    assert [stage.name for stage in verdict.stages] == list(STAGES)
+    assert [stage.status for stage in verdict.stages] == [Status.FAILED] + [Status.SKIPPED] * (len(STAGES) - 1)
+    assert verdict.component == "orders/prod/database"
+
+
+def _trace(*attempts: Attempt) -> Trace:
+    trace = Trace(facts={"timeout_s": 5})
+    trace.attempts += attempts
+    return trace
+
+
+def _walked(address: str, *stages: str, fails: dict[str, Any] | None = None) -> Attempt:
+    attempt = Attempt("db.example", 5432, address)
+    for name in stages[:-1] if fails else stages:
+        with attempt.steps.stage(name):
+            pass
+    if fails:
+        with pytest.raises(StageFailed), attempt.steps.stage(stages[-1]):
+            raise StageFailed(**fails)
+    return attempt
+
+
+def test_the_address_that_got_furthest_tells_the_cause() -> None:
+    closed = _walked("10.1.2.3", "route", "connect", fails={"errno": "ECONNREFUSED"})
+    missing = _walked("10.1.2.4", "route", "connect", "greet", "login", "target", fails=_sql("3D000"))
+    verdict = diagnosis.diagnose(target(), _trace(closed, missing), started_at="", elapsed_ms=1)
+    assert verdict.cause == "TARGET.MISSING"
+
+
+def test_a_good_address_makes_the_others_a_warning_with_their_cause() -> None:
+    closed = _walked("10.1.2.3", "route", "connect", fails={"errno": "ECONNREFUSED"})
+    good = _walked("10.1.2.4", "route", "connect", "greet", "privilege")
+    verdict = diagnosis.diagnose(target(), _trace(closed, good), started_at="", elapsed_ms=1)
+    assert verdict.state is State.CONNECTABLE
+    (warning,) = verdict.warnings
+    assert warning.code == "DNS.SOME_ADDRESSES_FAIL"
+    assert "10.1.2.3:5432: PORT.CLOSED" in warning.message
+
+
+def test_no_address_walked_to_its_end_is_no_success() -> None:
+    verdict = diagnosis.diagnose(target(), _trace(Attempt("db", 1, "10.1.2.3")), started_at="", elapsed_ms=1)
+    assert verdict.cause == "PROBE.DEADLINE"
+    half = _trace(_walked("10.1.2.3", "route", "connect"))
+    half.deadline_passed = True
+    assert diagnosis.diagnose(target(), half, started_at="", elapsed_ms=1).cause == "PROBE.DEADLINE"
+
+
+def test_braces_in_what_a_peer_says_are_no_template() -> None:
+    said = {"not_protocol": True, "first_bytes": "{0} {username.__class__}", "looks_like": "{broken}"}
+    finding = diagnosis.explain(target(), failed("greet", said), _attempt("greet"))
+    assert "{username.__class__}" in finding.message
+
+
+def test_faulty_configuration_of_any_kind_keeps_its_own_words() -> None:
+    problem = InvalidInput("is no port", where="orders/prod/port", instruction="use 1-65535")
+    evidence = {"problem": "CONFIG.BAD_VALUE", "reason": problem.reason, "where": problem.where,
+                "instruction": problem.instruction}  # fmt: skip
+    finding = diagnosis.explain(target(), failed("config", evidence), None)
+    assert (finding.component, finding.message, finding.remedy) == ("orders/prod/port", "is no port", "use 1-65535")
