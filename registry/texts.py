@@ -155,9 +155,10 @@ def parse(name: str, text: str) -> Parsed:
 
 def dump(data: Any) -> str:
     """YAML that reads back as the same data, in the same order."""
-    text: str = yaml.dump(
-        data, Dumper=_Writer, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120
-    )
+    with collector_paused():
+        text: str = yaml.dump(
+            data, Dumper=_Writer, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120
+        )
     return text
 
 

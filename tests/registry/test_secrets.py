@@ -14,7 +14,7 @@ from sqlalchemy import select, text, update
 
 from registry import keyring, model
 from registry.errors import InvalidInput, RegistryUnavailable, SecretUnresolved
-from registry.secrets import register_resolver, resolve_reference
+from registry.secrets import Secrets, register_resolver, resolve_reference
 from registry.store import Store, open_store
 from tests.registry.samples import CANARY, entry, fields, retail, source
 
@@ -209,6 +209,25 @@ def test_secrets_stay_readable_while_another_operator_rotates(
         reads += 1
     assert (rotating.wait(), rotating.communicate()[1]) == (0, "")
     assert reads > 10
+
+
+def test_a_rotation_that_ends_between_reading_a_row_and_the_keys_is_noticed(store: Store, home: Path) -> None:
+    retail(store, source(prod=fields(password=CANARY)))
+
+    class Overtaken(Secrets):
+        overtaken = False
+
+        def _ring_for_reading(self) -> keyring.Keyring | SecretUnresolved:
+            if not self.overtaken:
+                self.overtaken = True
+                store.secrets.rotate(store.by())
+            return super()._ring_for_reading()
+
+    late = Overtaken(store.database, home / "keyring")
+    (found,) = late.resolve(store.targets(env="prod"))
+    assert late.overtaken
+    assert not isinstance(found, SecretUnresolved)
+    assert found["password"].get_secret_value() == CANARY
 
 
 def test_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,9 +172,7 @@ def test_targets_are_every_source_environment_and_bound_group(store: Store) -> N
     store.workspaces.bind("retail", "other", store.by())
     found = [(target.path, target.group.name) for target in store.targets()]
     assert found == [
-        (f"retail/{side}", group)
-        for side in ("half/prod", "orders/dev", "orders/prod")
-        for group in ("local", "other")
+        (f"retail/{side}", group) for side in ("half/prod", "orders/dev", "orders/prod") for group in ("local", "other")
     ]
     missing = store.targets(source="half", env="dev", group="other")[0]
     assert missing.entry_id is None
