@@ -6,6 +6,7 @@ A server sustains some thirty task runs a second, so a task a check would cost m
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -113,8 +114,8 @@ class _Work:
         """Into the registry; the run itself goes on with what its report needs."""
         await asyncio.to_thread(self.store.verdicts.record, batch)
         for verdict in batch:
-            whole = len(self.kept) < report.IN_FULL or (not verdict.connectable and self.detailed < report.DETAILS)
-            self.detailed += whole and not verdict.connectable
+            whole = not verdict.connectable and self.detailed < report.DETAILS
+            self.detailed += whole
             self.kept.append(verdict if whole else verdict.model_copy(update={"stages": []}))
 
 
@@ -148,12 +149,18 @@ async def _check_many(work: _Work) -> State[None]:
 
 async def _diagnose(plan: GroupPlan, timeout: float) -> Verdict:
     """One check whose stages are task runs. It runs beside the flow, in a thread with an event loop of its own."""
+    # Prefect logs a returned failure with the traceback of an exception that there is none of.
+    logging.getLogger("prefect.task_runs").addFilter(_without_empty_traceback)
     timeline = _Timeline(asyncio.get_running_loop(), timeout * _PATIENCE)
     verdict = await asyncio.to_thread(
         asyncio.run, check(plan.targets[0], plan.vantage, timeout=timeout, observe=timeline.observe)
     )
     await timeline.end()
     return verdict
+
+
+def _without_empty_traceback(record: logging.LogRecord) -> bool:
+    return record.exc_info != (None, None, None)
 
 
 class _Followed:

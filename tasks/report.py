@@ -20,8 +20,8 @@ from registry.verdicts import Standing
 
 #: A report stays below this, in bytes: Prefect stores an artifact whole, and sends it as an event besides.
 LIMIT = 900_000
-#: More verdicts than these are told in detail only where something is wrong.
-IN_FULL = 4
+#: A browser draws a few paths in no time, and many of them slowly.
+DRAWN = 10
 #: Sick ones that a report of many tells in detail: these keep their stages.
 DETAILS = 50
 _ROWS = 500
@@ -35,9 +35,9 @@ MARKS: Mapping[State, str] = {
     State.UNSUPPORT: "⚪",
 }
 _RESULTS: Mapping[Status, str] = {
-    Status.PASSED: "✅ passed",
-    Status.FAILED: "❌ **failed**",
-    Status.WARNED: "⚠️ warned",
+    Status.PASSED: "✅\u00a0passed",
+    Status.FAILED: "❌\u00a0**failed**",
+    Status.WARNED: "⚠️\u00a0warned",
     Status.SKIPPED: "skipped",
 }
 _OWNERS = {"user": "the owner of the data source", "dba": "the DBA", "network": "the network team"}
@@ -90,25 +90,20 @@ def key(kind: str, *names: str) -> str:
 # --- one verdict ----------------------------------------------------------------------------------------------------
 
 
-def diagnosis(verdict: Verdict, *, level: int = 1) -> str:
-    """One verdict in full: what is wrong, what to do, the path with its broken hop, every stage with its time.
-
-    Args:
-        level: Depth of its heading.
-    """
-    head = "#" * level
-    title = f"{head} {MARKS[verdict.state]} {_text(_name(verdict))} · {verdict.env} · {verdict.state}"
+def diagnosis(verdict: Verdict) -> str:
+    """One verdict in full: what is wrong, what to do, the path with its broken hop, every stage with its time."""
+    title = f"# {MARKS[verdict.state]} {_text(_name(verdict))} · {verdict.env} · {verdict.state}"
     return "\n\n".join(
         part
         for part in (
             title,
             _finding(verdict),
             _facts(verdict),
-            f"{head}# The path",
-            f"```mermaid\n{path(verdict)}\n```",
-            f"{head}# Stages",
+            "## The path",
+            _drawing(verdict),
+            "## Stages",
             _stages(verdict),
-            _warnings(verdict, f"{head}# Warnings"),
+            _warnings(verdict),
         )
         if part
     )
@@ -121,7 +116,7 @@ def _finding(verdict: Verdict) -> str:
     if verdict.cause == INCONCLUSIVE:
         cause += ": " + " or ".join(_code(code) for code in verdict.alternatives)
     owner = _OWNERS.get(verdict.owner, "the platform team")
-    return f"**{cause}** {_text(verdict.message)}\n\n> **What to do** ({owner}): {_text(verdict.remedy)}"
+    return f"**{cause}** {_text(verdict.message)}\n\n**What to do** ({owner}): {_text(verdict.remedy)}"
 
 
 def _facts(verdict: Verdict) -> str:
@@ -151,9 +146,9 @@ def _seen(stage: Stage) -> str:
     return " · ".join(f"{_text(name)} {_code(_flat(value))}" for name, value in stage.evidence.items())
 
 
-def _warnings(verdict: Verdict, heading: str) -> str:
+def _warnings(verdict: Verdict) -> str:
     lines = [f"- {_code(warning.code)} {_text(warning.message)}" for warning in verdict.warnings]
-    return "\n".join([heading, "", *lines]) if lines else ""
+    return "\n".join(["## Warnings", "", *lines]) if lines else ""
 
 
 # --- the path -------------------------------------------------------------------------------------------------------
@@ -179,7 +174,7 @@ _SILENT = ("config", "credentials")
 
 def path(verdict: Verdict) -> str:
     """The way from the resource group to the data, as a mermaid flowchart with the broken hop marked."""
-    lines = ["flowchart LR", f"  here([{_label(verdict.resource_group)}])"]
+    lines = ["flowchart TD", f"  here([{_label(verdict.resource_group)}])"]
     previous, broken = "here", False
     classes: defaultdict[str, list[str]] = defaultdict(list, start=["here"])
     links: list[str] = []
@@ -189,13 +184,13 @@ def path(verdict: Verdict) -> str:
         if stage.status is Status.FAILED:
             broken = True
             arrow, kind = f"-. {_label(f'✖ {stage.name}: {verdict.cause}')} .->", "broken"
-            links.append(f"  linkStyle {len(links)} stroke:#d1242f,stroke-width:3px,color:#d1242f")
+            links.append(f"  linkStyle {len(links)} stroke:#fa4549,stroke-width:3px,color:#d1242f")
         elif broken:
             arrow, kind = "-.-", "beyond"
             links.append(f"  linkStyle {len(links)} stroke:#9aa0a6")
         else:
             arrow, kind = f"-- {_label(f'{stage.name} {_ms(stage.elapsed_ms)} ms')} -->", "reached"
-            links.append(f"  linkStyle {len(links)} stroke:#1a7f37")
+            links.append(f"  linkStyle {len(links)} stroke:#2da44e")
         lines.append(f"  {previous} {arrow} {stage.name}")
         classes[kind].append(stage.name)
         previous = stage.name
@@ -208,6 +203,10 @@ _CLASSES = (
     "  classDef broken fill:#ffebe9,stroke:#d1242f,stroke-width:3px,color:#82071e",
     "  classDef beyond fill:#f6f8fa,stroke:#9aa0a6,stroke-dasharray:4,color:#57606a",
 )
+
+
+def _drawing(verdict: Verdict) -> str:
+    return f"```mermaid\n{path(verdict)}\n```"
 
 
 def _hops(stages: Sequence[Stage]) -> list[Stage]:
@@ -233,14 +232,13 @@ def several(verdicts: Sequence[Verdict], *, seconds: float, title: str = "Connec
     ordered = sorted(verdicts, key=lambda one: (one.connectable, _place(one)))
     ill = [one for one in ordered if not one.connectable]
     parts = [
-        f"# {_sign(ill)} {_text(title)}: {_states(verdicts)}",
-        f"{len(verdicts)} checks in {seconds:.1f} s.",
+        f"# {_sign(ill)} {_text(title)}: {_verdict(ill, verdicts)}",
+        f"{len(verdicts)} checks in {seconds:.1f} s: {_states(verdicts)}.",
         _overview(ordered[:_ROWS], len(ordered) > _ROWS and f"{len(ordered) - _ROWS} more are not shown."),
     ]
-    if len(verdicts) <= IN_FULL:
-        parts += [diagnosis(one, level=2) for one in ordered]
-    elif ill:
-        parts += ["## In detail", *_bounded((_folded(one) for one in ill[:DETAILS]), len(ill), used=_size(parts))]
+    if ill:
+        folded = (_folded(one, drawn=len(ill) <= DRAWN) for one in ill[:DETAILS])
+        parts += ["## In detail", *_bounded(folded, len(ill), used=_size(parts))]
     return "\n\n".join(parts)
 
 
@@ -250,7 +248,7 @@ def _overview(verdicts: Sequence[Verdict], note: str | bool) -> str:
             _text(_name(one)),
             one.env,
             _text(one.resource_group),
-            f"{MARKS[one.state]} {one.state}",
+            f"{MARKS[one.state]}\u00a0{one.state}",
             _code(one.cause) if one.cause else "",
             _text(_cut(one.remedy, 300)),
             _ms(one.elapsed_ms),
@@ -261,9 +259,10 @@ def _overview(verdicts: Sequence[Verdict], note: str | bool) -> str:
     return f"{table}\n\n{note}" if note else table
 
 
-def _folded(verdict: Verdict) -> str:
+def _folded(verdict: Verdict, *, drawn: bool) -> str:
     title = f"{MARKS[verdict.state]} {_name(verdict)} · {verdict.env} from {verdict.resource_group}: {verdict.cause}"
-    body = "\n\n".join((_finding(verdict), _facts(verdict), _stages(verdict)))
+    parts = [_finding(verdict), _facts(verdict), *([_drawing(verdict)] if drawn else []), _stages(verdict)]
+    body = "\n\n".join(parts)
     return f"<details>\n<summary>{html.escape(title)}</summary>\n\n{body}\n\n</details>"
 
 
@@ -303,8 +302,8 @@ def health(
     ill = sick(verdicts)
     since = {(one.workspace, one.source, one.env, one.resource_group): one.since for one in standings}
     parts = [
-        f"# {_sign(ill)} Health of the data sources: {_states(verdicts)}",
-        f"{len(verdicts)} checks in {seconds:.1f} s.",
+        f"# {_sign(ill)} Health of the data sources: {_verdict(ill, verdicts)}",
+        f"{len(verdicts)} checks in {seconds:.1f} s: {_states(verdicts)}.",
         _trend(trend),
         _changed(changes, previous),
         _causes(ill),
@@ -326,11 +325,11 @@ def _changed(changes: Sequence[Standing], previous: datetime | None) -> str:
             _text(one.resource_group),
             _was(one.before),
             _was((one.state, one.cause)),
-            _moment(one.since.isoformat()),
+            _minute(one.since),
         )
         for one in changes[:_ROWS]
     ]
-    table = _table(("data source", "env", "from", "was", "is", "since"), rows)
+    table = _table(("data source", "env", "from", "was", "is", "since (UTC)"), rows)
     return f"{heading}\n\n{table}" + _more(len(changes) - _ROWS)
 
 
@@ -357,13 +356,13 @@ def _sick_since(ill: Sequence[Verdict], since: Mapping[tuple[str, str, str, str]
             _text(_name(one)),
             one.env,
             _text(one.resource_group),
-            _moment(since[found].isoformat()) if (found := _place(one)) in since else "",
+            _minute(since[found]) if (found := _place(one)) in since else "",
             _code(one.cause or ""),
             _text(_cut(one.remedy, 300)),
         )
         for one in ill[:_ROWS]
     ]
-    table = _table(("data source", "env", "from", "since", "cause", "what to do"), rows)
+    table = _table(("data source", "env", "from", "since (UTC)", "cause", "what to do"), rows)
     return f"## Sick\n\n{table}" + _more(len(ill) - _ROWS)
 
 
@@ -401,7 +400,7 @@ def _trend(points: Sequence[Point]) -> str:
 def trend_svg(points: Sequence[Point], *, width: int = 720, height: int = 120) -> str:
     """A bar a round: how many of its checks were sick."""
     top = max(1, *(point.sick for point in points))
-    step = (width - 40) / len(points)
+    step = min(24.0, (width - 40) / len(points))
     bars = []
     for index, point in enumerate(points):
         tall = (height - 40) * point.sick / top
@@ -438,6 +437,10 @@ def _sign(ill: Sequence[Verdict]) -> str:
     return MARKS[State.UNREACHABLE] if ill else MARKS[State.CONNECTABLE]
 
 
+def _verdict(ill: Sequence[Verdict], verdicts: Sequence[Verdict]) -> str:
+    return f"{len(ill)} of {len(verdicts)} not Connectable" if ill else "all Connectable"
+
+
 def _states(verdicts: Sequence[Verdict]) -> str:
     counts = Counter(one.state for one in verdicts)
     return ", ".join(f"{counts[state]} {state}" for state in State if counts[state]) or "nothing checked"
@@ -457,6 +460,10 @@ def _ms(value: float) -> str:
 
 def _moment(text: str) -> str:
     return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _minute(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M").replace(" ", "\u00a0").replace("-", "\u2011")
 
 
 def _flat(value: object) -> str:
