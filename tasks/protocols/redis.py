@@ -151,10 +151,12 @@ class RedisSession(Session):
         recorder.see(**facts)
 
     async def greet(self, recorder: Recorder) -> None:
-        with suppress(
-            StreamBroken
-        ):  # a server that turns us away may have closed already; its word is still to be read
+        try:
             await self.wire.send(("PING",))
+        except StreamBroken as broken:
+            # A server that turns us away may have closed already: its word is still to be read. TLS has read its own.
+            if broken.kind == "tls":
+                raise
         first = await self.wire.reader.peek(64)
         looks_like = identify(first)
         if first[:1] not in (b"+", b"-") or looks_like not in (None, "Redis"):
