@@ -12,7 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
-from embedded_postgresql import EmbeddedPostgresql
+from embedded_postgresql import EmbeddedPostgresql, free_port
+
+__all__ = ["EmbeddedPostgresql", "free_port"]
 
 PASSWORD = "benchmark-password"
 

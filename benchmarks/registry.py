@@ -47,7 +47,10 @@ def _floor(folder: Path) -> float:
 
     (path,) = [one for one in folder.iterdir() if one.suffix in (".db", ".sqlite", ".sqlite3")]
     with sqlite3.connect(path) as connection:
-        text = "SELECT s.*, e.* FROM (SELECT * FROM data_source ORDER BY name LIMIT 10) s JOIN entry e ON e.data_source_id = s.id"
+        text = (
+            "SELECT s.*, e.* FROM (SELECT * FROM data_source ORDER BY name LIMIT 10) s "
+            "JOIN entry e ON e.data_source_id = s.id"
+        )
         return _median(lambda: connection.execute(text).fetchall())
 
 
