@@ -79,7 +79,7 @@ class Steps:
         ended = self.observe(name)
         recorder, started_at, started = Recorder(), now(), time.perf_counter()
 
-        def close(status: Status, **evidence: Any) -> None:
+        def close(status: Status, /, **evidence: Any) -> None:
             recorder.see(**evidence)
             elapsed = round((time.perf_counter() - started) * 1000, 3)
             self.stages.append(

@@ -81,17 +81,26 @@ async def beside(waiting: asyncio.Task[Any], patience: float, witness: Any) -> M
         What the witness saw, empty if it was not called or the task ended well. The task's own exception is left in
         the task.
     """
-    done, _ = await asyncio.wait({waiting}, timeout=patience)
-    if done:
-        return {}
-    looking = asyncio.ensure_future(witness())
+    waiting.add_done_callback(_told)
+    looking: asyncio.Future[Mapping[str, Any]] | None = None
     try:
+        done, _ = await asyncio.wait({waiting}, timeout=patience)
+        if done:
+            return {}
+        looking = asyncio.ensure_future(witness())
+        looking.add_done_callback(_told)
         await asyncio.wait({waiting})
         if waiting.exception() is None:
             return {}
         await asyncio.wait({looking}, timeout=0.2)
-        found: Mapping[str, Any] = looking.result() if looking.done() and not looking.exception() else {}
-        return found
+        return looking.result() if looking.done() and not looking.exception() else {}
     finally:
-        looking.cancel()
         waiting.cancel()
+        if looking is not None:
+            looking.cancel()
+
+
+def _told(ended: asyncio.Future[Any]) -> None:
+    """Take note of how a task ended, so that the event loop does not report it when nobody else asks."""
+    if not ended.cancelled():
+        ended.exception()

@@ -31,12 +31,18 @@ _MARK = b"HTTP/"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _MOST_INFORMATIONAL = 20
+#: The part of the whole time after which silence is the peer's and not for want of our time.
+_LONG_ENOUGH = 0.4
+#: Services that set many cookies and policies send heads beyond the usual 16 KiB. In bytes.
+_LONGEST_HEAD = 131072
 #: What is read of a body, so that a connection can be used again: bytes and seconds.
 _BODY_BYTES, _BODY_SECONDS = 65536, 0.2
 #: Statuses of the URL itself that leave the bound paths under it to decide: many services answer below it only.
 _ONLY_BELOW = frozenset({403, 404, 405, 410})
 #: Headers that frame a message or steer the connection: the connection's own.
 _FRAMING = frozenset({"connection", "content-length", "expect", "host", "te", "transfer-encoding", "upgrade"})
+#: RFC 8446, section 6.2: no certificate, a bad, unsupported, revoked, expired, unknown one, unknown CA, one required.
+_CERTIFICATE_ALERTS = frozenset({41, 42, 43, 44, 45, 46, 48, 116})
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 #: IANA's registry of HTTP authentication schemes, and NTLM.
 _SCHEMES = frozenset(
@@ -116,7 +122,7 @@ class Channel:
     def __init__(self, stream: Stream, origin: Origin) -> None:
         self.stream = stream
         self.origin = origin
-        self._http = h11.Connection(h11.CLIENT)
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
         self._recognised = False
 
     async def get(self, url: str, headers: Mapping[str, str]) -> Response:
@@ -296,13 +302,16 @@ class HttpSession(Session):
 
     async def _open(self, origin: Origin) -> None:
         self._channel.stream.close()
+        elsewhere = {} if origin.host == self._home.host else {"host": origin.host}
         try:
-            elsewhere = {} if origin.host == self._home.host else {"host": origin.host}
             stream: Stream = await self.dial(origin.port, **elsewhere)
         except ConnectFailed as failure:
+            waited_ms = float(failure.evidence.get("waited_ms", 0))
             raise StreamBroken(
                 "silent" if failure.evidence.get("silent") else "error",
                 received=self.stream.received,
+                silent_ms=waited_ms,
+                mute=bool(elsewhere) and waited_ms >= self.stream.budget.total * _LONG_ENOUGH * 1000,
                 error=failure.evidence.get("errno"),
             ) from None
         self._channel = Channel(stream, origin)
@@ -371,7 +380,7 @@ class HttpSession(Session):
         try:
             return await self._get(url, credentials=credentials)
         except StreamBroken as broken:
-            if stays:
+            if stays or (broken.kind == "silent" and not broken.mute):
                 raise
             raise StageFailed(hop=self._plain(url), why=broken.error or broken.kind) from None
         except StageFailed as failure:
@@ -609,12 +618,18 @@ PROTOCOL = Protocol(
             remedy="Test from another resource group: if it is allowed there, let the service admit {source_cidr}.",
         ),
         Answer("PRIV.OBJECT_DENIED", {"http_status": 403}, message="{username} may not read {object} (HTTP 403)."),
-        Answer(
-            "TLS.CLIENT_CERT",
-            {"http_status": 400, "asks_certificate": True, "root_status": 400},
-            component="{host}:{port}",
-            message="{host}:{port} asks for a client certificate in its TLS handshake and answers nothing without one.",
-            remedy="Have the service accept basic or token authentication: type {type} has no client certificates.",
+        *(
+            Answer(
+                "TLS.CLIENT_CERT",
+                when,
+                component="{host}:{port}",
+                message="{host}:{port} asks for a client certificate in its TLS handshake and serves nobody without one.",
+                remedy="Have the service accept basic or token authentication: type {type} has no client certificates.",
+            )
+            for when in (
+                {"alert": _CERTIFICATE_ALERTS},
+                {"http_status": 400, "asks_certificate": True, "root_status": 400},
+            )
         ),
         Answer(
             INCONCLUSIVE,

@@ -406,11 +406,22 @@ def _iso(epoch: str | None) -> str | None:
 
 
 _PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
+_NAME = re.compile(rf"(?:{_PART.pattern})(?:\.(?:{_PART.pattern}))*")
+
+
+def _folded(part: str) -> str:
+    return "".join(char.lower() if char.isascii() else char for char in part)
 
 
 def quoted(name: str) -> str:
-    """A table's name as SQL: ``schema.table``; parts that are not quoted fold to lower case as in SQL."""
-    parts = [one.replace('""', '"') if one else two.lower() for one, two in _PART.findall(name)]
+    """A table's name as SQL: ``schema.table``; parts that are not quoted fold to lower case as in SQL (ASCII only).
+
+    What is no such name is taken for the name of one table, letter by letter.
+    """
+    if _NAME.fullmatch(name):
+        parts = [one.replace('""', '"') if one else _folded(two) for one, two in _PART.findall(name)]
+    else:
+        parts = [name]
     return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
 
 
