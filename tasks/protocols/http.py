@@ -623,7 +623,7 @@ PROTOCOL = Protocol(
                 "TLS.CLIENT_CERT",
                 when,
                 component="{host}:{port}",
-                message="{host}:{port} asks for a client certificate in its TLS handshake and serves nobody without one.",
+                message="{host}:{port} asks for a client certificate in its handshake and serves nobody without one.",
                 remedy="Have the service accept basic or token authentication: type {type} has no client certificates.",
             )
             for when in (

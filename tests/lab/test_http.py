@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -248,6 +250,9 @@ def test_redirect_to_nowhere(lab: Lab, expect: Expectation, server: Http) -> Non
     )  # fmt: skip
     verdict = lab.check("restapi", {"url": server.url("/mail")})
     expect(verdict, "redirect to mailto", code="CONFIG.BAD_VALUE", state="ConfigError", component="url", within=1)
+    entry = {"url": lab.http(config=f"location = /away {{ return 302 http://{lab.dead.BLACKHOLE}/; }}").url("/away")}
+    verdict = lab.check("restapi", entry, timeout=2)
+    expect(verdict, "redirect into silence", code="TARGET.MISSING", state="ConfigError", within=2.5)
     closed = lab.host().v4
     server = lab.http(config=f"location = /away {{ return 302 http://{closed}/; }}")
     verdict = lab.check("restapi", {"url": server.url("/away")})
@@ -368,6 +373,19 @@ def test_client_certificate_demanded(
     expect(verdict, kind, code=code, state="ConfigError", component=NAME, within=1, alternatives=alternatives)
 
 
+def test_client_certificate_demanded_by_an_alert(lab: Lab, expect: Expectation, certificate: Certificate) -> None:
+    host = lab.host().v4
+    lab.name("api", host)
+    files = ["-cert", str(certificate.certificate), "-key", str(certificate.key), "-CAfile", str(lab.ca.bundle)]
+    command = ["openssl", "s_server", "-accept", f"{host}:443", "-Verify", "1", "-verify_return_error", "-www", *files]
+    with subprocess.Popen(lab.network.command("server", command), stdout=subprocess.DEVNULL) as process:
+        time.sleep(0.5)
+        entry = {"url": f"https://{NAME}/", "truststore_file": f"file:{lab.ca.bundle}"}
+        verdict = lab.check("restapi", entry)
+        process.kill()
+    expect(verdict, "client certificate, alert", code="TLS.CLIENT_CERT", state="ConfigError", component=NAME, within=1)
+
+
 def test_bad_request_where_no_certificate_is_asked_for(lab: Lab, expect: Expectation, certificate: Certificate) -> None:
     server = lab.http(tls=certificate, config="location = /bad { return 400; }")
     verdict = lab.check("restapi", trusting(lab, server, "/bad"))
@@ -426,6 +444,12 @@ def test_hangs_up(lab: Lab, expect: Expectation, kind: str) -> None:
     expect(
         verdict, f"hangs up ({kind})", code="PEER.RESET_EARLY", state="Unreachable", component=listener.host, within=1
     )
+
+
+def test_dribbles(lab: Lab, expect: Expectation) -> None:
+    with lab.listener("slow", 80, greeting=b"HTTP/1.1 200 OK\r\nServer: slow and steady\r\n", pace=0.3) as listener:
+        verdict = lab.check("restapi", basic(f"http://{listener.host}/"), timeout=2)
+    expect(verdict, "a byte now and then", code="PROBE.DEADLINE", state="Unsupport", component="greet", within=2.5)
 
 
 def test_closed_port(lab: Lab, expect: Expectation) -> None:

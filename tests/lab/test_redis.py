@@ -374,6 +374,12 @@ def test_mute_where_tls_is_configured(lab: Lab, expect: Expectation) -> None:
     expect(verdict, "mute, TLS", code="PEER.MUTE", state="Unreachable", component=listener.host, within=2.5)
 
 
+def test_dribbles(lab: Lab, expect: Expectation) -> None:
+    with lab.listener("slow", 6379, greeting=b"-LOADING the dataset\r\n", pace=0.3) as listener:
+        verdict = lab.check("redis", entry(listener.host), timeout=2)
+    expect(verdict, "a byte now and then", code="PROBE.DEADLINE", state="Unsupport", component="greet", within=2.5)
+
+
 @pytest.mark.parametrize("kind", ["close", "reset", "reset-after-hello"])
 def test_hangs_up(lab: Lab, expect: Expectation, kind: str) -> None:
     with lab.listener(kind, 6379) as listener:
