@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from registry.verdict import INCONCLUSIVE
 from tasks import causes
-from tasks.protocols.http import PROTOCOL, Origin, Response
+from tasks.protocols.http import PROTOCOL
+from tasks.protocols.http.wire import Origin, Response
 from tests.tasks.scripted import Conversation, Peer, converse
 
 PASSWORD = "canary-passw0rd"

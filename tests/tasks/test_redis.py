@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from registry.verdict import INCONCLUSIVE
 from tasks import causes
-from tasks.protocols.redis import PROTOCOL, Refusal, Wire
+from tasks.protocols.redis import PROTOCOL
+from tasks.protocols.redis.wire import Refusal, Wire
 from tasks.streams import StreamBroken
 from tests.tasks.scripted import Conversation, Peer, converse
 

@@ -1,192 +1,31 @@
-"""HTTP/1.1 (RFC 9110, RFC 9112), over any stream. Statuses and challenges decide; bodies are never read for meaning.
-
-Nothing secret is sent before the peer has answered a request without credentials as HTTP, and never to another origin
-(scheme, host and port) than the configured one.
-"""
+"""One conversation with one HTTP service."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urldefrag, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
-import h11
-
-from registry.verdict import INCONCLUSIVE
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Answer, Dial, Protocol, Retry, Session
+from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols.http.wire import SAFE, Channel, NotHttp, Origin, Response
 from tasks.streams import Stream, StreamBroken, printable
 from tasks.tls import TlsMaterial, asks_for_certificate, may_want_tls, start_tls
 from tasks.vantages import ConnectFailed
 
-_PORTS = {"http": 80, "https": 443}
-_MARK = b"HTTP/"
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
-_MOST_INFORMATIONAL = 20
 #: The part of the whole time after which silence is the peer's and not for want of our time.
 _LONG_ENOUGH = 0.4
-#: Services that set many cookies and policies send heads beyond the usual 16 KiB. In bytes.
-_LONGEST_HEAD = 131072
-#: What is read of a body, so that a connection can be used again: bytes and seconds.
-_BODY_BYTES, _BODY_SECONDS = 65536, 0.2
 #: Statuses of the URL itself that leave the bound paths under it to decide: many services answer below it only.
 _ONLY_BELOW = frozenset({403, 404, 405, 410})
 #: Headers that frame a message or steer the connection: the connection's own.
 _FRAMING = frozenset({"connection", "content-length", "expect", "host", "te", "transfer-encoding", "upgrade"})
-#: RFC 8446, section 6.2: no certificate, a bad, unsupported, revoked, expired, unknown one, unknown CA, one required.
-_CERTIFICATE_ALERTS = frozenset({41, 42, 43, 44, 45, 46, 48, 116})
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-#: IANA's registry of HTTP authentication schemes, and NTLM.
-_SCHEMES = frozenset(
-    {"basic", "bearer", "concealed", "digest", "dpop", "gnap", "hoba", "mutual", "negotiate", "ntlm", "oauth"}
-    | {"privatetoken", "scram-sha-1", "scram-sha-256", "vapid"}
-)
-_SAFE = "%/:=&?~+!$,;'@()*[]"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Scheme, host and port (RFC 6454): credentials never leave the configured one."""
-
-    scheme: str
-    host: str
-    port: int
-
-    @classmethod
-    def of(cls, url: str) -> Origin:
-        """That of a URL. Raises `ValueError` for what is neither http nor https."""
-        split = urlsplit(url)
-        if split.scheme not in _PORTS or not split.hostname:
-            raise ValueError(url)
-        return cls(split.scheme, split.hostname, split.port or _PORTS[split.scheme])
-
-    @property
-    def authority(self) -> str:
-        """Host and port as in a Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
-
-    def url(self, target: str) -> str:
-        """A URL of this origin."""
-        return f"{self.scheme}://{self.authority}{target}"
-
-
-@dataclass(frozen=True)
-class Response:
-    """The head of a response; header names are in lower case."""
-
-    url: str
-    status: int
-    version: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def redirects_to(self) -> str | None:
-        """The location that it sends us to, made absolute; whether it is an http URL is for `Origin.of` to say."""
-        location = self.headers.get("location")
-        if self.status not in _REDIRECTS or not location:
-            return None
-        try:
-            return quote(urldefrag(urljoin(self.url, location)).url, safe=_SAFE)
-        except ValueError:
-            return "malformed:"
-
-    @property
-    def schemes(self) -> list[str]:
-        """The authentication schemes of its challenges, in lower case; one that IANA does not know is not repeated."""
-        challenges = self.headers.get("proxy-authenticate" if self.status == 407 else "www-authenticate", "")
-        # A scheme is a word with a parameter or nothing after it; a parameter is followed by "=".
-        words = re.findall(r"(?:^|,)\s*([A-Za-z][\w-]{0,30})(?=\s+\w|\s*(?:,|$))", _QUOTED.sub('""', challenges))
-        return [word.lower() if word.lower() in _SCHEMES else "an unregistered scheme" for word in words]
-
-
-class NotHttp(Exception):
-    """The peer's first bytes are no HTTP response."""
-
-    def __init__(self, first_bytes: bytes) -> None:
-        super().__init__()
-        self.first_bytes = first_bytes
-
-
-class Channel:
-    """One connection to one origin."""
-
-    def __init__(self, stream: Stream, origin: Origin) -> None:
-        self.stream = stream
-        self.origin = origin
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
-        self._recognised = False
-
-    async def get(self, url: str, headers: Mapping[str, str]) -> Response:
-        """The head of the response. Raises `StreamBroken`, `NotHttp`, `StageFailed`."""
-        split = urlsplit(url)
-        target = (split.path or "/") + (f"?{split.query}" if split.query else "")
-        try:
-            request = h11.Request(
-                method="GET",
-                target=target,
-                headers=[(name.encode(), value.encode()) for name, value in headers.items()],
-            )
-            data = (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
-        except h11.LocalProtocolError:
-            raise StageFailed(unsendable=True) from None
-        await self.stream.send(data)
-        for _ in range(_MOST_INFORMATIONAL):
-            event = await self._event()
-            if isinstance(event, h11.Response):
-                found = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
-                return Response(url, event.status_code, event.http_version.decode(), found)
-        raise StageFailed(garbled=True, server_said="no HTTP response")
-
-    async def reusable(self) -> bool:
-        """Whether the last response has ended, so that another request may follow."""
-        left = _BODY_BYTES
-        try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                while self._http.their_state is h11.SEND_BODY and left > 0:
-                    event = await self._event()
-                    left -= len(event.data) if isinstance(event, h11.Data) else 0
-        except (TimeoutError, StreamBroken, StageFailed):
-            return False
-        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
-            return False
-        self._http.start_next_cycle()
-        return True
-
-    async def _event(self) -> Any:
-        while True:
-            try:
-                event = self._http.next_event()
-                if event is not h11.NEED_DATA:
-                    return event
-                self._http.receive_data(await self._received())
-            except h11.RemoteProtocolError:
-                raise StageFailed(garbled=True, server_said="a malformed HTTP response") from None
-
-    async def _received(self) -> bytes:
-        data = b""
-        while not self._recognised:
-            data += await self.stream.receive()
-            if not data.startswith(_MARK[: len(data)]):
-                raise NotHttp(data[:64])
-            self._recognised = len(data) >= len(_MARK)
-        return data or await self._more()
-
-    async def _more(self) -> bytes:
-        try:
-            return await self.stream.receive()
-        except StreamBroken as broken:
-            if broken.kind == "eof" and self._http.their_state is h11.SEND_BODY:
-                return b""  # the end of the connection may be the end of the body
-            raise
 
 
 class HttpSession(Session):
@@ -249,7 +88,7 @@ class HttpSession(Session):
             self._demand(self._answer, object=self._plain(self._answer.url))
             recorder.see(http_status=self._answer.status)
         for name in objects:
-            path = f"{self._path.rstrip('/')}/{quote(name.lstrip('/'), safe=_SAFE)}"
+            path = f"{self._path.rstrip('/')}/{quote(name.lstrip('/'), safe=SAFE)}"
             answer = await self._follow(await self._get(self._home.url(path), credentials=self._sends))
             nothing_there = answer.status == self._answer.status == 404
             self._demand(answer, object=None if nothing_there else name)
@@ -485,171 +324,3 @@ def _skew(answer: Response) -> float | None:
         return round(parsedate_to_datetime(answer.headers["date"]).timestamp() - time.time(), 0)
     except (KeyError, ValueError, OverflowError, TypeError):
         return None
-
-
-def _tls_required(when: Mapping[str, Any]) -> Answer:
-    return Answer(
-        "TLS.REQUIRED",
-        when,
-        component="url",
-        message="{host}:{port} speaks HTTP over TLS only.",
-        remedy="Write the URL of {source}/{env} with https://.",
-    )
-
-
-PROTOCOL = Protocol(
-    name="http",
-    title="HTTP",
-    session=HttpSession,
-    answers=(
-        _tls_required({"over_tls": "answers"}),
-        Answer(
-            "TLS.NOT_OFFERED",
-            {"not_tls": True, "looks_like": "HTTP"},
-            stage="tls",
-            remedy="Write the URL with http://, if the network may be trusted; or enable TLS on the server.",
-        ),
-        Answer("TLS.NOT_OFFERED", {"broken": bool, "looks_like": "HTTP"}, stage="tls"),
-        Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),
-        # The server answers other questions, but not ours.
-        Answer("PEER.MUTE", {"broken": "silent", "mute": True, "looks_like": "HTTP"}),
-        Answer("PROBE.DEADLINE", {"broken": "silent", "looks_like": "HTTP"}),
-        Answer("SERVER.ERROR", {"garbled": True}),
-        Answer(
-            "CONFIG.BAD_VALUE",
-            {"unsendable": True},
-            component="default_header",
-            message="The URL, a header or a credential of {source}/{env} holds a character that HTTP cannot carry.",
-            remedy="Look for line breaks and control characters in default_header, auth_token and the URL.",
-        ),
-        Answer("TARGET.REDIRECT_LOOP", {"redirect_loop": True}),
-        Answer(
-            "CONFIG.BAD_VALUE",
-            {"bad_redirect": True},
-            component="url",
-            message="{url} redirects to a location that is no http URL.",
-            remedy="Configure the URL that answers without a redirect.",
-        ),
-        *(
-            Answer(
-                code,
-                {"hop": bool, "hop_verify_code": verify_codes},
-                component="{hop}",
-                message="The redirect of {source} leads to {hop}, whose certificate cannot be verified.",
-                remedy="Configure the URL that answers without a redirect, or have the certificate of {hop} mended.",
-            )
-            for code, verify_codes in (
-                ("TLS.EXPIRED", 10),
-                ("TLS.NOT_YET_VALID", 9),
-                ("TLS.NAME_MISMATCH", frozenset({62, 64})),
-                ("TLS.UNTRUSTED_CA", bool),
-            )
-        ),
-        Answer(
-            "TARGET.MISSING",
-            {"hop": bool},
-            component="{hop}",
-            message="The redirect of {source} leads to {hop}, which cannot be reached ({why}).",
-            remedy="Configure the URL that answers without a redirect, or have the redirect corrected.",
-        ),
-        Answer(
-            "AUTH.METHOD_UNSUPPORTED",
-            {"http_status": 407},
-            message="{address}:{port} is a proxy that asks for credentials of its own ({method}).",
-            remedy="Configure the URL of the service itself, or let the proxy pass {source_cidr}.",
-        ),
-        _tls_required({"http_status": 401, "elsewhere": "https"}),
-        Answer(
-            "AUTH.BAD_CREDENTIALS",
-            {"http_status": 401, "configured": "none"},
-            component="security_protocol",
-            message="{url} asks for credentials ({method}), and {source}/{env} has none.",
-            remedy="Set security_protocol: basic with username and password, or token with auth_token.",
-        ),
-        Answer(
-            "AUTH.BAD_CREDENTIALS",
-            {"http_status": 401, "elsewhere": bool},
-            component="{url}",
-            message="The redirect leads to {url}, another server, to which the credentials of {source} are not sent.",
-            remedy="Configure {url} itself, if its owner may know the credentials.",
-        ),
-        Answer(
-            "AUTH.METHOD_UNSUPPORTED",
-            {"http_status": 401, "unsupported": True},
-            message="{url} asks for authentication by {method}; {source}/{env} is configured for {configured}.",
-            remedy="Set the security_protocol that the service asks for, or have it accept {configured}.",
-        ),
-        Answer("AUTH.BAD_CREDENTIALS", {"http_status": 401, "configured": "basic"}),
-        Answer(
-            "AUTH.TOKEN", {"http_status": 401}, component="{configured}", message="{url} does not accept the token."
-        ),
-        Answer(
-            "CAPACITY.CONNECTIONS",
-            {"http_status": 429},
-            message="{url} has had too many requests from this client (HTTP 429).",
-            remedy="Test less often, or have the service's rate limit raised for {source_cidr}.",
-        ),
-        Answer("SERVER.NOT_READY", {"http_status": 503}, message="{url} is not available at the moment (HTTP 503)."),
-        Answer(
-            "PROTO.MISMATCH",
-            {"http_status": 505},
-            message="{address}:{port} does not accept HTTP/1.1 (HTTP 505).",
-            remedy="Configure a URL that serves HTTP/1.1.",
-        ),
-        Answer(
-            "TARGET.OBJECT_MISSING",
-            {"http_status": frozenset({404, 410}), "object": bool},
-            stage="privilege",
-            message="{object} is not there under the URL of {source} (HTTP {http_status}).",
-        ),
-        Answer(
-            "TARGET.MISSING",
-            {"http_status": frozenset({404, 410})},
-            component="{url}",
-            message="{url} does not exist (HTTP {http_status}).",
-            remedy="Correct the path of the URL.",
-        ),
-        Answer(
-            INCONCLUSIVE,
-            {"http_status": 403, "anonymous_status": 403, "root_status": 403},
-            alternatives=("ADMIT.ALLOWLIST", "PRIV.OBJECT_DENIED"),
-            component="{source_address}",
-            message="{url} is forbidden (HTTP 403) with and without credentials, and so is the root of the host.",
-            remedy="Test from another resource group: if it is allowed there, let the service admit {source_cidr}.",
-        ),
-        Answer("PRIV.OBJECT_DENIED", {"http_status": 403}, message="{username} may not read {object} (HTTP 403)."),
-        *(
-            Answer(
-                "TLS.CLIENT_CERT",
-                when,
-                component="{host}:{port}",
-                message="{host}:{port} asks for a client certificate in its handshake and serves nobody without one.",
-                remedy="Have the service accept basic or token authentication: type {type} has no client certificates.",
-            )
-            for when in (
-                {"alert": _CERTIFICATE_ALERTS},
-                {"http_status": 400, "asks_certificate": True, "root_status": 400},
-            )
-        ),
-        Answer(
-            INCONCLUSIVE,
-            {"http_status": 400, "asks_certificate": lambda asked: asked is not False, "root_status": bool},
-            alternatives=("CONFIG.BAD_VALUE", "TLS.CLIENT_CERT"),
-            component="{url}",
-            message="{url} calls the request bad (HTTP 400); it may be for want of a client certificate.",
-            remedy="Ask the service's owner whether clients need a certificate; if not, correct the URL and its query.",
-        ),
-        Answer(
-            "CONFIG.BAD_VALUE",
-            {"http_class": 4},
-            component="{url}",
-            message="{url} refuses to be read (HTTP {http_status}).",
-            remedy="Correct the URL, its query or default_header: the service must answer a GET of it.",
-        ),
-        Answer(
-            "SERVER.ERROR",
-            {"http_status": bool},
-            message="{url} answers with an error of its own (HTTP {http_status}).",
-        ),
-    ),
-)

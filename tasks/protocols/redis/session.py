@@ -1,8 +1,4 @@
-"""Redis' serialization protocol (RESP2), and everything that speaks it.
-
-Sources: redis.io/docs "Redis serialization protocol specification", "ACL", and `server.c` (processCommand) for which
-error word comes first. The first word of an error is a code; what follows it is for people and decides nothing.
-"""
+"""One conversation with one Redis server."""
 
 from __future__ import annotations
 
@@ -11,21 +7,17 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Answer, Dial, Protocol, Retry, Session
-from tasks.streams import Reader, Stream, StreamBroken, printable
+from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols.redis.wire import Refusal, Wire
+from tasks.streams import Stream, StreamBroken, printable
 from tasks.tls import may_want_tls, start_tls
 from tasks.vantages import ConnectFailed
 
-_LONGEST_LINE = 65536
-#: Values beyond this size are read past, not kept. In bytes.
-_LONGEST_VALUE = 1 << 20
-_MOST_ELEMENTS = 100_000
-_DEEPEST = 4
 #: The part of the time after which a peer that is silent over TLS is asked without.
 _PATIENCE = 0.15
 #: Keys looked at for one that may be read, in batches of so many.
@@ -34,8 +26,6 @@ _BATCH, _BATCHES = 500, 20
 _TRIES = 5
 
 _GLOB = re.compile(r"[*?\[]")
-_WORD = re.compile(r"[A-Z][A-Z0-9_]*")
-
 #: The least that a read of each kind of value transfers.
 _READS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "string": ("GETRANGE", ("0", "0")),
@@ -47,78 +37,6 @@ _READS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 #: Refusals that come after the permission was checked: the key lives elsewhere in the cluster, or is of another kind.
 _PERMITTED = frozenset({"MOVED", "ASK", "WRONGTYPE"})
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """An error reply: the word in front, and the text for people."""
-
-    word: str
-    text: str
-
-
-class Wire:
-    """Commands out, replies in: str, int, bytes, None, a list of them, or a `Refusal`."""
-
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-        self.reader = Reader(stream)
-
-    async def send(self, *commands: Sequence[object]) -> None:
-        """Send commands at once."""
-        await self.stream.send(b"".join(_encoded(command) for command in commands))
-
-    async def reply(self) -> Any:
-        """The next reply. Raises `StreamBroken`, also for bytes that are no RESP."""
-        return await self._reply(_DEEPEST)
-
-    async def _reply(self, depth: int) -> Any:
-        line = (await self.reader.until(b"\r\n", _LONGEST_LINE))[:-2]
-        kind, rest = line[:1], line[1:]
-        if kind == b"+":
-            return rest.decode(errors="replace")
-        if kind == b"-":
-            text = rest.decode(errors="replace")
-            word = _WORD.fullmatch(text.partition(" ")[0])
-            return Refusal(word.group() if word else "ERR", text)
-        if kind == b":":
-            return self._number(rest)
-        if kind == b"$":
-            return await self._bulk(self._number(rest))
-        if kind == b"*" and depth:
-            return await self._array(self._number(rest), depth - 1)
-        raise self._garbled()
-
-    async def _bulk(self, length: int) -> bytes | None:
-        if length < 0:
-            return None
-        kept = await self.reader.exactly(length) if length <= _LONGEST_VALUE else await self._skip(length)
-        if await self.reader.exactly(2) != b"\r\n":
-            raise self._garbled()
-        return kept
-
-    async def _skip(self, length: int) -> bytes:
-        while length:
-            length -= len(await self.reader.exactly(min(length, 65536)))
-        return b""
-
-    async def _array(self, count: int, depth: int) -> list[Any] | None:
-        if count > _MOST_ELEMENTS:
-            raise self._garbled()
-        return None if count < 0 else [await self._reply(depth) for _ in range(count)]
-
-    def _number(self, digits: bytes) -> int:
-        if not re.fullmatch(rb"[-+]?\d{1,19}", digits):
-            raise self._garbled()
-        return int(digits)
-
-    def _garbled(self) -> StreamBroken:
-        return StreamBroken("error", received=self.stream.received, error="PROTOCOL")
-
-
-def _encoded(command: Sequence[object]) -> bytes:
-    words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
 
 
 class RedisSession(Session):
@@ -417,85 +335,3 @@ def _skew(clock: object) -> float | None:
     if not isinstance(clock, list) or not all(_digits(part) for part in clock):
         return None
     return round(sum(int(part) * unit for part, unit in zip(clock, (1, 1e-6), strict=False)) - time.time(), 3)
-
-
-PROTOCOL = Protocol(
-    name="redis",
-    title="Redis",
-    session=RedisSession,
-    answers=(
-        Answer("TLS.REQUIRED", {"over_tls": "answers"}, stage="greet"),
-        Answer("TLS.NOT_OFFERED", {"not_tls": True, "looks_like": "Redis"}, stage="tls"),
-        Answer("TLS.NOT_OFFERED", {"broken": bool, "looks_like": "Redis"}, stage="tls"),
-        Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),
-        Answer(
-            "ADMIT.ALLOWLIST",
-            {"error_word": "DENIED"},
-            message="{address}:{port} runs in protected mode and admits no client from {source_address}.",
-            remedy="Set a password on the server (requirepass) and bind its address; or set protected-mode no behind a "
-            "firewall that lets {source_cidr} in.",
-        ),
-        Answer(
-            "CAPACITY.CONNECTIONS",
-            {"error_word": "ERR", "unasked": True},
-            stage="admit",
-            message="{address}:{port} turns every new client away before its first word: its client limit is reached.",
-            remedy="Close idle clients (CLIENT LIST), or raise maxclients: CONFIG SET maxclients N.",
-        ),
-        Answer(
-            "AUTH.BAD_CREDENTIALS",
-            {"no_password": True},
-            message="{address}:{port} asks for a password, and {source}/{env} has none.",
-            remedy="Set password (and username, for an ACL user) for {source}/{env}.",
-        ),
-        Answer(
-            "AUTH.BAD_CREDENTIALS",
-            {"error_word": "NOAUTH"},
-            message="{address}:{port} asks for a password in the stage {stage}.",
-            remedy="Set password (and username, for an ACL user) for {source}/{env}.",
-        ),
-        Answer(
-            "AUTH.BAD_CREDENTIALS",
-            {"error_word": frozenset({"WRONGPASS", "ERR"})},
-            stage="login",
-            message="{address}:{port} does not accept the credentials of {username}: wrong, unknown or switched off.",
-        ),
-        Answer("AUTH.METHOD_UNSUPPORTED", {"unsupported": True}, remedy="Leave out username for {source}/{env}."),
-        Answer(
-            "TARGET.MISSING",
-            {"database_missing": True},
-            message="{address}:{port} has no database {database}.",
-            remedy="Correct the number, or raise databases in redis.conf (a cluster has database 0 alone).",
-        ),
-        Answer(
-            "TARGET.NO_CONNECT",
-            {"error_word": "NOPERM"},
-            stage="target",
-            remedy="ACL SETUSER {username} +select",
-        ),
-        Answer("TARGET.OBJECT_MISSING", {"object_missing": True}),
-        Answer(
-            "PRIV.OBJECT_DENIED",
-            {"error_word": "NOPERM", "object": "any key"},
-            stage="privilege",
-            message="{username} may neither list keys on {address}:{port} nor read one.",
-            remedy="ACL SETUSER {username} +@read ~PREFIX:*, or bind the keys that it may read as objects.",
-        ),
-        Answer(
-            "PRIV.OBJECT_DENIED",
-            {"error_word": "NOPERM"},
-            stage="privilege",
-            remedy="ACL SETUSER {username} +@read %R~{object}",
-        ),
-        Answer(
-            "PRIV.OBJECT_DENIED",
-            {"nothing_readable": True},
-            message="{username} may read none of the {keys_looked_at} keys looked at on {address}:{port}.",
-            remedy="ACL SETUSER {username} +@read ~PREFIX:*, or bind the keys that it may read as objects.",
-        ),
-        Answer(
-            "SERVER.NOT_READY", {"error_word": frozenset({"LOADING", "MASTERDOWN", "BUSY", "CLUSTERDOWN", "TRYAGAIN"})}
-        ),
-        Answer("SERVER.ERROR", {"error_word": bool}),
-    ),
-)
