@@ -1,0 +1,120 @@
+"""`headwater deploy` against a real Prefect server."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from flows import deploy
+from registry.apply import apply_texts
+from registry.errors import HeadwaterError
+from registry.store import open_store
+from tests.serving import ROOT, PrefectServer
+
+pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("registry")]
+
+MORE = """
+version: 1
+workspaces:
+  - name: wholesale
+    mode: basic
+    data_sources:
+      - name: stock
+        type: redis
+        prod: {address: [{host: 127.0.0.1, port: 1}]}
+"""
+
+
+def deployment(server: PrefectServer, name: str) -> Any:
+    """What the server knows of a deployment."""
+    return server.get(f"/deployments/name/{name}/{name}")
+
+
+def choices(server: PrefectServer, name: str, parameter: str) -> list[str]:
+    """What the form of a deployment offers."""
+    field = deployment(server, name)["parameter_openapi_schema"]["properties"][parameter]
+    found: list[str] = field.get("items", field).get("enum", [])
+    return found
+
+
+def test_deploying_twice_leaves_one_of_everything(prefect_server: PrefectServer) -> None:
+    first = list(deploy.deploy())
+    said = list(deploy.deploy())
+
+    assert "deployed health-check/health-check" in first
+    assert "work pool headwater: exists" in said
+    assert len(prefect_server.post("/deployments/filter", {})) == 3
+    health = deployment(prefect_server, "health-check")
+    assert [one["schedule"]["interval"] for one in health["schedules"]] == [900.0]
+    assert health["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert choices(prefect_server, "test-connectivity", "sources") == ["retail/billing", "retail/orders"]
+    assert choices(prefect_server, "test-connectivity", "groups") == ["local"]
+    assert "hologres" in choices(prefect_server, "create-data-source", "type")
+
+
+def test_choices_follow_the_registry(prefect_server: PrefectServer) -> None:
+    list(deploy.deploy())
+    assert deploy.sync_choices() is False, "nothing has changed since"
+    with open_store() as store:
+        apply_texts(store, [("more.yaml", MORE)], store.by("test"))
+
+    assert deploy.sync_choices() is True
+    assert "wholesale/stock" in choices(prefect_server, "test-connectivity", "sources")
+    assert choices(prefect_server, "create-data-source", "workspace") == ["retail", "wholesale"]
+    health = deployment(prefect_server, "health-check")
+    assert health["schedules"], "only the form was changed"
+    assert health["tags"] == ["headwater"]
+
+
+def test_a_schedule_that_was_taken_out_of_the_file_is_gone(prefect_server: PrefectServer, tmp_path: Path) -> None:
+    list(deploy.deploy())
+    assert deployment(prefect_server, "health-check")["schedules"]
+    shutil.copytree(ROOT / "flows", tmp_path / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+    text = (ROOT / "prefect.yaml").read_text()
+    (tmp_path / "prefect.yaml").write_text(text.replace("    schedules:\n      - interval: 900\n", ""))
+
+    said = list(deploy.deploy(tmp_path))
+
+    assert "cleared 1 schedule(s) of health-check/health-check: prefect.yaml has none" in said
+    assert deployment(prefect_server, "health-check")["schedules"] == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("password", "canary-form-3"),
+        ("keystorePassword", "canary-form-3"),
+        ("jdbc_url", "jdbc:postgresql://app:canary-form-3@db/orders"),
+    ],
+)
+def test_the_server_refuses_a_literal_secret_before_it_stores_it(
+    prefect_server: PrefectServer, field: str, value: str
+) -> None:
+    list(deploy.deploy())
+    found = deployment(prefect_server, "create-data-source")
+    parameters = {"workspace": "retail", "name": "leaky", "type": "postgresql"}
+
+    def ask(value: str) -> httpx.Response:
+        body = {"parameters": {**parameters, "prod": {field: value}}, "state": {"type": "PENDING"}}
+        return httpx.post(f"{prefect_server.api}/deployments/{found['id']}/create_flow_run", json=body, timeout=30)
+
+    assert ask(value).status_code == httpx.codes.CONFLICT
+    files = [path.read_bytes() for path in prefect_server.home.rglob("*") if path.is_file()]
+    assert not any(b"canary-form-3" in content for content in files)
+    assert ask(value if "canary" not in value else "env:ORDERS_PASSWORD").status_code == httpx.codes.CREATED
+
+
+def test_no_server_is_told_with_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}),
+        pytest.raises(HeadwaterError, match=r"does not answer[^\n]*\n  start one with `prefect server start`"),
+    ):
+        list(deploy.deploy())
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    assert deploy.sync_choices() is False

@@ -1,0 +1,175 @@
+"""A Prefect server of the tests' own, a real PostgreSQL beside it, and a registry that knows it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.embedded_postgresql import EmbeddedPostgresql, free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: Passwords that must not be found anywhere afterwards.
+GOOD_PASSWORD = "canary-good-9f3a"
+WRONG_PASSWORD = "canary-wrong-51bc"
+STORED_PASSWORD = "canary-stored-77de"
+
+
+class PrefectServer:
+    """`prefect server start` with a home of its own on a free port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.api = f"{self.url}/api"
+        self.log = folder / "server.log"
+        self.settings = {
+            "PREFECT_API_URL": self.api,
+            "PREFECT_HOME": str(folder),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.2",
+            "DO_NOT_TRACK": "1",
+        }
+
+    def start(self) -> None:
+        """Start it; returns when it is healthy."""
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, env=self.environment(), stdout=log, stderr=log, cwd=self.home)
+        for _ in range(600):
+            if self.process.poll() is not None:
+                break
+            try:
+                if httpx.get(f"{self.api}/health", timeout=2).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        raise RuntimeError("the Prefect server does not start:\n" + self.log.read_text()[-3000:])
+
+    def stop(self) -> None:
+        """Stop it."""
+        end(self.process)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of programs that work with it."""
+        return {**os.environ, **self.settings}
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Ask the API; the answer's JSON."""
+        answer = httpx.post(f"{self.api}{path}", json=dict(body), timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def get(self, path: str) -> Any:
+        """Ask the API; the answer's JSON."""
+        answer = httpx.get(f"{self.api}{path}", timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def runs(self, **filters: Any) -> list[Any]:
+        """Flow runs, newest first."""
+        return list(self.post("/flow_runs/filter", {"sort": "EXPECTED_START_TIME_DESC", **filters}))
+
+    def artifacts(self, key: str) -> list[str]:
+        """The versions of an artifact, newest first."""
+        body = {"sort": "CREATED_DESC", "artifacts": {"key": {"any_": [key]}}}
+        return [one["data"] for one in self.post("/artifacts/filter", body)]
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a program that the tests started."""
+    process.terminate()
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """The server of this session; flows of this process run against it."""
+    server = PrefectServer(tmp_path_factory.mktemp("prefect"))
+    before = {name: os.environ.get(name) for name in server.settings}
+    os.environ.update(server.settings)
+    server.start()
+    try:
+        from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+        with temporary_settings({PREFECT_API_URL: server.api, PREFECT_HOME: server.home}):
+            yield server
+    finally:
+        server.stop()
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[EmbeddedPostgresql]:
+    """A real server with the table `orders`."""
+    folder = Path(tempfile.mkdtemp(prefix="headwater-pg-"))
+    folder.chmod(0o755)
+    try:
+        with EmbeddedPostgresql(folder / "server", GOOD_PASSWORD) as server:
+            server.execute("CREATE TABLE orders (id int)", "INSERT INTO orders VALUES (1)")
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def registry_text(port: int, *, closed: int) -> str:
+    """One data source that is well in prod and whose dev server is down; one that is wrong on both sides."""
+    return f"""
+version: 1
+resource_groups:
+  - {{name: local, kind: local}}
+workspaces:
+  - name: retail
+    mode: standard
+    resource_groups: [local]
+    data_sources:
+      - name: orders
+        type: postgresql
+        dev:
+          {{address: [{{host: 127.0.0.1, port: {closed}}}], database: postgres, username: postgres,
+           password: "env:GOOD_PASSWORD"}}
+        prod:
+          {{address: [{{host: 127.0.0.1, port: {port}}}], database: postgres, username: postgres,
+           password: "env:GOOD_PASSWORD", objects: [orders]}}
+      - name: billing
+        type: postgresql
+        dev:
+          {{address: [{{host: localhost, port: {port}}}], database: nowhere, username: postgres,
+           password: "env:GOOD_PASSWORD"}}
+        prod:
+          {{address: [{{host: 127.0.0.1, port: {port}}}], database: postgres, username: postgres,
+           password: "env:WRONG_PASSWORD"}}
+"""
+
+
+@pytest.fixture
+def registry(tmp_path: Path, postgresql: EmbeddedPostgresql, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home whose registry holds two data sources; told to this process and its children by the environment."""
+    from registry.apply import apply_texts
+    from registry.store import open_store
+
+    home = tmp_path / "home"
+    monkeypatch.setenv("HEADWATER_HOME", str(home))
+    monkeypatch.setenv("GOOD_PASSWORD", GOOD_PASSWORD)
+    monkeypatch.setenv("WRONG_PASSWORD", WRONG_PASSWORD)
+    monkeypatch.delenv("HEADWATER_DATABASE_URL", raising=False)
+    monkeypatch.delenv("HEADWATER_KEYRING", raising=False)
+    with open_store() as store:
+        apply_texts(store, [("retail.yaml", registry_text(postgresql.port, closed=free_port()))], store.by("test"))
+    return home
