@@ -94,14 +94,14 @@ def _server() -> str:
 
 def _deployments(project: Path) -> dict[str, Mapping[str, Any]]:
     """`flow/deployment` -> what prefect.yaml says of it."""
-    from ruamel.yaml import YAML
+    import yaml
 
     path = project / "prefect.yaml"
     if not path.exists():
         raise InvalidInput(
             f"there is no prefect.yaml in {project}", where="deploy", instruction="run it from a checkout of Headwater"
         )
-    found = YAML(typ="safe").load(path.read_text())["deployments"]
+    found = yaml.safe_load(path.read_text())["deployments"]
     return {f"{one['name']}/{one['name']}": one for one in found}
 
 

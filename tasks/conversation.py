@@ -213,10 +213,12 @@ class Conversation:
 
 
 #: How a peer's bytes may end a conversation: it breaks, or they cannot be read as the protocol has them.
-_BROKEN = (StreamBroken, ValueError, LookupError, struct.error)
+_BROKEN = (StreamBroken, ModuleNotFoundError, ValueError, LookupError, struct.error)
 
 
 def _how(broken: Exception) -> Mapping[str, Any]:
+    if isinstance(broken, ModuleNotFoundError):
+        return {"missing_module": broken.name}
     if isinstance(broken, StreamBroken):
         return broken.evidence()
     return {"broken": "error", "malformed": type(broken).__name__, "server_said": "an answer that cannot be read"}

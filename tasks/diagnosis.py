@@ -131,7 +131,7 @@ def context(
         "resource_group": target.resource_group,
         "default_port": target.default_port,
         "protocol_title": protocol.title if protocol else target.protocol,
-        "extra": (protocol.extra if protocol else "") or target.protocol,
+        "protocol": target.protocol,
         "stage": failed.name,
         "timeout_s": timeout_s,
         "host": attempt.host if attempt else _first_host(target),

@@ -34,6 +34,9 @@ async def check_all(
     Args:
         timeout: Seconds for each check. Waiting for a turn does not count.
         at_once: Checks at a time; by default as many as the open-files limit of this process allows.
+
+    Raises:
+        ExceptionGroup: After all verdicts, what went wrong in checks that could not come to one.
     """
     everywhere, turnstile = asyncio.Semaphore(at_once or _width()), asyncio.Lock()
     doors: defaultdict[object, _Door] = defaultdict(_Door)
@@ -48,12 +51,20 @@ async def check_all(
             return await check(target, _AtTheDoor(vantage, door), timeout=timeout)
 
     running = [asyncio.create_task(one(target)) for target in targets]
+    broken: list[Exception] = []
     try:
         for finished in asyncio.as_completed(running):
-            yield await finished
+            try:
+                verdict = await finished
+            except Exception as error:
+                broken.append(error)  # a mistake of ours in one check spoils no other
+            else:
+                yield verdict
     finally:
         for task in running:
             task.cancel()
+    if broken:
+        raise ExceptionGroup("checks broke off", broken)
 
 
 class _Door:

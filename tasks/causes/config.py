@@ -58,7 +58,7 @@ CAUSES = (
         "The module that speaks this protocol, or one that it imports, is not installed; the innermost one is named.",
         component="{missing_module}",
         message="Testing {type} needs {missing_module}, which is not installed here.",
-        remedy="Install it: pip install 'headwater[{extra}]'.",
-        rules=(Rule("config", {"missing_module": bool}, rank=10),),
+        remedy="Install it: pip install 'headwater[{protocol}]'.",
+        rules=(Rule(None, {"missing_module": bool}, rank=1),),
     ),
 )

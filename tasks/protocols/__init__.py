@@ -140,8 +140,8 @@ class Protocol:
         title: Name for people.
         session: The conversation.
         answers: Which cause the peer's answers assert; the first row that fits counts.
+        name: Also the name of the extra that installs what the session needs.
         fall_back_after: The stages after whose failure a preferred (not demanded) TLS gives way to none.
-        extra: The extra of this package that installs what the session needs, for `DRIVER.MISSING`.
     """
 
     name: str
@@ -149,7 +149,6 @@ class Protocol:
     session: type[Session]
     answers: tuple[Answer, ...] = ()
     fall_back_after: frozenset[str] = frozenset({"tls"})
-    extra: str = ""
 
 
 def load(name: str) -> Protocol:
