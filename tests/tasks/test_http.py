@@ -88,6 +88,15 @@ async def test_statuses_and_challenges_decide(words: bytes, changes: dict[str, A
     assert went.cause == code, str(went)
 
 
+@pytest.mark.parametrize(("anonymous", "status"), [(OK, "warned"), (response(401), "passed")])
+async def test_credentials_that_nobody_asks_for_are_not_called_proved(anonymous: bytes, status: str) -> None:
+    went = await talk(anonymous + OK, **BASIC)
+    assert went.cause is None, str(went)
+    login = went.steps.named("login")
+    assert login is not None
+    assert login.status == status
+
+
 async def test_a_connection_that_ended_while_idle_is_opened_again() -> None:
     went = await talk(response(401), others=(Peer(OK),), **BASIC)
     assert went.cause is None, str(went)

@@ -70,9 +70,13 @@ class HttpSession(Session):
         if self._moves_to_tls(self._anonymous):
             raise StageSkipped("the credentials are not sent: the server redirects to https before it asks for them")
         self._answer = await self._get(self._url, credentials=True)
-        recorder.see(**self._shown(self._answer), method=self._method, asked_for=self._anonymous.status == 401)
+        recorder.see(**self._shown(self._answer), method=self._method)
         if self._answer.status in (401, 407):
             self._demand(self._answer)
+        if self._anonymous.status < 300:
+            recorder.warn(
+                not_needed="the service answers without credentials as well: the configured ones are not proved"
+            )
 
     async def target(self, recorder: Recorder) -> None:
         self._answer = await self._follow(self._answer)
