@@ -276,7 +276,7 @@ def _sources(nsswitch: Path) -> list[str]:
         if colon and key.strip() == "hosts":
             words = [word for word in rest.split() if not word.startswith("[")]
             # systemd-resolved's module reads the hosts file first and asks the stub that resolv.conf names.
-            return ["dns" if word == "resolve" else word for word in words]
+            return list(dict.fromkeys("dns" if word == "resolve" else word for word in words))
     return ["files", "dns"]
 
 

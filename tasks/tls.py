@@ -186,7 +186,8 @@ def client_context(material: TlsMaterial) -> Iterator[ssl.SSLContext]:
             context.load_default_certs()
         else:
             try:
-                context.load_verify_locations(cadata=material.ca)
+                # Bundles name their certificates in comments, in any letters; certificates themselves are ASCII.
+                context.load_verify_locations(cadata=material.ca.encode("ascii", "ignore").decode())
             except (ssl.SSLError, ValueError):
                 raise StageFailed(bad_file="truststore_file") from None
     if material.certificate is not None:

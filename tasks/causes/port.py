@@ -25,7 +25,7 @@ CAUSES = (
             ),
             Rule(
                 "connect",
-                {"errno": frozenset({"ENOENT", "ENOTDIR"})},
+                {"errno": frozenset({"ENOENT", "ENOTDIR", "ENAMETOOLONG"})},
                 component="{address}",
                 message="There is no socket file at {address}.",
                 remedy="Start the server on this machine, or correct the path of its socket.",

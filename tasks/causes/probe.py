@@ -3,7 +3,24 @@
 from registry.verdict import Owner, State
 from tasks.causes import Cause, Rule
 
+#: What the kernel says when this machine, not the network, has nothing left for another connection.
+_EXHAUSTED = frozenset({"EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"})
+
 CAUSES = (
+    Cause(
+        "PROBE.AGENT_DOWN",
+        State.UNSUPPORT,
+        Owner.PLATFORM,
+        "The resource group did not take the work, or had no descriptors, memory or local ports left for it; nothing "
+        "is known about the data source.",
+        component="{resource_group}",
+        message="{resource_group} has nothing left for another connection ({errno}).",
+        remedy="Check fewer sources at a time, or raise the limits of {resource_group} (ulimit -n).",
+        rules=(
+            Rule(None, {"errno": _EXHAUSTED}, rank=4),
+            Rule("connect", {"errno": "EADDRNOTAVAIL"}, rank=4),
+        ),
+    ),
     Cause(
         "PROBE.DEADLINE",
         State.UNSUPPORT,

@@ -48,19 +48,19 @@ class LocalVantage:
 
     async def route(self, address: str) -> Route:
         # A connected UDP socket makes the kernel look the route up and sends nothing.
-        with socket.socket(_family(address), socket.SOCK_DGRAM) as sock:
-            sock.setblocking(False)
-            try:
+        try:
+            with socket.socket(_family(address), socket.SOCK_DGRAM) as sock:
+                sock.setblocking(False)
                 sock.connect((address, 9))
                 return Route(source_address=str(sock.getsockname()[0]))
-            except OSError as error:
-                return Route(error=_name(error))
+        except OSError as error:
+            return Route(error=_name(error))
 
     async def connect(self, address: str, port: int, budget: Budget, *, conversation: Budget) -> SocketStream:
         if address.startswith("/"):
             return await self._connect_unix(address, budget, conversation)
         family = _family(address)
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock = _stream_socket(family)
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -82,7 +82,7 @@ class LocalVantage:
         return SocketStream(sock, conversation)
 
     async def _connect_unix(self, path: str, budget: Budget, conversation: Budget) -> SocketStream:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock = _stream_socket(socket.AF_UNIX)
         sock.setblocking(False)
         try:
             async with asyncio.timeout(budget.left()):
@@ -136,7 +136,16 @@ def _family(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ipaddress.ip_address(address.partition("%")[0]).version == 6 else socket.AF_INET
 
 
+def _stream_socket(family: socket.AddressFamily) -> socket.socket:
+    try:
+        return socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConnectFailed(errno=_name(error)) from None
+
+
 def _name(error: OSError) -> str:
+    if error.errno is None:
+        return "ENAMETOOLONG"  # the one thing that Python itself refuses: a longer path than a Unix socket can have
     return errno.errorcode.get(error.errno or 0, str(error.errno))
 
 

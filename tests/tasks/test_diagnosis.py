@@ -80,6 +80,8 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("connect", {**_SILENT, "public": True}, INCONCLUSIVE),
     ("connect", _SILENT, INCONCLUSIVE),
     ("connect", {"interrupted": True}, "PROBE.DEADLINE"),
+    ("connect", {**_AT, "errno": "EMFILE"}, "PROBE.AGENT_DOWN"),
+    ("connect", {**_AT, "errno": "EADDRNOTAVAIL"}, "PROBE.AGENT_DOWN"),
     ("greet", {"broken": "silent", "mute": True, "silent_ms": 4700.0, "received_bytes": 0}, "PEER.MUTE"),
     ("greet", {"broken": "silent", "mute": False, "silent_ms": 100.0, "received_bytes": 9}, "PROBE.DEADLINE"),
     ("greet", {"broken": "eof", "received_bytes": 0}, "PEER.RESET_EARLY"),

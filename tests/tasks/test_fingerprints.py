@@ -1,0 +1,38 @@
+"""First bytes of real servers are recognised, and noise is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.fingerprints import identify
+
+
+@pytest.mark.parametrize(
+    ("first", "name"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n", "HTTP"),
+        (b"<html><body>", "HTTP"),
+        (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "SSH"),
+        (b"220 mail.example ESMTP Postfix\r\n", "SMTP"),
+        (b"220 (vsFTPd 3.0.3)\r\n", "FTP"),
+        (b"421 Too many users\r\n", "FTP"),
+        (b"-ERR unknown command\r\n", "Redis"),
+        (b"+PONG\r\n", "Redis"),
+        (b"+OK POP3 ready\r\n", "POP3"),
+        (b"* OK IMAP4rev1\r\n", "IMAP"),
+        (bytes.fromhex("4a0000000a382e302e333600"), "MySQL"),
+        (bytes.fromhex("45000000ff6a04") + b"Host is blocked", "MySQL"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "TLS"),
+        (b"\x16\x03\x03\x00\x7a\x02\x00", "TLS"),
+        (b"R\x00\x00\x00\x17\x00\x00\x00\x0aSCRAM", "PostgreSQL"),
+        (b"E\x00\x00\x00\x60SFATAL\x00", "PostgreSQL"),
+        (b"AMQP\x00\x00\x09\x01", "AMQP"),
+        (b"RFB 003.008\n", "VNC"),
+        (b"ERROR\r\n", "Memcached"),
+        (b"", None),
+        (b"\x8f\x02\xde\xad\xbe\xef", None),
+        (b"hello", None),
+    ],
+)
+def test_identify(first: bytes, name: str | None) -> None:
+    assert identify(first) == name
