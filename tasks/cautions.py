@@ -34,7 +34,10 @@ def _not_verified(evidence: Mapping[str, Any]) -> str | None:
 
 def _host_key_not_verified(evidence: Mapping[str, Any]) -> str | None:
     if evidence.get("host_key_verified") is False:
-        return "the SSH host key is not known: anybody between here and the server could pretend to be it; set host_key"
+        return (
+            "the SSH host key is not known: anybody between here and the server could pretend to be it; "
+            f"if {evidence.get('shown_fingerprint')} is right, set host_key: {evidence.get('host_key_line')}"
+        )
     return None
 
 

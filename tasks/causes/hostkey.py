@@ -24,14 +24,6 @@ CAUSES = (
                 remedy="Do not trust this server: let its owner give it a new host key, and ask why the old one was "
                 "revoked.",
             ),
-            Rule(
-                None,
-                {"host_key": "unknown"},
-                rank=10,
-                message="{address}:{port} shows the host key {shown_fingerprint}; no host_key is configured and "
-                "known_hosts does not know it, so no password is sent.",
-                remedy="Compare the fingerprint with the server's owner; if it is right, set host_key: {host_key_line}",
-            ),
         ),
     ),
 )

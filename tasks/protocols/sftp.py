@@ -25,7 +25,6 @@ class SftpSession(Session):
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         super().__init__(stream, access, dial)
         self.ssh = SshConnection(stream)
-        self._distrust: dict[str, Any] = {}
         self._sftp: paramiko.SFTPClient | None = None
 
     async def greet(self, recorder: Recorder) -> None:
@@ -39,12 +38,11 @@ class SftpSession(Session):
         shown = await self.ssh.exchange_keys([key.kind for key in known.trusted])
         recorder.see(host_key_type=shown.kind, shown_fingerprint=shown.fingerprint)
         distrust = _distrust(shown, known)
-        if distrust and (distrust["host_key"] != "unknown" or self._methods()[:1] == _PASSWORD_METHODS[:1]):
+        if distrust and distrust["host_key"] != "unknown":
             raise StageFailed(**distrust)
         if distrust:
-            # A signature gives nothing away; a password asked for later would, and is not given.
-            self._distrust = distrust
-            recorder.warn(host_key_verified=False)
+            # Nobody has told which key to expect: as with TLS that is not verified, the check goes on and says so.
+            recorder.warn(host_key_verified=False, host_key_line=shown.line)
 
     def _known(self) -> KnownKeys:
         given = self.access.setting("host_key")
@@ -90,8 +88,6 @@ class SftpSession(Session):
 
     async def _prove(self, method: str, key: paramiko.PKey | None) -> Sequence[str]:
         """Prove one thing; gives what the server wants to see besides."""
-        if method != "publickey" and self._distrust:
-            raise StageFailed(**self._distrust)
         user = str(self.access.setting("username", ""))
         password = self.access.secret("password") or ""
         questions = list[str]()
