@@ -73,7 +73,7 @@ def rules() -> tuple[tuple[str, Rule], ...]:
 
 def _all() -> Iterator[Cause]:
     for module in pkgutil.iter_modules(__path__):
-        yield from importlib.import_module(f"{__name__}.{module.name}").CAUSES
+        yield from getattr(importlib.import_module(f"{__name__}.{module.name}"), "CAUSES", ())
     for point in entry_points(group="headwater.causes"):
         yield from point.load()
 
