@@ -67,7 +67,7 @@ _CARRIERS = (
 )
 
 
-def allowed(address: str | Address, permitted_ranges: Sequence[str] = ()) -> Refusal | None:
+def refusal_of(address: str | Address, permitted_ranges: Sequence[str] = ()) -> Refusal | None:
     """None when tests may be aimed at an address, else why not.
 
     Args:

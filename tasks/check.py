@@ -47,10 +47,8 @@ async def check(target: Target, vantage: Vantage, *, timeout: float = 5.0, obser
     try:
         async with asyncio.timeout(timeout + _GUARD):
             await walk.run()
-    except StageFailed:
+    except (StageFailed, TimeoutError):
         pass  # the trace tells
-    except TimeoutError:
-        trace.deadline_passed = True
     elapsed = round((time.perf_counter() - started) * 1000, 3)
     redaction.hide(trace, walk.secrets, target.connection)
     return diagnosis.diagnose(target, trace, started_at=started_at, elapsed_ms=elapsed)
@@ -186,7 +184,7 @@ class _Walk:
         address, from_name = attempt.address, attempt.address != attempt.host
         if address.startswith("/"):
             raise StageSkipped("a Unix socket needs no route")
-        refusal = policy.allowed(address, self.target.permitted_ranges)
+        refusal = policy.refusal_of(address, self.target.permitted_ranges)
         if refusal is not None:
             raise StageFailed(forbidden=refusal.reason, address=address)
         route = await self.vantage.route(address)

@@ -132,7 +132,7 @@ class Conversation:
         if not resolution.addresses:
             raise StageFailed(**resolution.evidence)
         for address in resolution.addresses:
-            refusal = policy.allowed(address, self.permitted_ranges)
+            refusal = policy.refusal_of(address, self.permitted_ranges)
             if refusal is not None:
                 raise StageFailed(forbidden=refusal.reason, address=address, host=host)
         return resolution.addresses[0]
