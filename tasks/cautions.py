@@ -54,7 +54,9 @@ def _soon(moment: object, what: str) -> str | None:
         left = datetime.fromisoformat(str(moment).replace("Z", "+00:00")) - datetime.now(UTC)
     except (ValueError, TypeError):
         return None
-    return f"{what} expires at {moment}, in {max(0, left.days)} days" if left < _SOON else None
+    if left < timedelta(0):
+        return f"{what} expired at {moment}"
+    return f"{what} expires at {moment}, in {left.days} days" if left < _SOON else None
 
 
 def _nearly_full(evidence: Mapping[str, Any]) -> str | None:

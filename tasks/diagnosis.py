@@ -36,7 +36,7 @@ def diagnose(target: Target, trace: Trace, *, started_at: str, elapsed_ms: float
     """The verdict over everything observed in one check."""
     best = trace.best()
     stages = [*trace.head.stages, *(best.steps.stages if best else [])]
-    finding = None if best is not None and best.succeeded and not trace.deadline_passed else _find(target, trace, best)
+    finding = None if best is not None and best.succeeded else _find(target, trace, best)
     return Verdict.model_construct(
         workspace=target.workspace,
         source=target.source,

@@ -83,9 +83,7 @@ class Steps:
             recorder.see(**evidence)
             elapsed = round((time.perf_counter() - started) * 1000, 3)
             self.stages.append(
-                Stage(
-                    name=name, status=status, started_at=started_at, elapsed_ms=elapsed, evidence=recorder.evidence
-                )
+                Stage(name=name, status=status, started_at=started_at, elapsed_ms=elapsed, evidence=recorder.evidence)
             )
             ended(self.stages[-1])
 
@@ -129,8 +127,8 @@ class Attempt:
 
     @property
     def succeeded(self) -> bool:
-        """Whether every stage passed."""
-        return bool(self.steps.stages) and self.steps.failed() is None
+        """Whether it came through every stage to the last one."""
+        return self.steps.named(STAGES[-1]) is not None and self.steps.failed() is None
 
     @property
     def reached(self) -> int:
@@ -146,8 +144,6 @@ class Trace:
     attempts: list[Attempt] = field(default_factory=list)
     #: Facts that several stages share, by name; for the diagnosis only.
     facts: dict[str, Any] = field(default_factory=dict)
-    #: Set when our own time ran out.
-    deadline_passed: bool = False
 
     def best(self) -> Attempt | None:
         """The attempt that succeeded, else the one that got furthest; the first of equals."""

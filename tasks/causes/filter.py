@@ -16,7 +16,8 @@ CAUSES = (
         "The connection request is not answered, though the host answers otherwise: on another port, to an echo, or to "
         "another vantage.",
         component="{address}:{port}",
-        message="{address} answers {answered_otherwise}, but nothing comes back from port {port}: a firewall drops it.",
+        message="{address} answers {answered_otherwise}, but nothing comes back from port {port}: a firewall drops "
+        "it, or the server there is too busy to accept.",
         remedy="Allow TCP port {port} on {address} from {source_cidr} (security group, host firewall, network ACL).",
         rules=(
             Rule("connect", {"silent": True, "ports_that_answer": bool}, rank=30),

@@ -24,7 +24,7 @@ CAUSES = (
         Owner.NETWORK,
         "The address is public and this vantage has no way out to the Internet: no default route.",
         component="{resource_group}",
-        message="{address} is a public address and {resource_group} has no way out to the Internet.",
+        message="{address} is a public address and {resource_group} has no way out to the Internet over {family}.",
         remedy="Give the VPC of {resource_group} an Internet NAT gateway with an EIP and an SNAT entry for its "
         "vSwitch, then add that EIP to the allowlist of the data source.",
         rules=(Rule("route", {"errno": bool, "public": True, "way_out": False}, rank=40),),

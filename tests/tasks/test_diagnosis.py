@@ -88,7 +88,6 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("greet", {"broken": "silent", "mute": True, "looks_like": "Redis"}, "PROTO.MISMATCH"),
     ("greet", {"not_protocol": True, "first_bytes": "HTTP/1.1", "looks_like": "HTTP"}, "PROTO.MISMATCH"),
     ("greet", {"host_key": "changed", **_HOST_KEY}, "PEER.HOST_KEY"),
-    ("greet", {"host_key": "unknown", **_HOST_KEY}, "PEER.HOST_KEY"),
     ("greet", {"host_key": "revoked", **_HOST_KEY}, "PEER.HOST_KEY"),
     ("login", {"broken": "reset", "received_bytes": 40}, "SERVER.ERROR"),
     ("tls", {"tls_refused": True}, "TLS.NOT_OFFERED"),
@@ -256,8 +255,15 @@ def test_no_address_walked_to_its_end_is_no_success() -> None:
     verdict = diagnosis.diagnose(target(), _trace(Attempt("db", 1, "10.1.2.3")), started_at="", elapsed_ms=1)
     assert verdict.cause == "PROBE.DEADLINE"
     half = _trace(_walked("10.1.2.3", "route", "connect"))
-    half.deadline_passed = True
     assert diagnosis.diagnose(target(), half, started_at="", elapsed_ms=1).cause == "PROBE.DEADLINE"
+
+
+def test_a_success_stands_though_another_address_used_up_the_time() -> None:
+    good = _walked("10.1.2.4", "route", "connect", "greet", "privilege")
+    trace = _trace(_walked("10.1.2.3", "route"), good)
+    verdict = diagnosis.diagnose(target(), trace, started_at="", elapsed_ms=1)
+    assert verdict.state is State.CONNECTABLE
+    assert "10.1.2.3:5432: no answer in time" in verdict.warnings[0].message
 
 
 def test_braces_in_what_a_peer_says_are_no_template() -> None:
