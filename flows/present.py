@@ -31,6 +31,17 @@ def line(verdict: Verdict) -> str:
     return "  ".join([*parts, f"{verdict.elapsed_ms:.0f} ms"])
 
 
+def short(verdict: Verdict) -> Any:
+    """One verdict for a line of a terminal: what and why, cut where the line ends."""
+    from rich.text import Text
+
+    told = Text(no_wrap=True, overflow="ellipsis")
+    told.append(f"{verdict.state}  ", style=_COLOURS[verdict.state])
+    told.append(f"{name(verdict)}  {verdict.env}  {verdict.resource_group}  ")
+    told.append(verdict.cause or "", style="bold")
+    return told.append(f"  {verdict.message}")
+
+
 def table(verdicts: Sequence[Verdict]) -> Any:
     """A rich table with cause and remedy of each verdict, the sick ones first."""
     from rich.table import Table

@@ -19,9 +19,10 @@ def target_of_url(url: str, username: str | None, password: str | None, objects:
     """What a JDBC or native URL names, with its password taken from the URL or given apart.
 
     Raises:
-        InvalidInput: Nobody knows this kind of URL.
+        InvalidInput: Nobody knows this kind of URL. One of a known kind that is malformed is a target with a problem.
+        NotFound: It is of a product that is not in the catalogue.
     """
-    type_ = types.get(urls.parse(url).type_name)
+    type_ = types.get(urls.type_name(url))
     raw: dict[str, Any] = {"jdbc_url": url, "objects": list(objects)}
     raw |= {"username": username} if username else {}
     raw |= {"password": password} if password else {}

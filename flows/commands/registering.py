@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.options import Form, Output, Why, Workspace
+from flows.terminal import ProgressLine, dump
+
 if TYPE_CHECKING:
     from registry.apply import Applied
-
-
-class Output(StrEnum):
-    """The forms of output."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def register(app: typer.Typer) -> None:
@@ -30,24 +25,24 @@ def register(app: typer.Typer) -> None:
 def apply(
     file: Annotated[str, typer.Option("--file", "-f", help="A YAML or JSON file, a folder of them, or - .")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference; change nothing.")] = False,
-    why: Annotated[str, typer.Option(help="The reason, for the audit.")] = "",
-    output: Annotated[Output, typer.Option("--output", "-o", help="Form of the output.")] = Output.TEXT,
+    why: Why = "",
+    output: Form = Output.TABLE,
 ) -> int:
     """Bring the registry to what a file says, all of it or nothing."""
     from registry import apply as applying
     from registry.store import open_store
 
-    with open_store() as store, _Progress() as progress:
+    with open_store() as store, ProgressLine() as progress:
         done = applying.apply(store, file, store.by(why), dry_run=dry_run, progress=progress.show)
     if output is Output.JSON:
-        print(json.dumps(_document(done), indent=2, ensure_ascii=False, default=str))
+        dump(_document(done))
     else:
         _print(done)
     return 0
 
 
 def export(
-    workspace: Annotated[str | None, typer.Option("--workspace", "-w", help="Only this workspace.")] = None,
+    workspace: Workspace = None,
 ) -> int:
     """Write the registry as a file that `apply` reads; secrets stand as references."""
     from registry import export as exporting
@@ -97,20 +92,3 @@ _WORDS = (("create", "created"), ("update", "updated"), ("unchanged", "unchanged
 
 def _told(value: Any) -> str:
     return "-" if value is None else json.dumps(value, ensure_ascii=False, default=str)
-
-
-class _Progress:
-    """One line on a terminal's standard error that is written over; nothing elsewhere."""
-
-    def __enter__(self) -> _Progress:
-        self._visible = sys.stderr.isatty()
-        return self
-
-    def show(self, what: str, done: int, total: int) -> None:
-        """Tell how far it has come."""
-        if self._visible:
-            print(f"\r\x1b[K{what} {done}/{total}", end="", file=sys.stderr, flush=True)
-
-    def __exit__(self, *_: object) -> None:
-        if self._visible:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

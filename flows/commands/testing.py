@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from flows import completing
+from flows.options import Workspace
+from flows.terminal import dump, moves
 
 if TYPE_CHECKING:
     from registry.verdict import Verdict
@@ -39,11 +42,18 @@ def register(app: typer.Typer) -> None:
 
 def check(
     source: Annotated[
-        str | None, typer.Argument(help="NAME or WORKSPACE/NAME; all sources when left out.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="NAME or WORKSPACE/NAME; all sources when left out.",
+            show_default=False,
+            autocompletion=completing.sources,
+        ),
     ] = None,
-    workspace: Annotated[str | None, typer.Option("--workspace", "-w", help="Only sources of this workspace.")] = None,
+    workspace: Workspace = None,
     env: Annotated[Env, typer.Option("--env", "-e", help="Which environment.")] = Env.ALL,
-    group: Annotated[str, typer.Option("--group", "-g", help="From this resource group, or all.")] = "all",
+    group: Annotated[
+        str, typer.Option("--group", "-g", help="From this resource group, or all.", autocompletion=completing.groups)
+    ] = "all",
     timeout: Annotated[float, typer.Option(help="Seconds that one check may take.", min=0.1, max=3600)] = 5.0,
     output: Annotated[Output, typer.Option("--output", "-o", help="Form of the output.")] = Output.TABLE,
     explain: Annotated[bool, typer.Option("--explain", help="Print every stage with times and evidence.")] = False,
@@ -59,10 +69,21 @@ def check(
     """Test data sources from every resource group and name the root cause of what fails."""
     show = _Show(output, explain)
     if url is not None:
+        _refuse(
+            "leave out with --url", source=source, workspace=workspace, env=env is not Env.ALL, group=group != "all"
+        )
         verdicts = show.run(1, _checked(url, username, password_stdin, tuple(objects or ()), timeout))
     else:
+        _refuse("needs --url", username=username, password_stdin=password_stdin, object=objects)
         verdicts = _test_registered(show, source, workspace, env, group, timeout)
     return 0 if all(verdict.connectable for verdict in verdicts) else 1
+
+
+def _refuse(why: str, **given: Any) -> None:
+    for name, value in given.items():
+        if value:
+            said = "SOURCE" if name == "source" else f"--{name.replace('_', '-')}"
+            raise typer.BadParameter(f"{said}: {why}")
 
 
 def _test_registered(
@@ -72,7 +93,10 @@ def _test_registered(
     from registry.store import open_store
 
     if source and "/" in source:
-        workspace, _, source = source.partition("/")
+        stated, _, source = source.partition("/")
+        if workspace not in (None, stated):
+            raise typer.BadParameter(f"SOURCE is of workspace {stated}, --workspace says {workspace}")
+        workspace = stated
     side: Literal["dev", "prod"] | None = None if env is Env.ALL else ("dev" if env is Env.DEV else "prod")
     place = None if group == "all" else group
     with open_store() as store:
@@ -112,11 +136,13 @@ class _Show:
         return self.shown
 
     async def _each(self, total: int, verdicts: AsyncIterator[Verdict]) -> None:
-        with _Progress(sys.stderr.isatty() and self.output is not Output.JSONL) as progress:
+        # Lines that come out on the same terminal are progress enough.
+        lines_on_terminal = self.terminal and self.output is Output.JSONL
+        with _Watch(total, visible=moves(sys.stderr) and not lines_on_terminal) as watch:
             async for verdict in verdicts:
                 self.shown.append(verdict)
-                progress.advance(len(self.shown), total)
                 self._one(verdict)
+                watch.add(verdict)
 
     def _one(self, verdict: Verdict) -> None:
         from flows import present
@@ -130,8 +156,7 @@ class _Show:
         from flows import present
 
         if self.output is Output.JSON:
-            documents = [verdict.model_dump(mode="json") for verdict in present.ordered(shown)]
-            print(json.dumps(documents, indent=2, ensure_ascii=False))
+            dump([verdict.model_dump(mode="json") for verdict in present.ordered(shown)])
         if self.output is not Output.TABLE:
             return
         if self.terminal and self.explain:
@@ -139,32 +164,55 @@ class _Show:
         elif self.terminal:
             from rich.console import Console
 
-            Console().print(present.table(shown))
+            console = Console()
+            console.print(present.table(present.ordered(shown)[:_MOST_ROWS]))
+            if len(shown) > _MOST_ROWS:
+                print(f"{len(shown) - _MOST_ROWS} more are left out; --output jsonl shows them all")
         print(present.summary(shown, seconds))
 
 
-class _Progress:
-    """A progress line on a terminal's standard error; nothing elsewhere."""
+#: Rows of the table on a terminal, and sick ones shown while the rest is being checked.
+_MOST_ROWS = 200
+_LATEST = 8
 
-    def __init__(self, visible: bool) -> None:
+
+class _Watch:
+    """On a terminal's standard error while checks run: the sick ones as they come, and a bar. Gone at the end."""
+
+    def __init__(self, total: int, *, visible: bool) -> None:
+        self._total = total
         self._visible = visible
+        self._sick: list[Verdict] = []
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> _Watch:
         if self._visible:
             from rich.console import Console
+            from rich.live import Live
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             columns = (TextColumn("testing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task("testing", total=None)
-            self._bar.start()
+            console = Console(stderr=True)
+            self._bar = Progress(*columns, console=console)
+            self._task = self._bar.add_task("testing", total=self._total)
+            self._live = Live(get_renderable=self._picture, console=console, transient=True, refresh_per_second=8)
+            self._live.start()
         return self
 
-    def advance(self, done: int, total: int) -> None:
-        """Show how many are done."""
+    def add(self, verdict: Verdict) -> None:
+        """Take in one more."""
         if self._visible:
-            self._bar.update(self._task, completed=done, total=total or None)
+            self._bar.advance(self._task)
+            if not verdict.connectable:
+                self._sick.append(verdict)
+
+    def _picture(self) -> Any:
+        from rich.console import Group
+
+        from flows import present
+
+        latest = [present.short(verdict) for verdict in self._sick[-_LATEST:]]
+        return Group(*latest, self._bar)
 
     def __exit__(self, *_: object) -> None:
         if self._visible:
-            self._bar.stop()
+            self._live.stop()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from registry.connection.model import Connection
     from registry.types import DataSourceType
 
-__all__ = ["DIALECTS", "ParsedUrl", "build", "build_url", "fields", "parse"]
+__all__ = ["DIALECTS", "ParsedUrl", "build", "build_url", "fields", "parse", "type_name"]
 
 #: Scheme -> the file that knows its dialect. Every protocol is a scheme too; further schemes come from the types.
 DIALECTS = {
@@ -61,18 +61,26 @@ def parse(url: str, *, where: str = "url") -> ParsedUrl:
         InvalidInput: The URL is malformed or its scheme unknown (`CONFIG.BAD_VALUE`). No error repeats the URL: it
             may hold a password.
     """
-    split = _SCHEME.fullmatch(str(url).strip())
-    if not split:
-        raise _bad("this is no URL: it has no scheme", where, f"for example: {_EXAMPLE}")
-    jdbc, name = (split[1] or "").lower(), _without_driver(split[2].lower())
+    jdbc, name, rest = _split(url, where)
     dialect = _dialect(jdbc, name, where)
     try:
         if len(url) > _MAX_LENGTH:
             raise ValueError(f"it is longer than {_MAX_LENGTH} characters")
-        found: ParsedUrl = dialect.parse(jdbc + name, split[3])
+        found: ParsedUrl = dialect.parse(jdbc + name, rest)
     except ValueError as error:
         raise _bad(f"malformed {jdbc}{name} URL: {error}", where, f"for example: {dialect.EXAMPLE}") from None
     return replace(found, type_name=_type_name(name))
+
+
+def type_name(url: str, *, where: str = "url") -> str:
+    """The data source type that the scheme of a URL means, however malformed the rest is; empty where it has no file.
+
+    Raises:
+        InvalidInput: The scheme is unknown, or there is none.
+    """
+    jdbc, name, _ = _split(url, where)
+    _dialect(jdbc, name, where)
+    return _type_name(name)
 
 
 def build(url: ParsedUrl) -> str:
@@ -124,6 +132,14 @@ def build_url(type_: DataSourceType, connection: Connection) -> str:
         options=dialect.options_of(connection),
     )
     return str(dialect.build(url))
+
+
+def _split(url: str, where: str) -> tuple[str, str, str]:
+    """`jdbc:` or nothing, the scheme, and what follows its colon."""
+    split = _SCHEME.fullmatch(str(url).strip())
+    if not split:
+        raise _bad("this is no URL: it has no scheme", where, f"for example: {_EXAMPLE}")
+    return (split[1] or "").lower(), _without_driver(split[2].lower()), split[3]
 
 
 def _text(value: object) -> str | None:

@@ -1,27 +1,23 @@
-"""Looking at data sources and changing single things: list, show, history, delete, secret, permit, types, causes."""
+"""Looking at what is registered and known: list, show, history, workspaces, groups, types, causes."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from registry.errors import InvalidInput, NotFound
+from flows import completing
+from flows.finding import find
+from flows.options import Form, Output, Source, Workspace
+from flows.terminal import dump, table
+from registry.errors import NotFound
 
 if TYPE_CHECKING:
     from registry.model import DataSource
-    from registry.store import Store
-
-
-class Output(StrEnum):
-    """The forms of output."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 class Sort(StrEnum):
@@ -32,27 +28,24 @@ class Sort(StrEnum):
     ID = "id"
 
 
-Form = Annotated[Output, typer.Option("--output", "-o", help="Form of the output.")]
-Source = Annotated[str, typer.Argument(help="NAME or WORKSPACE/NAME.", show_default=False)]
-Why = Annotated[str, typer.Option(help="The reason, for the audit.")]
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("list")(list_sources)
     app.command("show")(show)
     app.command("history")(history)
-    app.command("delete")(delete)
-    app.command("secret")(secret)
-    app.command("permit")(permit)
+    app.command("workspaces")(workspaces)
+    app.command("groups")(groups)
     app.command("types")(types)
     app.command("causes")(causes)
 
 
 def list_sources(
     name: Annotated[str | None, typer.Argument(help="A part of the name.", show_default=False)] = None,
-    workspace: Annotated[str | None, typer.Option("--workspace", "-w", help="Only this workspace.")] = None,
-    type_: Annotated[list[str] | None, typer.Option("--type", "-t", help="Only this type; may be repeated.")] = None,
+    workspace: Workspace = None,
+    type_: Annotated[
+        list[str] | None,
+        typer.Option("--type", "-t", help="Only this type; may be repeated.", autocompletion=completing.types),
+    ] = None,
     sort: Annotated[Sort, typer.Option(help="What to sort by.")] = Sort.NAME,
     descending: Annotated[bool, typer.Option("--desc", help="Largest or latest first.")] = False,
     page: Annotated[int, typer.Option(min=1, help="Which page.")] = 1,
@@ -73,12 +66,12 @@ def list_sources(
             page_size=page_size,
         )
     if output is Output.JSON:
-        _dump({"total": found.total, "page": page, "data_sources": [_document(row) for row in found.items]})
+        dump({"total": found.total, "page": page, "data_sources": [_document(row) for row in found.items]})
         return 0
     rows = [(row.path, row.type, ", ".join(sorted(e.env for e in row.entries)), row.description) for row in found.items]
-    _table(("data source", "type", "environments", "description"), rows)
+    table(("data source", "type", "environments", "description"), rows)
     pages = max(1, -(-found.total // page_size))
-    print(f"{found.total} data sources, page {page} of {pages}")
+    print(f"{found.total} data sources, page {page} of {pages}", file=sys.stderr)
     return 0
 
 
@@ -87,7 +80,7 @@ def show(source: Source, output: Form = Output.TABLE) -> int:
     from registry.store import open_store
 
     with open_store() as store:
-        row = _find(store, source)
+        row = find(store, source)
         document = _document(row)
         latest = store.verdicts.latest(workspace=row.workspace.name, source=row.name)
     document["verdicts"] = [
@@ -102,11 +95,11 @@ def show(source: Source, output: Form = Output.TABLE) -> int:
         for one in latest
     ]
     if output is Output.JSON:
-        _dump(document)
+        dump(document)
     else:
-        from registry.texts import dump
+        from registry import texts
 
-        sys.stdout.write(dump(document))
+        sys.stdout.write(texts.dump(document))
     return 0
 
 
@@ -115,7 +108,7 @@ def history(source: Source, output: Form = Output.TABLE) -> int:
     from registry.store import open_store
 
     with open_store() as store:
-        row = _find(store, source)
+        row = find(store, source)
         objects = [f"data_source:{row.path}", *(f"entry:{row.path}/{entry.env}" for entry in row.entries)]
         records = sorted((one for name in objects for one in store.history(name)), key=lambda record: record.id)
     rows = [
@@ -131,9 +124,9 @@ def history(source: Source, output: Form = Output.TABLE) -> int:
         for record in records
     ]
     if output is Output.JSON:
-        _dump(rows)
+        dump(rows)
     else:
-        _table(
+        table(
             ("at", "actor", "action", "object", "why", "after"),
             [
                 (*(str(row[key] or "") for key in ("at", "actor", "action", "object", "why")), json.dumps(row["after"]))
@@ -143,59 +136,43 @@ def history(source: Source, output: Form = Output.TABLE) -> int:
     return 0
 
 
-def delete(
-    source: Source,
-    why: Why = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> int:
-    """Forget a data source with its secrets and verdicts; refused while something refers to it."""
+def workspaces(output: Form = Output.TABLE) -> int:
+    """List the workspaces with the resource groups that are bound to them."""
     from registry.store import open_store
 
     with open_store() as store:
-        row = _find(store, source)
-        if not yes:
-            typer.confirm(f"Delete {row.path} with {len(row.entries)} environments?", abort=True)
-        store.sources.delete(row.workspace.name, row.name, store.by(why))
-    print(f"deleted {row.path}")
+        rows = store.workspaces.list()
+        bound = {row.name: [group.name for group in store.workspaces.resource_groups(row.name)] for row in rows}
+    if output is Output.JSON:
+        dump(
+            [
+                {
+                    "name": row.name,
+                    "mode": row.mode,
+                    "resource_groups": bound[row.name],
+                    "description": row.description,
+                }
+                for row in rows
+            ]
+        )
+        return 0
+    table(
+        ("workspace", "mode", "resource groups", "description"),
+        [(row.name, row.mode, ", ".join(bound[row.name]), row.description) for row in rows],
+    )
     return 0
 
 
-def secret(
-    source: Source,
-    env: Annotated[str, typer.Argument(help="dev or prod.", show_default=False)],
-    field: Annotated[str, typer.Argument(help="The field, such as password.", show_default=False)] = "password",
-    why: Why = "",
-) -> int:
-    """Set a secret: typed at a prompt, or read from standard input. It is stored encrypted."""
-    from registry.entries import draft_source
+def groups(output: Form = Output.TABLE) -> int:
+    """List the resource groups: the places that tests run from."""
     from registry.store import open_store
 
     with open_store() as store:
-        row = _find(store, source)
-        entry = row.entry(env)
-        if entry is None:
-            raise NotFound(f"{row.path} has no {env} configuration", where=f"{row.path}/{env}")
-        value = _read_secret(f"{field} of {row.path}/{env}")
-        wanted = {**entry.properties, **entry.references, field: value, "mode": entry.mode}
-        where = row.path
-        draft = draft_source(row.name, row.type, {env: wanted}, where=where, literals_allowed=True)
-        store.sources.update(row.workspace.name, draft, store.by(why), expected_version=row.version)
-    print(f"stored {field} of {row.path}/{env}, encrypted")
-    return 0
-
-
-def permit(
-    source: Source,
-    parameter: Annotated[str, typer.Argument(help="The URL parameter to keep.", show_default=False)],
-    why: Annotated[str, typer.Option(help="Why it is needed; kept in the audit.", show_default=False)],
-) -> int:
-    """Let a data source keep a URL parameter that the allow-list removes; takes effect with the next apply."""
-    from registry.store import open_store
-
-    with open_store() as store:
-        row = _find(store, source)
-        store.sources.add_permit(row.workspace.name, row.name, parameter, store.by(why))
-    print(f"{row.path} may keep {parameter}; apply its file again")
+        found = store.groups.list()
+    if output is Output.JSON:
+        dump([{"name": one.name, "kind": one.kind, "settings": one.settings, "network": one.network} for one in found])
+    else:
+        table(("resource group", "kind", "network"), [(one.name, one.kind, _compact(one.network)) for one in found])
     return 0
 
 
@@ -206,9 +183,9 @@ def types(output: Form = Output.TABLE) -> int:
     found = catalogue().values()
     if output is Output.TABLE:
         rows = [(one.name, one.title, str(one.default_port), ", ".join(one.aliases)) for one in found]
-        _table(("type", "product", "port", "aliases"), rows)
+        table(("type", "product", "port", "aliases"), rows)
         return 0
-    _dump(
+    dump(
         [
             {
                 "name": one.name,
@@ -225,7 +202,9 @@ def types(output: Form = Output.TABLE) -> int:
 
 
 def causes(
-    code: Annotated[str | None, typer.Argument(help="One code.", show_default=False)] = None,
+    code: Annotated[
+        str | None, typer.Argument(help="One code.", show_default=False, autocompletion=completing.causes)
+    ] = None,
     output: Form = Output.TABLE,
 ) -> int:
     """List the root causes, or say what one means."""
@@ -239,45 +218,18 @@ def causes(
         raise NotFound(f"no root cause {code!r}", instruction=f"did you mean {near}?" if near else "`headwater causes`")
     wanted = [known[code.upper()]] if code else list(known.values())
     if output is Output.JSON:
-        _dump(
+        dump(
             [
                 {"code": one.code, "state": str(one.state), "owner": str(one.owner), "meaning": one.meaning}
                 for one in wanted
             ]
         )
     else:
-        _table(
+        table(
             ("code", "state", "owner", "meaning"),
             [(one.code, str(one.state), str(one.owner), one.meaning) for one in wanted],
         )
     return 0
-
-
-def _find(store: Store, source: str) -> DataSource:
-    from registry import sources
-
-    workspace, slash, name = source.partition("/")
-    if slash:
-        return store.sources.get(workspace, name)
-    found = store.sources.find(source)
-    if not found:
-        with store.database.read() as session:
-            near = sources.nearest(session, source)
-        raise NotFound(f"no data source {source!r} in any workspace", where="source", instruction=near)
-    if len(found) > 1:
-        names = ", ".join(row.path for row in found)
-        raise InvalidInput(f"{source} is in several workspaces", where="source", instruction=f"say which: {names}")
-    return found[0]
-
-
-def _read_secret(what: str) -> str:
-    if sys.stdin.isatty():
-        value: str = typer.prompt(what, hide_input=True, confirmation_prompt=True)
-        return value
-    value = sys.stdin.readline().rstrip("\r\n")
-    if not value:
-        raise InvalidInput("standard input holds no secret", instruction='printf %s "$VALUE" | headwater secret ...')
-    return value
 
 
 def _document(row: DataSource) -> dict[str, Any]:
@@ -298,22 +250,5 @@ def _entry(mode: str, properties: Mapping[str, Any], references: Mapping[str, An
     return {"mode": mode, **properties, **references}
 
 
-def _dump(document: Any) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
-
-
-def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """A table on a terminal; tab-separated lines in a pipe."""
-    if not sys.stdout.isatty():
-        for row in rows:
-            print("\t".join(row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    grid = Table(header_style="bold")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*row)
-    Console().print(grid)
+def _compact(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, ensure_ascii=False) if fields else ""

@@ -1,0 +1,34 @@
+"""A data source by the name that people type: `name`, or `workspace/name`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registry.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from registry.model import DataSource
+    from registry.store import Store
+
+
+def find(store: Store, source: str) -> DataSource:
+    """The one data source of this name.
+
+    Raises:
+        NotFound: None has it; the nearest are named.
+        InvalidInput: Several workspaces have one.
+    """
+    from registry import sources
+
+    workspace, slash, name = source.partition("/")
+    if slash:
+        return store.sources.get(workspace, name)
+    found = store.sources.find(source)
+    if not found:
+        with store.database.read() as session:
+            near = sources.nearest(session, source)
+        raise NotFound(f"no data source {source!r} in any workspace", where="source", instruction=near)
+    if len(found) > 1:
+        names = ", ".join(row.path for row in found)
+        raise InvalidInput(f"{source} is in several workspaces", where="source", instruction=f"say which: {names}")
+    return found[0]
