@@ -343,7 +343,10 @@ class PostgresqlSession(Session):
             (row,) = await self.query(FACTS)
         except ServerError:
             ((count,),) = await self._plain_facts()
-            recorder.see(tables_readable=int(count or 0))
+            readable_tables = int(count or 0)
+            recorder.see(tables_readable=readable_tables)
+            if demand_something and not readable_tables:
+                recorder.warn(nothing_to_read="the database shows no tables to this account")
             return
         there, readable, replica, read_only, limit, used, until, clock, source = row
         recorder.see(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 import time
@@ -248,3 +249,22 @@ async def test_a_machine_without_descriptors_says_so_of_itself() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         held[0].close()
     assert verdict.cause == "PROBE.AGENT_DOWN"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who is kept out")
+async def test_a_unix_socket_that_this_user_may_not_open(tmp_path: Path) -> None:
+    from tasks.check import check
+    from tests.tasks.support import target
+
+    server = await asyncio.start_unix_server(lambda _r, _w: None, tmp_path / ".s.PGSQL.5432")
+    (tmp_path / ".s.PGSQL.5432").chmod(0o600)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    source = target(str(tmp_path))
+    os.seteuid(65534)
+    try:
+        verdict = await check(source, VANTAGE, timeout=1)
+    finally:
+        os.seteuid(0)
+    server.close()
+    assert (verdict.cause, verdict.component) == ("ADMIT.ALLOWLIST", str(tmp_path / ".s.PGSQL.5432"))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registry.verdict import State, Status
+from tasks.check import check
 from tasks.protocols.postgresql import _columns, _error, quoted
+from tasks.vantages.local import LocalVantage
+from tests.tasks.support import listening, target
 
 
 @pytest.mark.parametrize(
@@ -79,3 +84,28 @@ def test_error_fields() -> None:
         "sqlstate": "28P01", "sqlstate_class": "28", "routine": "auth_failed", "server_line": "334",
         "server_message": "nein", "server_said": "SQLSTATE 28P01",
     }  # fmt: skip
+
+
+def _message(kind: bytes, body: bytes = b"") -> bytes:
+    return kind + struct.pack("!I", len(body) + 4) + body
+
+
+@pytest.mark.parametrize(("count", "status"), [(b"3", Status.PASSED), (b"0", Status.WARNED)])
+async def test_a_server_without_postgresqls_catalogue_is_asked_more_plainly(count: bytes, status: Status) -> None:
+    """What only speaks the protocol: it refuses the long question and answers the short one."""
+    ready = _message(b"Z", b"I")
+    unknown = _message(b"E", b"SERROR\0C42883\0Mno such function\0\0")
+    row = _message(b"D", struct.pack("!Hi", 1, len(count)) + count)
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1024)
+        writer.write(_message(b"R", bytes(4)) + _message(b"S", b"server_version\0009\0") + ready)
+        for answer in (unknown, row):
+            await reader.read(4096)
+            writer.write(answer + ready)
+        await reader.read(1024)
+
+    async with listening(handler) as port:
+        verdict = await check(target(port=port), LocalVantage(), timeout=2)
+    assert verdict.state is State.CONNECTABLE
+    assert verdict.stages[-1].status is status
