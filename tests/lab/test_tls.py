@@ -171,6 +171,9 @@ def test_client_certificate(lab: Lab, expect: Expectation, demanding: PostgreSQL
 def test_client_certificate_lacking(lab: Lab, expect: Expectation, demanding: PostgreSQL) -> None:
     expect(check(lab, demanding), "client certificate lacking", code="INCONCLUSIVE", state=UNREACHABLE,
            alternatives=["ADMIT.ALLOWLIST", "TLS.CLIENT_CERT"], within=1)  # fmt: skip
+    seen = demanding.log.read_text(errors="replace")
+    assert 'user "headwater", database "headwater", no encryption' in seen, "asked without TLS under nobody's name"
+    assert 'user "app", database "shop", no encryption' not in seen, "names that TLS was to hide"
 
 
 def test_client_certificate_of_another_ca(
