@@ -84,15 +84,15 @@ def test_a_schedule_that_was_taken_out_of_the_file_is_gone(prefect_server: Prefe
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "literal", "accepted"),
     [
-        ("password", "canary-form-3"),
-        ("keystorePassword", "canary-form-3"),
-        ("jdbc_url", "jdbc:postgresql://app:canary-form-3@db/orders"),
+        ("password", "canary-form-3", "env:ORDERS_PASSWORD"),
+        ("keystorePassword", "canary-form-3", "file:/run/secrets/key"),
+        ("jdbc_url", "jdbc:postgresql://app:canary-form-3@db/orders", "jdbc:postgresql://db/orders"),
     ],
 )
 def test_the_server_refuses_a_literal_secret_before_it_stores_it(
-    prefect_server: PrefectServer, field: str, value: str
+    prefect_server: PrefectServer, field: str, literal: str, accepted: str
 ) -> None:
     list(deploy.deploy())
     found = deployment(prefect_server, "create-data-source")
@@ -102,10 +102,10 @@ def test_the_server_refuses_a_literal_secret_before_it_stores_it(
         body = {"parameters": {**parameters, "prod": {field: value}}, "state": {"type": "PENDING"}}
         return httpx.post(f"{prefect_server.api}/deployments/{found['id']}/create_flow_run", json=body, timeout=30)
 
-    assert ask(value).status_code == httpx.codes.CONFLICT
+    assert ask(literal).status_code == httpx.codes.CONFLICT
     files = [path.read_bytes() for path in prefect_server.home.rglob("*") if path.is_file()]
     assert not any(b"canary-form-3" in content for content in files)
-    assert ask(value if "canary" not in value else "env:ORDERS_PASSWORD").status_code == httpx.codes.CREATED
+    assert ask(accepted).status_code == httpx.codes.CREATED
 
 
 def test_no_server_is_told_with_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:

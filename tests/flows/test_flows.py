@@ -47,7 +47,7 @@ async def eventually(ask: Callable[[], Any], *, seconds: float = 20) -> Any:
     """What the server tells once it has come that far."""
     ends = time.monotonic() + seconds
     found = await asyncio.to_thread(ask)
-    while not found and time.monotonic() < ends:  # noqa: ASYNC110 - another process is waited for
+    while not found and time.monotonic() < ends:
         await asyncio.sleep(0.2)
         found = await asyncio.to_thread(ask)
     return found
