@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from registry.connection import Connection
+from registry.verdict import Stage
 from tasks.evidence import Trace
 
 HIDDEN = "•••"
@@ -26,22 +27,33 @@ def hide(trace: Trace, secrets: Mapping[str, SecretStr], connection: Connection 
     A value that stands openly in the connection as well, such as a password that repeats the user name, is no secret to
     keep: hiding it would only hide the user name.
     """
-    values = _values(secrets, connection)
-    if not values:
+    values = [secret.get_secret_value() for secret in secrets.values()]
+    stages = [stage for steps in (trace.head, *(one.steps for one in trace.attempts)) for stage in steps.stages]
+    told = {value for value in values if len(value) >= _SHORTEST and _is_told(value, stages)}
+    if not told:
         return
-    for steps in (trace.head, *(attempt.steps for attempt in trace.attempts)):
-        for stage in steps.stages:
-            for key, value in stage.evidence.items():
-                stage.evidence[key] = _without(value, values)
+    kept = sorted(told - _open(told, connection), key=len, reverse=True)
+    for stage in stages:
+        for key, value in stage.evidence.items():
+            stage.evidence[key] = _without(value, kept)
 
 
-def _values(secrets: Mapping[str, SecretStr], connection: Connection | None) -> list[str]:
-    values = {secret.get_secret_value() for secret in secrets.values()}
-    long = [value for value in values if len(value) >= _SHORTEST]
-    if not long or connection is None:
-        return long
-    open_ = json.dumps(connection.model_dump(mode="json", exclude=set(connection.sensitive_fields())), default=str)
-    return sorted((value for value in long if value not in open_), key=len, reverse=True)
+def _is_told(secret: str, stages: Iterable[Stage]) -> bool:
+    return any(_holds(value, secret) for stage in stages for value in stage.evidence.values())
+
+
+def _holds(value: Any, secret: str) -> bool:
+    if isinstance(value, str):
+        return secret in value
+    return isinstance(value, (list, tuple)) and any(_holds(item, secret) for item in value)
+
+
+def _open(values: Iterable[str], connection: Connection | None) -> set[str]:
+    """Those that stand openly in the connection."""
+    if connection is None:
+        return set()
+    text = json.dumps(connection.model_dump(mode="json", exclude=set(connection.sensitive_fields())), default=str)
+    return {value for value in values if value in text}
 
 
 def _without(value: Any, secrets: Iterable[str]) -> Any:

@@ -298,15 +298,11 @@ class PostgresqlSession(Session):
                 return message
 
     async def _message(self) -> _Message:
-        kind = await self.reader.exactly(1)
-        (length,) = struct.unpack("!I", await self.reader.exactly(4))
+        header = await self.reader.exactly(5)
+        (length,) = struct.unpack_from("!I", header, 1)
         if not 4 <= length <= _LONGEST_MESSAGE:
-            raise StageFailed(
-                not_protocol=True,
-                first_bytes=printable(kind + struct.pack("!I", length)),
-                looks_like=identify(kind + struct.pack("!I", length)),
-            )
-        return _Message(kind, await self.reader.exactly(length - 4))
+            raise StageFailed(not_protocol=True, first_bytes=printable(header), looks_like=identify(header))
+        return _Message(header[:1], await self.reader.exactly(length - 4))
 
     async def _send(self, kind: bytes, body: bytes) -> None:
         await self.stream.send(kind + struct.pack("!I", len(body) + 4) + body)

@@ -9,6 +9,7 @@ import ssl
 import struct
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import asyncpg
 import dns.message
@@ -333,7 +334,7 @@ def test_a_check_sees_the_world_of_its_vantage(lab: Lab) -> None:
 
 def verdict(**changes: object) -> Verdict:
     stages = [Stage(name=name, status=Status.PASSED, started_at="", elapsed_ms=1) for name in STAGES]
-    failed = [*stages[:-1], stages[-1].model_copy(update={"status": Status.FAILED})]
+    failed = [*stages[:-1], replace(stages[-1], status=Status.FAILED)]
     good = {
         "workspace": "lab", "source": "orders", "type": "redis", "env": "dev", "resource_group": "client",
         "state": "ConfigError", "cause": "PRIV.OBJECT_DENIED", "component": "orders", "message": "m", "remedy": "r",

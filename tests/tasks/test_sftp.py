@@ -65,9 +65,9 @@ def known(tmp_path: Path, text: str, host: str = "files.example", port: int = 22
         ("[*.example]:2222", 2222, True),
         ("[files.example]:2222", 22, False),
         ("other", 22, False),
-        (HostKeys.hash_host("files.example"), 22, True),
-        (HostKeys.hash_host("[files.example]:2222"), 2222, True),
-        (HostKeys.hash_host("other"), 22, False),
+        pytest.param(HostKeys.hash_host("files.example"), 22, True, id="hashed"),
+        pytest.param(HostKeys.hash_host("[files.example]:2222"), 2222, True, id="hashed with port"),
+        pytest.param(HostKeys.hash_host("other"), 22, False, id="hashed, another"),
     ],
 )
 def test_names_in_known_hosts(tmp_path: Path, names: str, port: int, found: bool) -> None:
@@ -95,7 +95,9 @@ def test_a_host_key_is_read_as_it_is_written(kind: str, body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-ed25519 AAAA", f"ssh-rsa {KEY.line.split()[1]}"]
+    "text",
+    ["", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-ed25519 AAAA", f"ssh-rsa {KEY.line.split()[1]}"],
+    ids=["nothing", "no key", "no base64", "short", "of another kind"],
 )
 def test_what_is_no_host_key_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="key"):
