@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,11 +162,11 @@ def cli(tmp_path: Path, empty_registry: Path) -> CommandLine:
 
 
 @pytest.fixture
-def retail(cli: CommandLine, postgresql: EmbeddedPostgresql) -> Iterator[CommandLine]:
+def retail(cli: CommandLine, postgresql: EmbeddedPostgresql) -> CommandLine:
     """The command line with `retail/orders`, which is well, and `retail/closed`, where nothing listens."""
     cli.environment[PASSWORD_VARIABLE] = postgresql.password
     cli.apply(workspace(source("orders", postgresql.port), source("closed", 1)))
-    yield cli
+    return cli
 
 
 def workspace(*sources: str) -> str:
