@@ -156,7 +156,7 @@ async def _diagnose(plan: GroupPlan, timeout: float) -> Verdict:
         asyncio.run, check(plan.targets[0], plan.vantage, timeout=timeout, observe=timeline.observe)
     )
     await timeline.end()
-    return verdict
+    return verdict.model_copy(update={"elapsed_ms": round(verdict.elapsed_ms - timeline.waited * 1000, 3)})
 
 
 def _without_empty_traceback(record: logging.LogRecord) -> bool:
@@ -178,11 +178,15 @@ class _Timeline:
 
     The check waits until the task run has begun: the stage's clock measures the stage, and not the time that Prefect
     takes for its books. It waits no longer than its patience lasts; task runs then begin late, and checks go on.
+
+    Attributes:
+        waited: Seconds that the check has spent waiting.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, patience: float) -> None:
         self._loop = loop
         self._patience = patience
+        self.waited = 0.0
         self._running: list[Future[State[None]]] = []
 
     def observe(self, name: str) -> Callable[[Stage], object]:
@@ -200,8 +204,8 @@ class _Timeline:
 
     def _wait(self, wait: Callable[[float], object]) -> None:
         started = time.monotonic()
-        wait(max(0.0, self._patience))
-        self._patience -= time.monotonic() - started
+        wait(max(0.0, self._patience - self.waited))
+        self.waited += time.monotonic() - started
 
     async def end(self) -> None:
         """Wait until every task run has ended."""

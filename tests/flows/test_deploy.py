@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,18 @@ def test_deploying_twice_leaves_one_of_everything(prefect_server: PrefectServer)
     assert choices(prefect_server, "test-connectivity", "sources") == ["retail/billing", "retail/orders"]
     assert choices(prefect_server, "test-connectivity", "groups") == ["local"]
     assert "hologres" in choices(prefect_server, "create-data-source", "type")
+
+
+def test_the_server_plans_runs_of_the_health_check(prefect_server: PrefectServer) -> None:
+    list(deploy.deploy())
+    found = deployment(prefect_server, "health-check")
+    planned: list[Any] = []
+    for _ in range(80):
+        planned = prefect_server.runs(deployments={"id": {"any_": [found["id"]]}})
+        if len(planned) > 1:
+            break
+        time.sleep(0.5)
+    assert {run["state"]["name"] for run in planned} == {"Scheduled"}
 
 
 def test_choices_follow_the_registry(prefect_server: PrefectServer) -> None:
