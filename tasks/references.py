@@ -5,9 +5,13 @@ Both are asked by their documented REST interface, so that a check needs neither
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import tomllib
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,8 +19,9 @@ from registry import secrets
 from registry.errors import SecretUnresolved
 
 _REMOTE = ("prefect:", "vault:")
-#: Seconds that a secret store may take to answer.
+#: Seconds that a secret store may take for its whole answer, and the bytes that the answer may have.
 _PATIENCE = 3.0
+_LARGEST = 1 << 20
 
 
 def remote(references: Iterable[str]) -> bool:
@@ -39,21 +44,38 @@ def _from_prefect(reference: str) -> str:
             f"prefect:{reference} names no block",
             instruction='write "prefect:secret/NAME" or "prefect:SLUG/NAME.FIELD"',
         )
-    api = os.environ.get("PREFECT_API_URL")
+    settings = {**_prefect_profile(), **os.environ}
+    api = settings.get("PREFECT_API_URL")
     if not api:
         raise SecretUnresolved(
             "PREFECT_API_URL is not set, so Prefect's blocks cannot be read",
             instruction="set it to the server's address, such as http://127.0.0.1:4200/api",
         )
     path = f"/block_types/slug/{quote(slug, safe='')}/block_documents/name/{quote(name, safe='')}"
-    document = _get(f"{api.rstrip('/')}{path}?include_secrets=true", _prefect_headers(), f"prefect:{slug}/{name}")
+    document = _get(
+        f"{api.rstrip('/')}{path}?include_secrets=true", _prefect_headers(settings), f"prefect:{slug}/{name}"
+    )
     return _field(document.get("data") or {}, field or "value", f"prefect:{reference}")
 
 
-def _prefect_headers() -> dict[str, str]:
-    if key := os.environ.get("PREFECT_API_KEY"):
+def _prefect_profile() -> dict[str, str]:
+    """The settings of Prefect's active profile: what `prefect config set` keeps in `profiles.toml`."""
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    path = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
+    try:
+        content = tomllib.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    name = os.environ.get("PREFECT_PROFILE") or content.get("active")
+    profiles = content.get("profiles")
+    found = profiles.get(name) if isinstance(profiles, dict) and isinstance(name, str) else None
+    return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _prefect_headers(settings: Mapping[str, str]) -> dict[str, str]:
+    if key := settings.get("PREFECT_API_KEY"):
         return {"Authorization": f"Bearer {key}"}
-    if user := os.environ.get("PREFECT_API_AUTH_STRING"):
+    if user := settings.get("PREFECT_API_AUTH_STRING"):
         import base64
 
         return {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()}
@@ -69,9 +91,11 @@ def _from_vault(reference: str) -> str:
     if not address or not token:
         missing = "VAULT_ADDR" if not address else "VAULT_TOKEN"
         raise SecretUnresolved(f"{missing} is not set, so Vault cannot be asked", instruction=f"set {missing}")
-    answer = _get(f"{address.rstrip('/')}/v1/{quote(path)}", {"X-Vault-Token": token}, f"vault:{path}")
-    data = answer.get("data") or {}
-    inner = data.get("data")
+    headers = {"X-Vault-Token": token}
+    if namespace := os.environ.get("VAULT_NAMESPACE"):
+        headers["X-Vault-Namespace"] = namespace
+    data = _get(f"{address.rstrip('/')}/v1/{quote(path)}", headers, f"vault:{path}").get("data")
+    inner = data.get("data") if isinstance(data, dict) and "metadata" in data else None
     return _field(inner if isinstance(inner, dict) else data, field, f"vault:{reference}")
 
 
@@ -79,29 +103,61 @@ def _get(url: str, headers: Mapping[str, str], told: str) -> dict[str, Any]:
     import httpx
 
     try:
-        response = httpx.get(url, headers=dict(headers), timeout=_PATIENCE)
-    except httpx.HTTPError as error:
+        # In a thread of its own there is no event loop yet, whoever asks; and only one can bound the time as a whole.
+        with ThreadPoolExecutor(1) as thread:
+            status, body = thread.submit(lambda: asyncio.run(_ask(url, headers))).result()
+    except TimeoutError:
+        raise SecretUnresolved(
+            f"{told} cannot be read: no answer within {_PATIENCE:g} s",
+            instruction="look after the secret store, or correct its address",
+        ) from None
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise SecretUnresolved(
             f"{told} cannot be read: {type(error).__name__}",
             instruction="start the secret store, or correct its address",
         ) from None
-    if response.status_code != httpx.codes.OK:
+    if status != httpx.codes.OK:
         raise SecretUnresolved(
-            f"{told} cannot be read: the store answers HTTP {response.status_code}",
-            instruction="look whether it exists there and whether this user may read it",
+            f"{told} cannot be read: the store answers HTTP {status}",
+            instruction=_ADVICE.get(status, "look after the secret store"),
         )
     try:
-        found = response.json()
-    except json.JSONDecodeError:
+        found = json.loads(body)
+    except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise SecretUnresolved(f"{told} cannot be read: the store does not answer in JSON")
+        raise SecretUnresolved(
+            f"{told} cannot be read: the store does not answer in JSON", instruction="correct the store's address"
+        )
     return found
+
+
+_ADVICE = {
+    401: "give the key or token that the store asks for",
+    403: "renew the token, or let its policy read this path",
+    404: "look whether it exists there; a path of Vault's versioned engine has data/ in it: secret/data/orders",
+}
+
+
+async def _ask(url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    import httpx
+
+    body = b""
+    async with (
+        asyncio.timeout(_PATIENCE),
+        httpx.AsyncClient(timeout=_PATIENCE) as client,
+        client.stream("GET", url, headers=dict(headers)) as response,
+    ):
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) > _LARGEST:
+                break
+        return response.status_code, body
 
 
 def _field(data: Any, field: str, told: str) -> str:
     for part in field.split("."):
         data = data.get(part) if isinstance(data, dict) else None
-    if not isinstance(data, (str, int, float)):
-        raise SecretUnresolved(f"{told} has no field {field!r} that is a text", instruction="name one of its fields")
+    if not isinstance(data, (str, int, float)) or data == "":
+        raise SecretUnresolved(f"{told} has no field {field!r} that holds a text", instruction="name one of its fields")
     return str(data)
