@@ -33,7 +33,7 @@ async def _measure(port: int, width: int) -> tuple[list[float], list[float]]:
 
     from tasks.adhoc import target_of_url
     from tasks.check import check
-    from tasks.protocols.postgresql import FACTS
+    from tasks.protocols.postgresql.facts import FACTS
     from tasks.vantages.local import LocalVantage
 
     target = target_of_url(f"postgresql://app:{PASSWORD}@127.0.0.1:{port}/shop", None, None, ("orders",))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from registry.verdict import State, Status
 from tasks.check import check
-from tasks.protocols.postgresql import _columns, _error, quoted
+from tasks.protocols.postgresql.wire import columns, error_of, quoted
 from tasks.vantages.local import LocalVantage
 from tests.tasks.support import listening, target
 
@@ -75,11 +75,11 @@ def test_rows(values: list[str | None]) -> None:
     for value in values:
         encoded = value.encode() if value is not None else b""
         body += struct.pack("!i", -1 if value is None else len(encoded)) + encoded
-    assert _columns(body) == values
+    assert columns(body) == values
 
 
 def test_error_fields() -> None:
-    error = _error(b"SFATAL\0VFATAL\0C28P01\0Mnein\0Fauth.c\0L334\0Rauth_failed\0\0")
+    error = error_of(b"SFATAL\0VFATAL\0C28P01\0Mnein\0Fauth.c\0L334\0Rauth_failed\0\0")
     assert error.evidence() == {
         "sqlstate": "28P01", "sqlstate_class": "28", "routine": "auth_failed", "server_line": "334",
         "server_message": "nein", "server_said": "SQLSTATE 28P01",
