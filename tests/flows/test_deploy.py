@@ -109,7 +109,7 @@ def test_the_server_refuses_a_literal_secret_before_it_stores_it(
 ) -> None:
     list(deploy.deploy())
     found = deployment(prefect_server, "create-data-source")
-    parameters = {"workspace": "retail", "name": "leaky", "type": "postgresql"}
+    parameters = {"workspace": "retail", "name": "referring", "type": "postgresql"}
 
     def ask(value: str) -> httpx.Response:
         body = {"parameters": {**parameters, "prod": {field: value}}, "state": {"type": "PENDING"}}
