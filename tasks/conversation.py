@@ -167,13 +167,21 @@ class Conversation:
         async def witness() -> dict[str, Any]:
             return await witnesses.of_muteness(self._dial)
 
-        seen = await witnesses.beside(waiting, self.talk.left() * _PATIENCE, witness)
+        seen = await witnesses.beside(waiting, self.talk.left() * _PATIENCE, witness, self._is_another)
+        if not self._is_another(seen):
+            seen = {}
+        if not waiting.done():
+            raise StageFailed(broken="silent", received_bytes=0, **seen)
         try:
             waiting.result()
         except StageFailed as failure:
             raise StageFailed(**{**failure.evidence, **seen}) from None
         except _BROKEN as broken:
             raise StageFailed(**{**_how(broken), **seen}) from None
+
+    def _is_another(self, seen: Mapping[str, Any]) -> bool:
+        """Whether the peer spoke another protocol to the witness."""
+        return seen.get("looks_like") not in (None, self.protocol.fingerprint or self.protocol.title)
 
     async def _second_look(self, session: Session, stage: str, evidence: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a second conversation tells about the failure of the first."""

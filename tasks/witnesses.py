@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tasks.budget import Budget
@@ -74,8 +74,16 @@ async def _first_words(dial: Dial, question: bytes) -> bytes:
         stream.close()
 
 
-async def beside(waiting: asyncio.Task[Any], patience: float, witness: Any) -> Mapping[str, Any]:
+async def beside(
+    waiting: asyncio.Task[Any],
+    patience: float,
+    witness: Callable[[], Awaitable[Mapping[str, Any]]],
+    decides: Callable[[Mapping[str, Any]], bool] = lambda _seen: False,
+) -> Mapping[str, Any]:
     """Wait for a task; call the witness when it takes longer than `patience` seconds.
+
+    Args:
+        decides: Whether what the witness saw makes waiting any longer pointless; the task is then given up.
 
     Returns:
         What the witness saw, empty if it was not called or the task ended well. The task's own exception is left in
@@ -89,15 +97,22 @@ async def beside(waiting: asyncio.Task[Any], patience: float, witness: Any) -> M
             return {}
         looking = asyncio.ensure_future(witness())
         looking.add_done_callback(_told)
+        await asyncio.wait({waiting, looking}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done() and decides(_result(looking)):
+            return _result(looking)
         await asyncio.wait({waiting})
         if waiting.exception() is None:
             return {}
         await asyncio.wait({looking}, timeout=0.2)
-        return looking.result() if looking.done() and not looking.exception() else {}
+        return _result(looking)
     finally:
         waiting.cancel()
         if looking is not None:
             looking.cancel()
+
+
+def _result(looking: asyncio.Future[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return looking.result() if looking.done() and not looking.exception() else {}
 
 
 def _told(ended: asyncio.Future[Any]) -> None:

@@ -142,6 +142,7 @@ class Protocol:
         answers: Which cause the peer's answers assert; the first row that fits counts.
         name: Also the name of the extra that installs what the session needs.
         fall_back_after: The stages after whose failure a preferred (not demanded) TLS gives way to none.
+        fingerprint: How `tasks.fingerprints` calls its first bytes, where that is not the title.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Protocol:
     session: type[Session]
     answers: tuple[Answer, ...] = ()
     fall_back_after: frozenset[str] = frozenset({"tls"})
+    fingerprint: str = ""
 
 
 def load(name: str) -> Protocol:

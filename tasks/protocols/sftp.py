@@ -216,6 +216,7 @@ _DIRECTORY = "Correct base_dir of {source}/{env}, or have the directory created.
 PROTOCOL = Protocol(
     name="sftp",
     title="SFTP",
+    fingerprint="SSH",
     session=SftpSession,
     answers=(
         # OpenSSH refuses in these fixed words before its version line, where the protocol has no code.
@@ -231,7 +232,6 @@ PROTOCOL = Protocol(
             remedy="Test again in a minute; if that does not help, see MaxStartups and PerSourcePenalties of the "
             "SSH server.",
         ),
-        Answer("PEER.MUTE", {"broken": "silent", "mute": True, "looks_like": "SSH"}),
         # There is no code of its own for SSH's ciphers: it is the same fault as with TLS, and the same people mend it.
         Answer(
             "TLS.VERSION_OR_CIPHER",
