@@ -120,7 +120,8 @@ class _EntryStep:
                 yield InvalidInput(
                     "host, port or TLS setting change, and a stored secret goes only to those it was stored for",
                     where=where,
-                    instruction="set the secret again together with the change",
+                    instruction="give the secret again: itself, in a text on standard input (`headwater apply -f -`), "
+                    "or as a reference such as env:NAME or file:PATH",
                 )
 
     def _moved(self) -> bool:

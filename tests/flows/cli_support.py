@@ -108,11 +108,12 @@ class Screen:
         )
         os.close(side)
         self.text = ""
+        self._seen = 0
 
     def until(self, words: str = "", seconds: float = 60) -> str:
-        """Read until these words are written, or without any to the end."""
+        """Read until these words are written, once more if they were awaited before; or without any to the end."""
         end = time.monotonic() + seconds
-        while not (words and words in self.text):
+        while not (words and words in self.text[self._seen :]):
             left = end - time.monotonic()
             assert left > 0, f"not within {seconds} s: {words!r} in {self.text!r}"
             if not select.select([self._terminal], [], [], left)[0]:
@@ -125,11 +126,17 @@ class Screen:
                 assert not words, f"ended without {words!r}: {self.text!r}"
                 break
             self.text += piece.decode(errors="replace")
+        self._seen = self.text.find(words, self._seen) + len(words) if words else len(self.text)
         return self.text
 
+    def answer(self, prompt: str, text: str) -> None:
+        """Wait for a prompt (its last blank comes when the echo is off) and type a line."""
+        self.until(prompt)
+        self.type(text)
+
     def type(self, text: str) -> None:
-        """Press keys."""
-        os.write(self._terminal, text.encode())
+        """Type a line."""
+        os.write(self._terminal, f"{text}\n".encode())
 
     def end(self) -> int:
         """Read to the end; the exit status."""

@@ -10,6 +10,8 @@ from scripts.embedded_postgresql import EmbeddedPostgresql
 from tests.flows.cli_support import CommandLine, Screen, source, workspace
 
 SECRET = "canary-change-a1"
+PROMPT = "password of retail/orders/prod: "
+REPEAT = "Repeat for confirmation: "
 
 
 def test_list_finds_filters_sorts_and_pages(retail: CommandLine) -> None:
@@ -103,13 +105,11 @@ def test_a_secret_from_standard_input_is_used_and_kept_encrypted(
 
 def test_a_secret_typed_at_a_prompt_is_not_shown_and_asked_twice(retail: CommandLine) -> None:
     screen = Screen(retail, "secret", "orders", "prod")
-    screen.until("password of retail/orders/prod:")
-    screen.type(f"{SECRET}\n")
-    screen.until("Repeat")
-    screen.type("another\n")
+    screen.answer(PROMPT, SECRET)
+    screen.answer(REPEAT, "another")
     screen.until("do not match")
-    for _ in range(2):
-        screen.type(f"{SECRET}\n")
+    screen.answer(PROMPT, SECRET)
+    screen.answer(REPEAT, SECRET)
     assert screen.end() == 0
     assert SECRET not in screen.text
     assert retail("show", "orders", "-o", "json").json["prod"]["password"].startswith("stored:")
@@ -117,7 +117,7 @@ def test_a_secret_typed_at_a_prompt_is_not_shown_and_asked_twice(retail: Command
 
 def test_ctrl_c_at_the_prompt_stores_nothing(retail: CommandLine) -> None:
     screen = Screen(retail, "secret", "orders", "prod")
-    screen.until("password of retail/orders/prod:")
+    screen.until(PROMPT)
     screen.interrupt()
     assert screen.end() == 130
     assert "Traceback" not in screen.text
@@ -184,11 +184,11 @@ def test_a_permitted_parameter_outlives_a_change_of_the_secret(cli: CommandLine)
 
 def test_the_second_of_two_operators_gets_the_conflict(retail: CommandLine) -> None:
     screen = Screen(retail, "secret", "orders", "prod", HEADWATER_ACTOR="bob")
-    screen.until("password of retail/orders/prod:")
+    screen.until(PROMPT)
     assert retail("secret", "orders", "prod", stdin="first").status == 0
     kept = retail("show", "orders", "-o", "json").json["prod"]["password"]
-    for _ in range(2):
-        screen.type(f"{SECRET}\n")
+    screen.type(SECRET)
+    screen.answer(REPEAT, SECRET)
     assert screen.end() == 2
     assert "retail/orders" in screen.text
     assert "alice" in screen.text
@@ -202,8 +202,7 @@ def test_the_second_of_two_operators_gets_the_conflict(retail: CommandLine) -> N
 def test_delete_asks_first(retail: CommandLine) -> None:
     retail("delete", "closed").refused("nobody is there to confirm it", "--yes")
     screen = Screen(retail, "delete", "closed")
-    screen.until("Delete retail/closed (prod)?")
-    screen.type("n\n")
+    screen.answer("Delete retail/closed (prod)? [y/N]: ", "n")
     assert screen.end() == 1
     assert "retail/closed stays" in screen.text
     assert retail("delete", "closed", "--yes", "--why", "retired").out == "deleted retail/closed\n"
