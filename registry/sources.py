@@ -217,7 +217,7 @@ def _part_of_name(session: Session, part: str) -> ColumnElement[bool]:
     return column.icontains(part, autoescape=True)
 
 
-def _complete(statement: Select[model.DataSource]) -> Select[model.DataSource]:
+def _complete(statement: Select[tuple[model.DataSource]]) -> Select[tuple[model.DataSource]]:
     return statement.options(selectinload(model.DataSource.entries), joinedload(model.DataSource.workspace))
 
 

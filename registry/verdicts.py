@@ -185,7 +185,7 @@ class Verdicts:
             return len(result.all())
 
 
-def _standing_now() -> Select[*tuple[Any, ...]]:
+def _standing_now() -> Select[Any]:
     """The columns that `_stands` takes."""
     table = model.Standing
     columns = (model.Workspace.name, model.DataSource.name, table.env, table.resource_group)
