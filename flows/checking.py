@@ -17,6 +17,7 @@ from registry.store import Store
 from registry.targets import CheckTarget, Environment
 from registry.verdict import Verdict, Warning
 from tasks import references
+from tasks.adhoc import removed
 from tasks.fleet import check_all
 from tasks.target import Target, from_registry
 from tasks.vantages import Vantage, open_vantage
@@ -66,7 +67,8 @@ def plan(store: Store, found: Sequence[CheckTarget]) -> list[GroupPlan]:
     grouped: defaultdict[str, list[Target]] = defaultdict(list)
     groups = {one.group.name: one.group for one in found}
     for one in found:
-        warnings = (_SHARED,) if (one.workspace, one.source) in shared else ()
+        doubtful = (_SHARED,) if (one.workspace, one.source) in shared else ()
+        warnings = (*doubtful, *removed(one.removed))
         grouped[one.group.name].append(from_registry(one, secrets.of(one), warnings))
     return [
         GroupPlan(name, open_vantage(groups[name].kind, name, groups[name].settings), targets)

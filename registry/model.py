@@ -196,6 +196,9 @@ class Entry(Tracked, Base):
     properties: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: Field -> reference (`env:NAME`, `stored:ID`, ...), never a value.
     references: Mapped[dict[str, str]] = mapped_column("secret_references", default=dict)
+    #: URL parameters that were removed when the entry was written last -> why. No part of the configuration: it says
+    #: what the text has that the entry has not.
+    removed: Mapped[dict[str, str]] = mapped_column(default=dict, server_default="{}")
 
 
 class Secret(Base):

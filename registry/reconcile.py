@@ -66,6 +66,7 @@ def put(
         problems += [problem for step in steps for problem in step.problems()]
         if not problems:
             _keep_equal_secrets(session, secrets_, steps)
+            _note_removed(steps)
             made = [step.change() for step in steps]
             moved = [step for step, change in zip(steps, made, strict=True) if change.action is not Action.UNCHANGED]
             _write(session, secrets_, moved, by, seal)
@@ -98,11 +99,25 @@ class _EntryStep:
         self.references: dict[str, str] = self.columns["references"]
         self.before = entries.snapshot(row) if row else {}
         self.kept = dict(row.references) if row else {}
+        self.references |= self._unsaid()
         self.literals = {name: value for name, value in wanted.literals.items() if name in self.references}
         self.entry_id = row.id if row else 0
         self.ids = {name: secrets.new_id() for name in self.literals}
         for name, id_ in self.ids.items():
             self.references[name] = f"stored:{id_}"
+
+    def _unsaid(self) -> dict[str, str]:
+        """Stored secrets of fields that the text leaves out: no text can hold them, so its silence removes none.
+
+        An entry that turns to another host, port or TLS setting leaves them behind.
+        """
+        fields = type(self.wanted.connection).model_fields
+        unsaid = {
+            name: reference
+            for name, reference in self.kept.items()
+            if reference.startswith("stored:") and name not in self.references and name in fields
+        }
+        return {} if unsaid and self._moved() else unsaid
 
     def problems(self) -> Iterable[InvalidInput]:
         """Stored secrets that are somebody else's, or that may not follow the entry to another host."""
@@ -161,6 +176,10 @@ class _EntryStep:
         return [
             text.removeprefix("stored:") for text in self.kept.values() if text[:7] == "stored:" and text not in still
         ]
+
+    def removed(self) -> dict[str, str]:
+        """URL parameters that are left out -> why."""
+        return {one.key: one.why for one in self.wanted.removed}
 
     def after(self) -> dict[str, Any]:
         return entries.flat(**self.columns)
@@ -222,6 +241,13 @@ def _keep_equal_secrets(session: Session, secrets_: Secrets, steps: Sequence[_St
                 entry.keep(item.field)
 
 
+def _note_removed(steps: Sequence[_Step]) -> None:
+    """What was removed from the text now; the entry itself stays as it is, and so does its version."""
+    for entry in (entry for step in steps for entry in step.entries):
+        if entry.row is not None and entry.row.removed != entry.removed():
+            entry.row.removed = entry.removed()
+
+
 def _write(session: Session, secrets_: Secrets, steps: Sequence[_Step], by: By, seal: bool) -> None:
     records: list[dict[str, Any]] = []
     _insert_sources(session, [step for step in steps if step.row is None], by, records)
@@ -279,7 +305,16 @@ def _insert_entries(
 ) -> None:
     if not pairs:
         return
-    rows = [{"data_source_id": step.source_id, "env": entry.env, **entry.columns, **by.new()} for step, entry in pairs]
+    rows = [
+        {
+            "data_source_id": step.source_id,
+            "env": entry.env,
+            **entry.columns,
+            "removed": entry.removed(),
+            **by.new(),
+        }
+        for step, entry in pairs
+    ]
     made = insert(model.Entry).returning(model.Entry.id, sort_by_parameter_order=True)
     for (_, entry), id_ in zip(pairs, session.scalars(made, rows), strict=True):
         entry.entry_id = id_

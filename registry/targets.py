@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from registry import entries, groups, model, sources, workspaces
 from registry.connection import Connection
 from registry.errors import HeadwaterError, InvalidInput, NotFound
+from registry.parameters import RemovedParameter
 
 Environment = Literal["dev", "prod"]
 
@@ -34,6 +35,7 @@ class CheckTarget:
     Attributes:
         entry_id: None: the source has no configuration for this environment (`CONFIG.ENV_MISSING`).
         connection: None together with `entry_id`, or when the entry does not fit its type; `problem` says why.
+        removed: URL parameters that were taken out when the entry was written.
     """
 
     workspace: str
@@ -45,6 +47,7 @@ class CheckTarget:
     entry_id: int | None
     connection: Connection | None
     problem: HeadwaterError | None = None
+    removed: tuple[RemovedParameter, ...] = ()
 
     @property
     def path(self) -> str:
@@ -153,6 +156,7 @@ def _sources(
             model.Entry.mode,
             model.Entry.properties,
             model.Entry.references,
+            model.Entry.removed,
         )
         .outerjoin(model.Entry, model.Entry.data_source_id == model.DataSource.id)
         .where(model.DataSource.workspace_id == owner.id)
@@ -184,6 +188,7 @@ def _at(
         except HeadwaterError as error:
             problem = error
     entry_id = row.id if row is not None else None
+    removed = tuple(RemovedParameter(key, why) for key, why in row.removed.items()) if row is not None else ()
     ranges = tuple(owner.permitted_ranges)
     for place in places:
-        yield CheckTarget(owner.name, name, type_, env, place, ranges, entry_id, connection, problem)
+        yield CheckTarget(owner.name, name, type_, env, place, ranges, entry_id, connection, problem, removed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,6 +59,7 @@ def secret(
 ) -> int:
     """Set a secret: typed at a prompt, or read from standard input. It is stored encrypted."""
     from registry.entries import draft_source, joined
+    from registry.parameters import RemovedParameter
     from registry.store import open_store
 
     with open_store() as store:
@@ -72,7 +74,10 @@ def secret(
         draft = draft_source(
             row.name, row.type, {env: wanted}, where=row.path, literals_allowed=True, permitted=frozenset(row.permits)
         )
-        store.sources.update(row.workspace.name, draft, store.by(why), expected_version=row.version)
+        # What was removed from the text when it was applied is still in the text.
+        removed = tuple(RemovedParameter(key, reason) for key, reason in entry.removed.items())
+        kept = replace(draft, entries={env: replace(draft.entries[env], removed=removed)})
+        store.sources.update(row.workspace.name, kept, store.by(why), expected_version=row.version)
     print(f"stored {field} of {row.path}/{env}, encrypted")
     return 0
 

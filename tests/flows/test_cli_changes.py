@@ -182,6 +182,28 @@ def test_a_permitted_parameter_outlives_a_change_of_the_secret(cli: CommandLine)
     assert any(one["why"] == "asked for by the audit" for one in cli("history", "shop", "-o", "json").json)
 
 
+def test_a_removed_parameter_is_a_warning_of_every_verdict_until_the_text_is_clean(retail: CommandLine) -> None:
+    def warnings() -> list[str]:
+        (verdict,) = retail("test", "by_url", "-o", "json").json
+        return [one["code"] + " " + one["message"] for one in verdict["warnings"]]
+
+    url = "jdbc:postgresql://127.0.0.1:1/d?user=u&loggerFile=/tmp/x"
+    text = workspace(f'      - {{name: by_url, type: postgresql, prod: {{jdbc_url: "{url}", password: "env:X"}}}}')
+    retail.environment["X"] = "x"
+    retail.apply(text)
+    (told,) = warnings()
+    assert told.startswith("CONFIG.PARAM_REMOVED the parameter loggerFile was removed: ")
+    retail("secret", "by_url", "prod", stdin=SECRET)
+    assert warnings() == [told]
+    retail.apply(text)
+    version = retail("show", "by_url", "-o", "json").json["version"]
+    retail.apply(text.replace("&loggerFile=/tmp/x", ""))
+    assert warnings() == []
+    assert retail("show", "by_url", "-o", "json").json["version"] == version
+    retail.apply(text)
+    assert warnings() == [told]
+
+
 def test_the_second_of_two_operators_gets_the_conflict(retail: CommandLine) -> None:
     screen = Screen(retail, "secret", "orders", "prod", HEADWATER_ACTOR="bob")
     screen.until(PROMPT)
