@@ -6,8 +6,13 @@ import os
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.lab.matrix import PAGE, Matrix
+
+# Machines are shared: how long one example takes says nothing.
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 #: The scenarios of this run.
 MATRIX = pytest.StashKey[Matrix]()

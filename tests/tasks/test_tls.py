@@ -116,7 +116,8 @@ async def test_no_version_in_common() -> None:
     async with server(minimum_version=ssl.TLSVersion.TLSv1, maximum_version=ssl.TLSVersion.TLSv1_1) as port:
         with pytest.raises(StageFailed) as caught:
             await shake(port, verifying())
-    assert caught.value.evidence["alert"] in (40, 70)
+    # OpenSSL answers 70, or 80 where its own policy forbids what the server was told to speak.
+    assert caught.value.evidence["alert"] in (40, 70, 80)
     assert caught.value.evidence["server_hello"] is False
 
 
