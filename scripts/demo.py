@@ -65,7 +65,7 @@ def main() -> int:
         folder.chmod(0o755)
         environment = environment_in(folder)
         step(f"Starting a Prefect server and a PostgreSQL in {folder}")
-        api = _prefect_server(stack, environment, folder)
+        api, known = _prefect_server(stack, environment, folder)
         file = neighbourhood(stack, folder)
 
         step("Registering six data sources from one file")
@@ -77,6 +77,7 @@ def main() -> int:
 
         step("Waiting for the Prefect server")
         _await(f"{api}/health", folder / "prefect-server.log")
+        environment.update(known)
         step("Putting the flows on it, with a worker")
         run(environment, "headwater", "deploy")
         _spawn(stack, environment, folder / "worker.log", "prefect", "worker", "start", "--pool", "headwater")
@@ -122,13 +123,14 @@ def environment_in(folder: Path) -> dict[str, str]:
     }
 
 
-def _prefect_server(stack: ExitStack, environment: dict[str, str], folder: Path) -> str:
+def _prefect_server(stack: ExitStack, environment: dict[str, str], folder: Path) -> tuple[str, dict[str, str]]:
+    """A server that starts while other things happen: its address, and what tells a client of it."""
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
-    environment.update(PREFECT_API_URL=api, PREFECT_UI_API_URL=api)
+    known = {"PREFECT_API_URL": api, "PREFECT_UI_API_URL": api}
     words = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-    _spawn(stack, environment, folder / "prefect-server.log", *words)
-    return api
+    _spawn(stack, environment | known, folder / "prefect-server.log", *words)
+    return api, known
 
 
 def _spawn(stack: ExitStack, environment: dict[str, str], log: Path, program: str, *arguments: str) -> None:

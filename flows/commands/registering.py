@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ import typer
 
 from flows.options import Form, Output, Why, Workspace
 from flows.terminal import ProgressLine, dump
+from registry.errors import HeadwaterError
 
 if TYPE_CHECKING:
     from registry.apply import Applied
@@ -38,7 +40,22 @@ def apply(
         dump(_document(done))
     else:
         _print(done)
+    if not dry_run and any(change.action == "create" for change in done.changes):
+        _refresh_forms()
     return 0
+
+
+def _refresh_forms() -> None:
+    """New things are to be chosen in the forms of the Prefect server at once; that it is down undoes no apply."""
+    if not os.environ.get("PREFECT_API_URL"):
+        return
+    from flows.deploy import sync_choices
+
+    try:
+        sync_choices()
+    except HeadwaterError as error:
+        print(f"! the forms on the Prefect server keep their choices: {error.reason}", file=sys.stderr)
+        print("  run `headwater deploy` when it answers", file=sys.stderr)
 
 
 def export(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -81,6 +84,22 @@ def test_choices_follow_the_registry(prefect_server: PrefectServer) -> None:
     health = deployment(prefect_server, "health-check")
     assert health["schedules"], "only the form was changed"
     assert health["tags"] == ["headwater"]
+
+
+def test_what_is_applied_can_be_chosen_at_once(prefect_server: PrefectServer, tmp_path: Path) -> None:
+    list(deploy.deploy())
+    file = tmp_path / "another.yaml"
+    file.write_text(MORE.replace("wholesale", "outlet"))
+    command = [sys.executable, "-m", "flows.cli", "apply", "-f", str(file)]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert said.stderr == ""
+    assert "outlet/stock" in choices(prefect_server, "test-connectivity", "sources")
+
+    file.write_text(MORE.replace("wholesale", "kiosk"))
+    elsewhere = {**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=elsewhere)
+    assert "does not answer" in said.stderr
+    assert "headwater deploy" in said.stderr
 
 
 def test_a_schedule_that_was_taken_out_of_the_file_is_gone(prefect_server: PrefectServer, tmp_path: Path) -> None:
