@@ -6,8 +6,9 @@ instead of deadlocking, and what a change was decided on cannot move before it i
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ HEAD = REVISIONS[-1]
 
 #: How long a writer waits for the one before it, in seconds.
 BUSY_SECONDS = 30
+_PIECE_MILLISECONDS = 250
 #: Any number that no other program locks in the same PostgreSQL database.
 _WRITE_LOCK = 0x48454144
 _DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
@@ -156,8 +158,21 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: DatabaseConnection) -> None:
-    writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # SQLite hears no Ctrl-C while it waits for the writer before: it waits in short pieces.
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={_PIECE_MILLISECONDS}")
+    try:
+        for _ in range(BUSY_SECONDS * 1000 // _PIECE_MILLISECONDS):
+            with suppress(sqlite3.OperationalError):
+                cursor.execute("BEGIN IMMEDIATE")
+                return
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # once more, for its error
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        cursor.close()
 
 
 def _begin_postgresql(connection: DatabaseConnection) -> None:

@@ -312,6 +312,23 @@ def test_an_apply_that_is_cut_short_leaves_nothing(many: CommandLine, number: in
     assert many("apply", "-f", "many.yaml").status == 0
 
 
+def test_ctrl_c_ends_the_wait_for_another_writer(cli: CommandLine) -> None:
+    cli.apply(workspace(source("first"), source("second")))
+    other = sqlite3.connect(cli.home / "registry.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    impatient, patient = cli.start("delete", "first", "-y"), cli.start("delete", "second", "-y")
+    with pytest.raises(subprocess.TimeoutExpired):
+        impatient.communicate(timeout=4)
+    impatient.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    assert impatient.communicate(timeout=20) == ("", "headwater: interrupted\n")
+    assert (impatient.returncode, time.monotonic() - started < 4) == (130, True)
+    other.execute("COMMIT")
+    other.close()
+    assert patient.communicate(timeout=20) == ("deleted retail/second\n", "")
+    assert [one["name"] for one in cli("list", "-o", "json").json["data_sources"]] == ["first"]
+
+
 # --- tests that are cut short ----------------------------------------------------------------------------------------
 
 
