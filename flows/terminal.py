@@ -19,6 +19,8 @@ def table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     if not sys.stdout.isatty():
         for row in rows:
             print("\t".join(row))
+        # Before anything is said on standard error: the order is kept, and a reader that has gone is noticed.
+        sys.stdout.flush()
         return
     from rich.console import Console
     from rich.table import Table
