@@ -148,6 +148,19 @@ def test_a_dry_run_shows_each_field_and_writes_nothing(store: Store, home: Path)
     assert not (home / "keyring").exists()
 
 
+def test_a_stored_secret_stays_though_no_file_can_name_it(store: Store) -> None:
+    unsaid = BASE.replace('          password: "env:PASSWORD"\n', "")
+    assert unsaid != BASE
+    apply_texts(store, [("-", BASE.replace("env:PASSWORD", CANARY))], store.by(), literals_allowed=True)
+    again = apply_texts(store, [("f.yaml", unsaid)], store.by())
+    assert actions(again)["data_source:retail/orders"] == "unchanged"
+    apply_texts(store, [("f.yaml", unsaid.replace("database: ", "database: x"))], store.by())
+    assert "password" in store.sources.get("retail", "orders").entry("prod").references
+    moved = apply_texts(store, [("f.yaml", unsaid.replace("5432", "5433"))], store.by())
+    (change,) = [change for change in moved.changes if change.action is Action.UPDATE]
+    assert change.fields["prod.password"][1] is None, "it goes to no other port"
+
+
 def test_what_a_file_does_not_name_stays(store: Store) -> None:
     apply_texts(store, [("f.yaml", DESIGN)], store.by())
     small = """\
