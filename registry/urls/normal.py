@@ -77,7 +77,10 @@ def normal_host(text: str) -> str:
     Raises:
         ValueError: It is none of these.
     """
-    host = refuse_invisible(unicodedata.normalize("NFKC", decoded(text))).strip()
+    # What follows the '%' of an IPv6 address is an interface, not percent-encoding; only a URL writes it as '%25'.
+    address, percent, zone = text.partition("%") if ":" in text.partition("%")[0] else (text, "", "")
+    plain = decoded(address) + percent + zone.removeprefix("25")
+    host = refuse_invisible(unicodedata.normalize("NFKC", plain)).strip()
     if is_socket(host):
         return _socket(host)
     if host.startswith("[") and host.endswith("]"):

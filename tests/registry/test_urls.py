@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from registry import urls
 from registry.errors import InvalidInput
 from registry.urls import ParsedUrl
+from registry.urls.normal import normal_host
 
 Endpoints = tuple[tuple[str, int | None], ...]
 
@@ -274,3 +275,8 @@ def test_no_encoding_makes_a_host_of_what_is_none(host: str) -> None:
             continue
         for found, _ in parsed.endpoints:
             assert not set(found) & set("@#?&;=\\ \t\n%") or found.startswith("/") or ":" in found
+
+
+@pytest.mark.parametrize("written", ["fe80::1%acc0", "FE80::1%25acc0", "[fe80::1%acc0]"])
+def test_the_zone_of_an_ipv6_address_is_no_percent_encoding(written: str) -> None:
+    assert normal_host(written) == "fe80::1%acc0"
