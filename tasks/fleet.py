@@ -24,6 +24,8 @@ _AT_ONCE = 1200
 _AT_ONCE_A_SERVER = 8
 #: Seconds without an answer to a connect after which a server counts as silent: nobody there is to be spared.
 _SILENCE = 0.5
+#: The part of a check's time without a first byte after which a server that accepts counts as silent too.
+_MUTENESS = 0.3
 
 
 async def check_all(
@@ -48,7 +50,8 @@ async def check_all(
             # that no check's time passes while it waits for the processor.
             async with turnstile:
                 await asyncio.sleep(0)
-            return await check(target, _AtTheDoor(vantage, door), timeout=timeout)
+            with _AtTheDoor(vantage, door) as guarded:
+                return await check(target, guarded, timeout=timeout)
 
     running = [asyncio.create_task(one(target)) for target in targets]
     broken: list[Exception] = []
@@ -73,6 +76,7 @@ class _Door:
     def __init__(self) -> None:
         self._places = asyncio.Semaphore(_AT_ONCE_A_SERVER)
         self._silent = asyncio.Event()
+        self._heard = False
 
     async def __aenter__(self) -> None:
         if not self._silent.is_set():
@@ -90,22 +94,44 @@ class _Door:
         """Nobody answers: let everybody find that out at once."""
         self._silent.set()
 
+    def hear(self, stream: Stream) -> bool:
+        """Whether the server has ever said a word: in this conversation or an earlier one."""
+        self._heard = self._heard or stream.received > 0
+        return self._heard
+
+    def open_if_mute(self, stream: Stream) -> None:
+        if not self.hear(stream):
+            self.open()
+
 
 class _AtTheDoor:
-    """A vantage that tells the door when a connect goes unanswered."""
+    """A vantage that tells the door when a connect goes unanswered, or nothing is said after it."""
 
     def __init__(self, vantage: Vantage, door: _Door) -> None:
         self._vantage = vantage
         self._door = door
+        self._conversations: list[tuple[Stream, asyncio.TimerHandle]] = []
         self.name = vantage.name
         self.kind = vantage.kind
 
+    def __enter__(self) -> _AtTheDoor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream, alarm in self._conversations:
+            alarm.cancel()
+            self._door.hear(stream)
+
     async def connect(self, address: str, port: int, budget: Budget, *, conversation: Budget) -> Stream:
-        alarm = asyncio.get_running_loop().call_later(_SILENCE, self._door.open)
+        loop = asyncio.get_running_loop()
+        alarm = loop.call_later(_SILENCE, self._door.open)
         try:
-            return await self._vantage.connect(address, port, budget, conversation=conversation)
+            stream = await self._vantage.connect(address, port, budget, conversation=conversation)
         finally:
             alarm.cancel()
+        alarm = loop.call_later(_MUTENESS * conversation.total, self._door.open_if_mute, stream)
+        self._conversations.append((stream, alarm))
+        return stream
 
     async def resolve(self, host: str, budget: Budget) -> Resolution:
         return await self._vantage.resolve(host, budget)

@@ -56,6 +56,17 @@ async def test_many_sources_on_one_dead_server_end_together() -> None:
     assert len(verdicts) == 100
 
 
+async def test_many_sources_on_one_mute_server_end_together() -> None:
+    async def mute(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with listening(mute, backlog=200) as port:
+        started = time.monotonic()
+        verdicts = await collect([target(port=port) for _ in range(60)], LocalVantage(), 1.5)
+        assert time.monotonic() - started < 1.5 + 2.0, "eight at a time they would take 11 s"
+    assert {verdict.cause for verdict in verdicts} == {"PEER.MUTE"}
+
+
 async def test_one_server_meets_a_few_at_a_time() -> None:
     here, most = 0, 0
 
