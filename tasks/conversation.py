@@ -16,6 +16,7 @@ from tasks.evidence import Recorder, StageFailed, Steps
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Outcome, Protocol, Session
 from tasks.streams import Reader, Stream, StreamBroken, printable, unix_socket_path
+from tasks.tls import in_time
 from tasks.vantages import ConnectFailed, Vantage, is_public
 
 #: The part of the time left that a connect may take, so that something is left for saying why it failed.
@@ -203,7 +204,10 @@ class Conversation:
         steps, _ = await self._again(self.access.over(material), until="tls")
         tls = steps.named("tls")
         wanted = ("subject", "issuer", "names", "not_before", "not_after")
-        return {key: tls.evidence[key] for key in wanted if key in tls.evidence} if tls else {}
+        if tls is None:
+            return {}
+        found = {key: tls.evidence[key] for key in wanted if key in tls.evidence}
+        return {**found, "in_time": in_time(found)} if "not_after" in found else found
 
     async def _again(self, access: Access, until: str = "") -> tuple[Steps, Outcome]:
         """A second conversation with the same host, to the end of a stage, without second looks of its own."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -179,6 +180,8 @@ async def start_tls(
 def client_context(material: TlsMaterial) -> Iterator[ssl.SSLContext]:
     """A context for this material. Raises `StageFailed` for a CA, certificate or key that cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Said outright: distributions build Python with defaults of their own, and a verdict must not depend on them.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = material.mode == "verify-full"
     context.verify_mode = ssl.CERT_REQUIRED if material.verifies else ssl.CERT_NONE
     if material.verifies:
@@ -334,6 +337,11 @@ def certificate_facts(der: bytes | None, verified: Mapping[str, Any] | None = No
     except (x509.ExtensionNotFound, ValueError):
         found_names = []
     return {**found, "names": found_names}
+
+
+def in_time(certificate: Mapping[str, Any]) -> bool:
+    """Whether the clock here stands between the dates of a certificate, given as `certificate_facts` does."""
+    return bool(certificate["not_before"] <= _iso(time.time()) <= certificate["not_after"])
 
 
 def _flat(name: Any) -> str:

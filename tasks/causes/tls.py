@@ -78,7 +78,16 @@ CAUSES = (
         component="{host}",
         message="The certificate of {address}:{port} is made out to {names}, not to {host}.",
         remedy="Use one of the names of the certificate as host ({names}), or let it be reissued for {host}.",
-        rules=(Rule("tls", {"verify_code": _WRONG_NAME}),),
+        rules=(
+            Rule(
+                "tls",
+                {"verify_code": _WRONG_NAME, "names": lambda names: not names},
+                rank=49,
+                message="The certificate of {address}:{port} ({subject}) bears no name (subjectAltName) at all.",
+                remedy="Let it be reissued for {host}: a subject alone names nobody any more (RFC 6125).",
+            ),
+            Rule("tls", {"verify_code": _WRONG_NAME}),
+        ),
     ),
     Cause(
         "TLS.EXPIRED",
@@ -88,7 +97,19 @@ CAUSES = (
         component="{subject}",
         message="The certificate of {address}:{port} ({subject}) expired at {not_after}; the clock here says {clock}.",
         remedy="Renew the certificate of the server.",
-        rules=(Rule("tls", {"verify_code": 10}),),
+        rules=(
+            Rule(
+                "tls",
+                {"verify_code": 10, "in_time": True},
+                rank=49,
+                component="{issuer}",
+                message="A CA certificate in the chain of {address}:{port} has expired, that of {issuer} or of one "
+                "above it; the server's own ({subject}) has not.",
+                remedy="Let the server send a chain of valid CA certificates, or renew the expired one in "
+                "truststore_file.",
+            ),
+            Rule("tls", {"verify_code": 10}),
+        ),
     ),
     Cause(
         "TLS.NOT_YET_VALID",
@@ -99,7 +120,18 @@ CAUSES = (
         message="The certificate of {address}:{port} ({subject}) is valid from {not_before}; the clock here says "
         "{clock}.",
         remedy="Wait until {not_before}, have the certificate reissued, or set the clock.",
-        rules=(Rule("tls", {"verify_code": 9}),),
+        rules=(
+            Rule(
+                "tls",
+                {"verify_code": 9, "in_time": True},
+                rank=49,
+                component="{issuer}",
+                message="A CA certificate in the chain of {address}:{port} is not valid yet, that of {issuer} or one "
+                "above it; the clock here says {clock}.",
+                remedy="Let the server send a chain of valid CA certificates, or set the clock.",
+            ),
+            Rule("tls", {"verify_code": 9}),
+        ),
     ),
     Cause(
         "TLS.CLIENT_CERT",
