@@ -100,7 +100,10 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("admit", {"broken": "tls", "tls_error": "TLSV13_ALERT_CERTIFICATE_REQUIRED", "alert": 116}, "TLS.CLIENT_CERT"),
     ("tls", {"verify_code": 20, **_CERTIFICATE}, "TLS.UNTRUSTED_CA"),
     ("tls", {"verify_code": 62, **_CERTIFICATE}, "TLS.NAME_MISMATCH"),
-    ("tls", {"verify_code": 10, **_CERTIFICATE}, "TLS.EXPIRED"),
+    ("tls", {"verify_code": 62, **_CERTIFICATE, "names": []}, "TLS.NAME_MISMATCH"),
+    ("tls", {"verify_code": 10, **_CERTIFICATE, "in_time": True}, "TLS.EXPIRED"),
+    ("tls", {"verify_code": 10, **_CERTIFICATE, "in_time": False}, "TLS.EXPIRED"),
+    ("tls", {"verify_code": 9, **_CERTIFICATE, "in_time": True}, "TLS.NOT_YET_VALID"),
     ("tls", {"verify_code": 9, **_CERTIFICATE}, "TLS.NOT_YET_VALID"),
 )  # fmt: skip
 
@@ -171,6 +174,7 @@ POSTGRESQL: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("privilege", _sql("42P01", object="orders"), "TARGET.OBJECT_MISSING"),
     ("privilege", _sql("42501", object="orders"), "PRIV.OBJECT_DENIED"),
     ("privilege", {"nothing_readable": True, "object": "any table of shop"}, "PRIV.OBJECT_DENIED"),
+    ("privilege", {"broken": "silent", "mute": True, "silent_ms": 4500.0, "object": "t"}, "PROBE.DEADLINE"),
     ("privilege", {"wrong_role": True}, "SERVER.WRONG_ROLE"),
     ("target", _sql("XX000"), "SERVER.ERROR"),
     ("target", _sql("53100"), "SERVER.ERROR"),

@@ -336,6 +336,22 @@ def test_a_confirmed_password_that_is_refused_over_tls_lacks_a_client_certificat
     assert cause(password_proved=True) == "TLS.CLIENT_CERT"
 
 
+@pytest.mark.parametrize(
+    ("stage", "evidence", "code"),
+    [
+        ("privilege", {"mysql_error": 1045, "object": "v"}, "PRIV.OBJECT_DENIED"),
+        ("privilege", {"mysql_error": 1103, "object": "t"}, "TARGET.OBJECT_MISSING"),
+        ("target", {"mysql_error": 1102}, "CONFIG.BAD_VALUE"),
+        ("privilege", {"broken": "silent", "mute": True, "silent_ms": 4500.0, "object": "t"}, "PROBE.DEADLINE"),
+        ("target", {"broken": "silent", "mute": True, "silent_ms": 4500.0}, "PEER.MUTE"),
+    ],
+)
+def test_after_the_login_an_answer_means_something_else(stage: str, evidence: dict[str, Any], code: str) -> None:
+    target = Target("w", "s", "mysql", "dev", "local", "mysql", 3306, connection())
+    failed = Stage(name=stage, status=Status.FAILED, started_at="", elapsed_ms=1, evidence=evidence)
+    assert explain(target, failed, None).code == code
+
+
 async def test_a_key_from_the_wire_only_where_it_is_allowed() -> None:
     key = rsa.generate_private_key(65537, 2048).public_key()
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -70,6 +70,14 @@ def says(words: bytes) -> Handler:
     return after_hello(act)
 
 
+async def told_to_go(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1024)
+    writer.write(OK + READY)
+    await reader.read(1024)
+    writer.write(message(b"E", b"SFATAL\0C57P01\0\0"))
+    writer.close()
+
+
 def floods(words: bytes, beginning: bytes = b"") -> Handler:
     async def act(writer: asyncio.StreamWriter) -> None:
         writer.write(beginning)
@@ -99,6 +107,7 @@ PEERS = {
     "a request cut short": (says(message(b"R", b"\0\0")), {"SERVER.ERROR"}),
     "logged in, then silence": (says(OK + STATUS), {"PEER.MUTE"}),
     "ready, then silence": (says(OK + STATUS + READY), {"PEER.MUTE"}),
+    "ready, then told to go": (told_to_go, {"SERVER.NOT_READY"}),
     "ready, then rows without end": (floods(message(b"D", b"\0\0"), OK + READY), {"PROBE.DEADLINE", "SERVER.ERROR"}),
     "answers without rows": (says(OK + READY + READY), {"SERVER.ERROR"}),
     "a row of nothing": (says(OK + READY + message(b"D", b"\0\0") + READY), {"SERVER.ERROR"}),

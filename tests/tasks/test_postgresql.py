@@ -35,6 +35,10 @@ def test_names(name: str, sql: str) -> None:
     assert quoted(name) == sql
 
 
+def test_a_name_may_be_taken_as_it_is_written() -> None:
+    assert quoted("shop.Orders", fold=False) == '"shop"."Orders"'
+
+
 def _parse(sql: str) -> list[str]:
     """The parts of a quoted name, read as PostgreSQL's scanner does; anything left over is an injection."""
     parts, position = [], 0

@@ -30,6 +30,14 @@ ANSWERS = (
     Answer("CAPACITY.CONNECTIONS", {"mysql_error": frozenset({1040, 1203, 1226})}),
     # Server shutdown, connection killed by it, offline mode; a Galera node that is not in sync takes no command.
     Answer("SERVER.NOT_READY", {"mysql_error": frozenset({1053, 1927, 3032, 1047})}),
+    # MariaDB denies a view whose definer is gone, or may not read what is under it, as it denies a login.
+    Answer(
+        "PRIV.OBJECT_DENIED",
+        {**_DENIED},
+        stage="privilege",
+        message="The view {object} cannot be read: its definer is not there, or may not read what is under it.",
+        remedy="Let the DBA look at SHOW CREATE VIEW {object}: its definer must exist and read the tables under it.",
+    ),
     Answer("TLS.REQUIRED", {"mysql_error": 3159}),
     Answer("TLS.REQUIRED", {**_DENIED, "over_tls_too": "further"}, stage="login"),
     Answer(
@@ -58,7 +66,8 @@ ANSWERS = (
         "AUTH.BAD_CREDENTIALS",
         {**_DENIED},
         message="{address}:{port} does not accept {username} from {source_address}: the password is wrong, the user "
-        "unknown, or its host part excludes this address; the server does not say which.",
+        "unknown, its host part excludes this address, or it demands a client certificate; the server does not say "
+        "which.",
         remedy="Correct the user name or the password of {source}/{env}; else let the DBA look at SELECT user, host, "
         "ssl_type FROM mysql.user WHERE user = '{username}': the host must cover {source_address}, and ssl_type X509 "
         "or SPECIFIED demands keystore_file and key_file.",
@@ -108,13 +117,20 @@ ANSWERS = (
     ),
     Answer(
         "TARGET.OBJECT_MISSING",
-        {"mysql_error": frozenset({1049, 1146})},
+        {"mysql_error": frozenset({1049, 1102, 1103, 1146})},
         stage="privilege",
     ),
     Answer(
         "TARGET.MISSING",
         {"mysql_error": 1049},
         remedy="Correct the name of the database, or: CREATE DATABASE {database};",
+    ),
+    Answer(
+        "CONFIG.BAD_VALUE",
+        {"mysql_error": 1102},
+        component="database",
+        message="{database} can be no name of a database on {address}:{port}.",
+        remedy="Correct database of {source}/{env}: at most 64 characters, none of them a blank at the end.",
     ),
     Answer("TARGET.MISSING", {"mysql_error": DATABASE_DENIED, "there": "no"}, stage="target"),
     Answer(
@@ -149,6 +165,16 @@ ANSWERS = (
         component="{object}",
         message="The view {object} cannot be read: something under it is missing, or its definer may not read it.",
         remedy="Let the DBA look at SHOW CREATE VIEW {object}: its tables must exist, and its definer may read them.",
+    ),
+    Answer(
+        "PROBE.DEADLINE",
+        {"broken": "silent", "mute": True, "object": bool},
+        stage="privilege",
+        component="{object}",
+        message="{address}:{port} has let {username} in and is still reading {object} after {silent_ms} ms: another "
+        "session locks it, or it is a view that takes long.",
+        remedy="Let the DBA look at SHOW FULL PROCESSLIST for a lock; or test with more time: headwater test {source} "
+        "--timeout 30.",
     ),
     Answer(
         "PRIV.OBJECT_DENIED",

@@ -267,7 +267,10 @@ class MysqlSession(Session):
         }
 
     async def _read(self, table: str) -> ServerError | None:
-        (answer,) = await self._several(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - quoted
+        try:
+            (answer,) = await self._several(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - quoted
+        except StreamBroken as broken:
+            raise StageFailed(**broken.evidence(), object=table) from None
         return answer if isinstance(answer, ServerError) else None
 
     async def _read_one_of(self, tables: Sequence[str], recorder: Recorder) -> None:

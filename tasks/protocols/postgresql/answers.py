@@ -130,6 +130,16 @@ ANSWERS = (
         remedy="GRANT SELECT ON {object} TO {username}; and GRANT USAGE on its schema.",
     ),
     Answer(
+        "PROBE.DEADLINE",
+        {"broken": "silent", "mute": True, "object": bool},
+        stage="privilege",
+        component="{object}",
+        message="{address}:{port} has let {username} in and is still reading {object} after {silent_ms} ms: another "
+        "session locks it, or it is a view that takes long.",
+        remedy="Let the DBA look for a lock: SELECT * FROM pg_locks WHERE NOT granted; or test with more time: "
+        "headwater test {source} --timeout 30.",
+    ),
+    Answer(
         "PRIV.OBJECT_DENIED",
         {"nothing_readable": True},
         message="{username} is logged in to {database}, but may not read a single table in it.",

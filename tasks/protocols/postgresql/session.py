@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import struct
 import time
@@ -33,6 +34,8 @@ _METHODS = {2: "Kerberos 5", 6: "SCM credentials", _GSS: "GSSAPI", _SSPI: "SSPI"
 
 #: Names that are nobody's secret.
 _NOBODY = {"username": "headwater", "database": "headwater"}
+
+_UNDEFINED_TABLE = "42P01"
 
 
 class PostgresqlSession(Session):
@@ -156,6 +159,7 @@ class PostgresqlSession(Session):
 
     async def privilege(self, recorder: Recorder) -> None:
         objects = self.access.connection.objects
+        await self._search_path()
         for name in objects:
             await self._read(name)
         if objects:
@@ -267,7 +271,12 @@ class PostgresqlSession(Session):
         rows: list[list[str | None]] = []
         failure: ServerError | None = None
         while True:
-            message = await self._message()
+            try:
+                message = await self._message()
+            except StreamBroken:
+                if failure is None:
+                    raise
+                break  # a fatal error is a server's last word
             if message.kind == b"D":
                 rows.append(columns(message.body))
             elif message.kind == b"E":
@@ -279,16 +288,30 @@ class PostgresqlSession(Session):
         return rows
 
     async def _read(self, name: str) -> None:
+        written = quoted(name, fold=False)
         try:
-            await self.query(f"SELECT 1 FROM {quoted(name)} LIMIT 1")  # noqa: S608 - quoted right here
+            await self._read_one(quoted(name))
         except ServerError as error:
-            raise StageFailed(**error.evidence(), object=name) from None
+            if error.evidence()["sqlstate"] != _UNDEFINED_TABLE or written == quoted(name):
+                raise StageFailed(**error.evidence(), object=name) from None
+            try:  # who binds Orders may mean "Orders"
+                await self._read_one(written)
+            except ServerError as other:
+                raise StageFailed(**other.evidence(), object=name) from None
+        except StreamBroken as broken:
+            raise StageFailed(**broken.evidence(), object=name) from None
+
+    async def _read_one(self, table: str) -> None:
+        await self.query(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - quoted by the caller
 
     async def _facts(self, recorder: Recorder, *, demand_something: bool) -> None:
         try:
             (row,) = await self.query(FACTS)
-        except ServerError:
-            ((count,),) = await self._plain_facts()
+        except ServerError as refused:
+            try:
+                ((count,),) = await self._plain_facts()
+            except StreamBroken:
+                raise StageFailed(**refused.evidence()) from None
             readable_tables = int(count or 0)
             recorder.see(tables_readable=readable_tables)
             if demand_something and not readable_tables:
@@ -309,6 +332,14 @@ class PostgresqlSession(Session):
             recorder.warn(nothing_to_read="the database has no tables yet")
         if (replica == "t" or read_only == "on") and self._wants_writer():
             raise StageFailed(wrong_role=True)
+
+    async def _search_path(self) -> None:
+        """Look names up where the driver will: in `currentSchema`."""
+        path = self.access.connection.properties.get("currentSchema", "")
+        if path:
+            literal = path.replace("'", "''")
+            with contextlib.suppress(ServerError):  # some servers of this protocol have schemas, but no such function
+                await self.query(f"SELECT set_config('search_path', '{literal}', false)")
 
     async def _plain_facts(self) -> list[list[str | None]]:
         try:

@@ -82,13 +82,17 @@ def _folded(part: str) -> str:
     return "".join(char.lower() if char.isascii() else char for char in part)
 
 
-def quoted(name: str) -> str:
+def quoted(name: str, *, fold: bool = True) -> str:
     """A table's name as SQL: ``schema.table``; parts that are not quoted fold to lower case as in SQL (ASCII only).
 
     What is no such name is taken for the name of one table, letter by letter.
+
+    Args:
+        fold: False: take every letter as it is written.
     """
     if _NAME.fullmatch(name):
-        parts = [one.replace('""', '"') if one else _folded(two) for one, two in _PART.findall(name)]
+        unquoted = _folded if fold else str
+        parts = [one.replace('""', '"') if one else unquoted(two) for one, two in _PART.findall(name)]
     else:
         parts = [name]
     return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
