@@ -81,10 +81,23 @@ ANSWERS: tuple[Answer, ...] = (
     ),
     _tls_required({"http_status": 401, "elsewhere": "https"}),
     Answer(
+        "AUTH.METHOD_UNSUPPORTED",
+        {"http_status": 401, "configured": "none", "unsupported": True},
+        message="{url} asks for authentication by {method}, which is not possible here.",
+        remedy="Have the service accept basic or token authentication.",
+    ),
+    Answer(
+        "AUTH.BAD_CREDENTIALS",
+        {"http_status": 401, "configured": "none", "method": bool},
+        component="security_protocol",
+        message="{url} asks for credentials ({method}), and {source}/{env} has none.",
+        remedy="Set security_protocol: basic with username and password, or token with auth_token.",
+    ),
+    Answer(
         "AUTH.BAD_CREDENTIALS",
         {"http_status": 401, "configured": "none"},
         component="security_protocol",
-        message="{url} asks for credentials ({method}), and {source}/{env} has none.",
+        message="{url} asks for credentials, and {source}/{env} has none.",
         remedy="Set security_protocol: basic with username and password, or token with auth_token.",
     ),
     Answer(
@@ -164,6 +177,11 @@ ANSWERS: tuple[Answer, ...] = (
         component="{url}",
         message="{url} refuses to be read (HTTP {http_status}).",
         remedy="Correct the URL, its query or default_header: the service must answer a GET of it.",
+    ),
+    Answer(
+        "SERVER.ERROR",
+        {"http_class": 3},
+        message="{url} redirects (HTTP {http_status}) without saying where to.",
     ),
     Answer(
         "SERVER.ERROR",

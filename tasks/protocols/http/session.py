@@ -248,8 +248,8 @@ class HttpSession(Session):
     # -- evidence -----------------------------------------------------------------------------------------------------
 
     def _demand(self, answer: Response, **more: Any) -> None:
-        """Raise `StageFailed` for any status that is an error."""
-        if answer.status < 400:
+        """Raise `StageFailed` for any status that is an error, and for a redirect to nowhere."""
+        if answer.status < 400 and not answer.leads_nowhere:
             return
         found = {**self._shown(answer), **more, "server_said": f"HTTP {answer.status}"}
         if answer.status in (401, 407):

@@ -79,6 +79,11 @@ class Response:
             return "malformed:"
 
     @property
+    def leads_nowhere(self) -> bool:
+        """Whether it redirects without a location."""
+        return self.status in _REDIRECTS and not self.headers.get("location")
+
+    @property
     def schemes(self) -> list[str]:
         """The authentication schemes of its challenges, in lower case; one that IANA does not know is not repeated."""
         challenges = self.headers.get("proxy-authenticate" if self.status == 407 else "www-authenticate", "")
