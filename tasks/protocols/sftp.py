@@ -134,9 +134,10 @@ class SftpSession(Session):
         recorder.see(base_dir=base)
 
         def enter() -> int | None:
-            found = sftp.stat(base)
-            sftp.stat(posixpath.join(base, "."))  # needs the right to search the directory itself
-            return found.st_mode
+            mode = sftp.stat(base).st_mode
+            if mode is None or stat.S_ISDIR(mode):
+                sftp.stat(posixpath.join(base, "."))  # needs the right to search the directory itself
+            return mode
 
         mode = await self._ask(enter, database=base)
         if mode is not None and not stat.S_ISDIR(mode):
