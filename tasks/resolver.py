@@ -179,7 +179,10 @@ class _Dns:
             started = time.perf_counter()
             port = self._ports.get(server, 53)
             try:
-                response, _ = await dns.asyncquery.udp_with_fallback(query, server, timeout=left, port=port)
+                # What does not answer this question, or comes from elsewhere, is passed over as the system does.
+                response, _ = await dns.asyncquery.udp_with_fallback(
+                    query, server, timeout=left, port=port, ignore_unexpected=True, ignore_errors=True
+                )
                 outcome = dns.rcode.to_text(response.rcode())
             except (dns.exception.Timeout, TimeoutError):
                 response, outcome = None, "TIMEOUT"
@@ -204,10 +207,19 @@ class _Dns:
         import dns.exception
         import dns.message
 
+        seconds = min(0.5, self._budget.total * 0.2)
+
         async def ask(server: str) -> bool:
             try:
                 query = dns.message.make_query(".", "NS")
-                await dns.asyncquery.udp(query, server, timeout=0.5, port=self._ports.get(server, 53))
+                await dns.asyncquery.udp(
+                    query,
+                    server,
+                    timeout=seconds,
+                    port=self._ports.get(server, 53),
+                    ignore_unexpected=True,
+                    ignore_errors=True,
+                )
             except (OSError, dns.exception.DNSException):
                 return False
             return True

@@ -156,6 +156,36 @@ async def test_a_silent_server_is_passed_over_and_told(tmp_path: Path) -> None:
 
 
 @needs_port_53
+async def test_what_is_no_answer_to_the_question_is_passed_over(tmp_path: Path) -> None:
+    class Confused(asyncio.DatagramProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            query = dns.message.from_wire(data)
+            other = dns.message.from_wire(data)
+            other.id ^= 1
+            for wire in (b"garbage", answer(other, rcode="NXDOMAIN").to_wire(), answer(query, "A 10.1.1.5").to_wire()):
+                self.transport.sendto(wire, addr)  # type: ignore[attr-defined]
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Confused, local_addr=("127.0.53.9", 53))
+    try:
+        found = await resolve(tmp_path, "db.test", resolv="nameserver 127.0.53.9\n")
+    finally:
+        transport.close()
+    assert found.addresses == ("10.1.1.5",)
+
+
+@needs_port_53
+async def test_silence_is_told_within_the_share_of_a_short_check(tmp_path: Path) -> None:
+    started = asyncio.get_running_loop().time()
+    found = await resolve(tmp_path, "db.test", resolv="nameserver 127.0.53.8\n", seconds=0.7)
+    assert found.evidence["other_names_answered"] is False
+    assert asyncio.get_running_loop().time() - started < 0.95
+
+
+@needs_port_53
 async def test_silence_for_one_name_is_told_from_silence_for_all(tmp_path: Path) -> None:
     def silent_for_db(name: str, _: str, query: dns.message.Message) -> dns.message.Message | None:
         return None if name == "db.test" else answer(query)
