@@ -86,14 +86,15 @@ class SocketStream:
         self._loop = asyncio.get_running_loop()
         self.budget = budget
         self.received = 0
+        self._arrival: asyncio.Future[None] | None = None
+        self._watched = False
 
     async def receive(self, limit: int = 65536) -> bytes:
         waiting_since = time.monotonic()
         if not self.budget.left():
             raise self._silent(0.0)  # a peer that floods us never lets a timeout come to its turn
         try:
-            async with asyncio.timeout(self.budget.left()):
-                data = await self._loop.sock_recv(self._socket, limit)
+            data = await self._next(limit)
         except TimeoutError:
             raise self._silent(time.monotonic() - waiting_since) from None
         except OSError as error:
@@ -104,6 +105,37 @@ class SocketStream:
         if self.received > _MOST:
             raise StreamBroken("error", received=self.received, error="EMSGSIZE")
         return data
+
+    async def _next(self, limit: int) -> bytes:
+        while True:
+            try:
+                return self._socket.recv(limit)
+            except BlockingIOError:
+                await self._until_readable()
+
+    async def _until_readable(self) -> None:
+        """Wait for bytes, watching the socket through the whole conversation: a handshake waits a dozen times."""
+        arrival = self._arrival = self._loop.create_future()
+        if not self._watched:
+            self._loop.add_reader(self._socket, self._readable)
+            self._watched = True
+        alarm = self._loop.call_later(self.budget.left(), _too_late, arrival)
+        try:
+            await arrival
+        finally:
+            alarm.cancel()
+            self._arrival = None
+
+    def _readable(self) -> None:
+        if self._arrival is None:
+            self._unwatch()  # nobody waits now, and bytes that nobody takes would call again and again
+        elif not self._arrival.done():
+            self._arrival.set_result(None)
+
+    def _unwatch(self) -> None:
+        if self._watched:
+            self._loop.remove_reader(self._socket)
+            self._watched = False
 
     async def send(self, data: bytes) -> None:
         waiting_since = time.monotonic()
@@ -133,6 +165,7 @@ class SocketStream:
         return StreamBroken(kind, received=self.received, error=errno.errorcode.get(error.errno or 0, str(error.errno)))
 
     def close(self) -> None:
+        self._unwatch()
         with contextlib.suppress(OSError):
             self._socket.close()
 
@@ -140,6 +173,11 @@ class SocketStream:
         if self._socket.family == socket.AF_UNIX:
             return "unix"
         return str(self._socket.getsockname()[0])
+
+
+def _too_late(arrival: asyncio.Future[None]) -> None:
+    if not arrival.done():
+        arrival.set_exception(TimeoutError())
 
 
 class Reader:
