@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from registry.verdict import Stage, Warning
+from registry.verdict import Stage, Status, Warning
 
 #: Days before the end of a certificate or an account from which on it is told.
 _SOON = timedelta(days=30)
@@ -21,6 +21,7 @@ def of(stages: Iterable[Stage]) -> list[Warning]:
     return [
         Warning(code=code, message=told)
         for stage in stages
+        if stage.status is not Status.FAILED
         for key, code, rule in _RULES
         if key in stage.evidence and (told := rule(stage.evidence))
     ]

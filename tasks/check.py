@@ -95,7 +95,7 @@ class _Walk:
                 instruction=problem.instruction if problem else "",
             )
         if target.connection.mode is Mode.INSTANCE:
-            raise StageFailed(missing_module="a cloud inventory")
+            raise StageFailed(missing_module="a cloud inventory", instance_mode=True)
         try:
             protocol = load(target.protocol)
         except ModuleNotFoundError as missing:

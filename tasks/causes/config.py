@@ -59,6 +59,15 @@ CAUSES = (
         component="{missing_module}",
         message="Testing {type} needs {missing_module}, which is not installed here.",
         remedy="Install it: pip install 'headwater[{protocol}]'.",
-        rules=(Rule(None, {"missing_module": bool}, rank=1),),
+        rules=(
+            Rule(
+                "config",
+                {"instance_mode": True},
+                rank=0,
+                message="Turning an instance id into an address needs a cloud inventory, which there is none of here.",
+                remedy="Give {source}/{env} the address of the instance: connection string mode (address or jdbc_url).",
+            ),
+            Rule(None, {"missing_module": bool}, rank=1),
+        ),
     ),
 )

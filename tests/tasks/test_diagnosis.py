@@ -41,6 +41,7 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("config", {"problem": "CONFIG.BAD_VALUE", **_TOLD}, "CONFIG.BAD_VALUE"),
     ("config", {"problem": "CONFIG.ENV_MISSING", **_TOLD}, "CONFIG.ENV_MISSING"),
     ("config", {"missing_module": "paramiko"}, "DRIVER.MISSING"),
+    ("config", {"missing_module": "a cloud inventory", "instance_mode": True}, "DRIVER.MISSING"),
     ("credentials", _TOLD, "CONFIG.SECRET_UNRESOLVED"),
     ("resolve", {**_DNS, "rcode": "NXDOMAIN"}, "DNS.NXDOMAIN"),
     ("resolve", {**_DNS, "rcode": "NOERROR"}, "DNS.NO_ADDRESS"),
@@ -124,7 +125,9 @@ def _attempt(stage: str) -> Attempt:
 
 @pytest.mark.parametrize(("stage", "evidence", "code"), EXAMPLES)
 def test_evidence_asserts_its_cause_in_whole_sentences(stage: str, evidence: dict[str, Any], code: str) -> None:
-    finding = diagnosis.explain(target(), failed(stage, evidence), _attempt(stage), timeout_s=5)
+    # PostgreSQL offers TLS by a word of its own and says more about a peer that then speaks none.
+    subject = target(type="mysql", properties={}) if "not_tls" in evidence else target()
+    finding = diagnosis.explain(subject, failed(stage, evidence), _attempt(stage), timeout_s=5)
     assert _first(stage, evidence)[0] == code
     assert finding.code == code
     assert bool(finding.alternatives) == (code == INCONCLUSIVE)
@@ -152,6 +155,7 @@ def _sql(state: str, **more: Any) -> dict[str, Any]:
 
 
 POSTGRESQL: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("tls", {"not_tls": True, "looks_like": "HTTP", "first_bytes": "HTTP/1.1 400"}, "PROTO.MISMATCH"),
     ("admit", {**_REFUSED, "over_tls": False, "other_way": "admitted"}, "TLS.REQUIRED"),
     ("admit", {**_REFUSED, "over_tls": False, "other_way": "tls failed"}, INCONCLUSIVE),
     ("admit", {**_REFUSED, "over_tls": True, "other_way": "refused", "certificate_asked": True}, INCONCLUSIVE),

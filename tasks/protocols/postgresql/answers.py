@@ -12,6 +12,8 @@ _UNDECIDED = frozenset({"tls failed", "no answer"})
 _ADMITTED_OVER_TLS = {"routine": "ClientAuthentication", "over_tls": False, "other_way": "admitted"}
 
 ANSWERS = (
+    # It has just offered TLS: what comes instead is something in between that does not pass it on.
+    Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),
     Answer("TLS.REQUIRED", {**_INVALID, **_ADMITTED_OVER_TLS}, stage="admit"),
     Answer(
         INCONCLUSIVE,
