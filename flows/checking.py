@@ -8,19 +8,20 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
-from registry.errors import NotFound, SecretUnresolved
+from registry.errors import InvalidInput, NotFound, SecretUnresolved
 from registry.store import Store
-from registry.targets import CheckTarget, Environment
+from registry.targets import CheckTarget, Environment, TargetGroup
 from registry.verdict import Verdict, Warning
 from tasks import references
 from tasks.adhoc import removed
 from tasks.fleet import check_all
 from tasks.target import Target, from_registry
 from tasks.vantages import Vantage, open_vantage
+from tasks.vantages.local import LocalVantage
 
 Secrets = Mapping[str, SecretStr]
 
@@ -46,7 +47,6 @@ def gather(
 
     Raises:
         NotFound: Nothing in the registry answers to these names.
-        InvalidInput: A resource group of a kind that this version cannot test from.
     """
     found = store.targets(workspace=workspace, source=source, env=env, group=group)
     if not found:
@@ -70,10 +70,16 @@ def plan(store: Store, found: Sequence[CheckTarget]) -> list[GroupPlan]:
         doubtful = (_SHARED,) if (one.workspace, one.source) in shared else ()
         warnings = (*doubtful, *removed(one.removed))
         grouped[one.group.name].append(from_registry(one, secrets.of(one), warnings))
-    return [
-        GroupPlan(name, open_vantage(groups[name].kind, name, groups[name].settings), targets)
-        for name, targets in grouped.items()
-    ]
+    return [_group_plan(groups[name], targets) for name, targets in grouped.items()]
+
+
+def _group_plan(group: TargetGroup, targets: Sequence[Target]) -> GroupPlan:
+    """A group that cannot be tested from is told with each of its verdicts, and keeps no other from being tested."""
+    try:
+        return GroupPlan(group.name, open_vantage(group.kind, group.name, group.settings), targets)
+    except InvalidInput as unknown:
+        told = [replace(target, problem=unknown, problem_code="DRIVER.MISSING") for target in targets]
+        return GroupPlan(group.name, LocalVantage(group.name), told)
 
 
 async def run(plans: Sequence[GroupPlan], *, timeout: float = 5.0) -> AsyncIterator[Verdict]:

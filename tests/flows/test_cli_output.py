@@ -47,6 +47,16 @@ def test_a_pipe_gets_plain_lines_of_verdict_cause_and_remedy(retail: CommandLine
     assert len(done.out.splitlines()) == 3
 
 
+def test_a_group_that_cannot_be_tested_from_keeps_no_other_from_it(retail: CommandLine) -> None:
+    bastion = "{name: vpc_a, kind: ssh, ssh: {host: 10.77.1.2, username: probe, private_key: 'file:/keys/id'}}"
+    text = workspace(source("closed", 1)).replace("kind: local}]", f"kind: local}}, {bastion}]")
+    retail.apply(text.replace("resource_groups: [local]", "resource_groups: [local, vpc_a]"))
+    found = retail("test", "closed", "-o", "json")
+    causes = {verdict["resource_group"]: (verdict["state"], verdict["cause"]) for verdict in found.json}
+    assert causes == {"local": ("Unreachable", "PORT.CLOSED"), "vpc_a": ("Unsupport", "DRIVER.MISSING")}
+    assert found.status == 1
+
+
 def test_explain_prints_every_stage_with_time_and_evidence(retail: CommandLine) -> None:
     told = retail("test", "closed", "--explain").out
     assert re.search(

@@ -41,6 +41,7 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("config", {"problem": "CONFIG.BAD_VALUE", **_TOLD}, "CONFIG.BAD_VALUE"),
     ("config", {"problem": "CONFIG.ENV_MISSING", **_TOLD}, "CONFIG.ENV_MISSING"),
     ("config", {"missing_module": "paramiko"}, "DRIVER.MISSING"),
+    ("config", {"problem": "DRIVER.MISSING", "reason": "r", "where": "w", "instruction": "i"}, "DRIVER.MISSING"),
     ("config", {"missing_module": "a cloud inventory", "instance_mode": True}, "DRIVER.MISSING"),
     ("credentials", _TOLD, "CONFIG.SECRET_UNRESOLVED"),
     ("resolve", {**_DNS, "rcode": "NXDOMAIN"}, "DNS.NXDOMAIN"),
