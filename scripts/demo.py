@@ -58,6 +58,8 @@ workspaces:
 def main() -> int:
     """Show everything; returns the exit status."""
     once = "--once" in sys.argv[1:]
+    # Said outright, because a shell starts what it puts into the background with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="headwater-demo-"))
