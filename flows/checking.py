@@ -6,21 +6,23 @@ The command line and the flows share it.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
 from registry.errors import InvalidInput, NotFound, SecretUnresolved
+from registry.network import Network
 from registry.store import Store
 from registry.targets import CheckTarget, Environment, TargetGroup
 from registry.verdict import Verdict, Warning
-from tasks import references
+from tasks import perspectives, references
 from tasks.adhoc import removed
 from tasks.fleet import check_all
+from tasks.perspectives import View
 from tasks.target import Target, from_registry
-from tasks.vantages import Vantage, open_vantage
+from tasks.vantages import Outpost, Vantage, open_vantage
 from tasks.vantages.local import LocalVantage
 
 Secrets = Mapping[str, SecretStr]
@@ -31,7 +33,7 @@ class GroupPlan:
     """What is checked from one resource group."""
 
     group: str
-    vantage: Vantage
+    vantage: Vantage | Outpost
     targets: Sequence[Target]
 
 
@@ -76,14 +78,15 @@ def plan(store: Store, found: Sequence[CheckTarget]) -> list[GroupPlan]:
 def _group_plan(group: TargetGroup, targets: Sequence[Target]) -> GroupPlan:
     """A group that cannot be tested from is told with each of its verdicts, and keeps no other from being tested."""
     try:
-        return GroupPlan(group.name, open_vantage(group.kind, group.name, group.settings), targets)
+        place = open_vantage(group.kind, group.name, group.settings, public_key=group.public_key)
+        return GroupPlan(group.name, place, targets)
     except InvalidInput as unknown:
         told = [replace(target, problem=unknown, problem_code="DRIVER.MISSING") for target in targets]
         return GroupPlan(group.name, LocalVantage(group.name), told)
 
 
 async def run(plans: Sequence[GroupPlan], *, timeout: float = 5.0) -> AsyncIterator[Verdict]:
-    """Check everything, from all groups at once; verdicts come as they are ready.
+    """Check everything, from all groups at once; verdicts come as soon as all groups have seen a data source.
 
     Args:
         timeout: Seconds for each check.
@@ -99,6 +102,7 @@ async def run(plans: Sequence[GroupPlan], *, timeout: float = 5.0) -> AsyncItera
         ready.put_nowait(None)
 
     running = [asyncio.create_task(from_one(one)) for one in plans]
+    panel = _Panel(plans)
     try:
         left = len(running)
         while left:
@@ -108,10 +112,33 @@ async def run(plans: Sequence[GroupPlan], *, timeout: float = 5.0) -> AsyncItera
             if item is None:
                 left -= 1
             else:
-                yield item
+                for verdict in panel.add(item):
+                    yield verdict
     finally:
         for task in running:
             task.cancel()
+        await asyncio.gather(*(one.vantage.close() for one in plans))
+
+
+class _Panel:
+    """Keeps the verdicts over a data source until all groups have seen it, so that they can be reviewed together."""
+
+    def __init__(self, plans: Sequence[GroupPlan]) -> None:
+        self._networks = {(one.group, *_subject(target)): target.network for one in plans for target in one.targets}
+        self._missing = Counter(_subject(target) for one in plans for target in one.targets)
+        self._views: defaultdict[tuple[str, ...], list[View]] = defaultdict(list)
+
+    def add(self, verdict: Verdict) -> list[Verdict]:
+        """The verdicts that are ready with this one."""
+        key = _subject(verdict)
+        network = self._networks.get((verdict.resource_group, *key), Network())
+        self._views[key].append(View(verdict, network))
+        self._missing[key] -= 1
+        return perspectives.review(self._views.pop(key)) if self._missing[key] == 0 else []
+
+
+def _subject(one: Target | Verdict) -> tuple[str, str, str]:
+    return one.workspace, one.source, one.env
 
 
 class _Secrets:

@@ -27,6 +27,7 @@ from registry.store import Store
 from registry.verdict import Stage, Status, Verdict
 from tasks import report
 from tasks.check import check
+from tasks.vantages import Outpost, Vantage
 
 #: Checks that one task run stands for. Each chunk waits for its slowest check, so chunks are large.
 CHUNK = 5000
@@ -76,8 +77,9 @@ async def run(store: Store, plans: Sequence[GroupPlan], *, timeout: float) -> Ro
         timeout: Seconds for each check.
     """
     done, started = Round(), time.perf_counter()
-    if sum(len(plan.targets) for plan in plans) == 1:
-        verdict = await _diagnose(plans[0], timeout)
+    here = [plan.vantage for plan in plans if not isinstance(plan.vantage, Outpost)]
+    if here and sum(len(plan.targets) for plan in plans) == 1:
+        verdict = await _diagnose(plans[0], here[0], timeout)
         await asyncio.to_thread(store.verdicts.record, [verdict])
         done.verdicts.append(verdict)
     else:
@@ -147,13 +149,13 @@ async def _check_many(work: _Work) -> State[None]:
 # --- one ------------------------------------------------------------------------------------------------------------
 
 
-async def _diagnose(plan: GroupPlan, timeout: float) -> Verdict:
+async def _diagnose(plan: GroupPlan, vantage: Vantage, timeout: float) -> Verdict:
     """One check whose stages are task runs. It runs beside the flow, in a thread with an event loop of its own."""
     # Prefect logs a returned failure with the traceback of an exception that there is none of.
     logging.getLogger("prefect.task_runs").addFilter(_without_empty_traceback)
     timeline = _Timeline(asyncio.get_running_loop(), timeout * _PATIENCE)
     verdict = await asyncio.to_thread(
-        asyncio.run, check(plan.targets[0], plan.vantage, timeout=timeout, observe=timeline.observe)
+        asyncio.run, check(plan.targets[0], vantage, timeout=timeout, observe=timeline.observe)
     )
     await timeline.end()
     return verdict.model_copy(update={"elapsed_ms": round(verdict.elapsed_ms - timeline.waited * 1000, 3)})

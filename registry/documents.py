@@ -21,8 +21,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from registry import names, texts, types
 from registry.entries import SourceDraft, draft_source
 from registry.errors import HeadwaterError, InvalidInput, InvalidInputs, NotFound
-from registry.groups import KINDS, GroupDraft, Network, Settings
+from registry.groups import KINDS, GroupDraft, Settings
 from registry.nearest import nearest
+from registry.network import Network
 from registry.workspaces import WorkspaceDraft
 
 VERSION = 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, IPvAnyNetwork
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,7 @@ from registry.connection import Port, SecretReference
 from registry.database import Database
 from registry.errors import InvalidInput, NotFound
 from registry.nearest import nearest
+from registry.network import Network
 
 
 class Settings(BaseModel):
@@ -47,17 +48,6 @@ class WorkerSettings(Settings):
 
     work_pool: Annotated[str, Field(min_length=1)]
     work_queue: str | None = None
-
-
-class Network(BaseModel):
-    """What the operator declares about a group's network (DataWorks: resource group, networks, NAT gateways, EIPs)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    type: Literal["serverless", "exclusive", "local"] = "local"
-    vpc_id: str | None = None
-    vswitch_cidrs: tuple[IPvAnyNetwork, ...] = ()
-    nat_eips: tuple[IPvAnyAddress, ...] | None = None
 
 
 #: Kind -> model of its settings. `registry.documents` accepts the settings under the kind's own name.

@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
-from registry import policy
-from registry.connection import Endpoint, Mode
+from registry.connection import Connection, Endpoint, Mode
 from registry.errors import SecretUnresolved
 from registry.verdict import Verdict
 from tasks import diagnosis, redaction
@@ -35,8 +34,28 @@ _ADDRESSES_AT_ONCE = 8
 _REMOTE_SCHEMES = ("prefect:", "vault:")
 
 
+@dataclass(frozen=True)
+class Probed:
+    """Everything observed in one check.
+
+    Attributes:
+        started_at: RFC 3339, in UTC.
+        elapsed_ms: Milliseconds.
+    """
+
+    trace: Trace
+    started_at: str
+    elapsed_ms: float
+
+
 async def check(target: Target, vantage: Vantage, *, timeout: float = 5.0, observe: Observer = unobserved) -> Verdict:
-    """Check one environment of one data source from one vantage.
+    """Check one environment of one data source from one vantage; arguments as in `probe`."""
+    probed = await probe(target, vantage, timeout=timeout, observe=observe)
+    return diagnosis.diagnose(target, probed.trace, started_at=probed.started_at, elapsed_ms=probed.elapsed_ms)
+
+
+async def probe(target: Target, vantage: Vantage, *, timeout: float = 5.0, observe: Observer = unobserved) -> Probed:
+    """Gather the evidence for a verdict.
 
     Args:
         timeout: Seconds the whole check may take; it ends within 0.5 s more, whatever the peer does.
@@ -51,7 +70,7 @@ async def check(target: Target, vantage: Vantage, *, timeout: float = 5.0, obser
         pass  # the trace tells
     elapsed = round((time.perf_counter() - started) * 1000, 3)
     redaction.hide(trace, walk.secrets, target.connection)
-    return diagnosis.diagnose(target, trace, started_at=started_at, elapsed_ms=elapsed)
+    return Probed(trace, started_at, elapsed)
 
 
 class _Walk:
@@ -63,6 +82,7 @@ class _Walk:
         self.budget = budget
         self.trace = trace
         self.secrets: Mapping[str, SecretStr] = {}
+        self.endpoints: tuple[Endpoint, ...] = ()
 
     async def run(self) -> None:
         """Every stage, until one fails."""
@@ -71,8 +91,8 @@ class _Walk:
             protocol = self._configured(recorder)
         with stage("credentials") as recorder:
             self.secrets = await self._secrets(recorder)
-        with stage("instance"):
-            raise StageSkipped("the connection string names the address itself")
+        with stage("instance") as recorder:
+            self.endpoints = await self._located(recorder)
         with stage("resolve") as recorder:
             await self._resolve(recorder)
         access = self._access(self.secrets)
@@ -94,14 +114,12 @@ class _Walk:
                 where=problem.where if problem else "",
                 instruction=problem.instruction if problem else "",
             )
-        if target.connection.mode is Mode.INSTANCE:
-            raise StageFailed(missing_module="a cloud inventory", instance_mode=True)
+        self.endpoints = target.connection.endpoints()
         try:
             protocol = load(target.protocol)
         except ModuleNotFoundError as missing:
             raise StageFailed(missing_module=missing.name) from None
-        endpoints = [f"{endpoint.host}:{endpoint.port}" for endpoint in target.connection.endpoints()]
-        recorder.see(protocol=protocol.name, endpoints=endpoints)
+        recorder.see(protocol=protocol.name, endpoints=[f"{one.host}:{one.port}" for one in self.endpoints] or None)
         return protocol
 
     async def _secrets(self, recorder: Recorder) -> Mapping[str, SecretStr]:
@@ -120,10 +138,22 @@ class _Walk:
                 instruction=unresolved.instruction or "Correct the reference, or put the value where it points.",
             ) from None
 
+    async def _located(self, recorder: Recorder) -> tuple[Endpoint, ...]:
+        """Where the data source is: in instance mode the cloud tells."""
+        if self._connection.mode is not Mode.INSTANCE:
+            raise StageSkipped("the connection string names the address itself")
+        from tasks import clouds
+
+        return await clouds.locate(self.target, recorder, self.budget.within(_RESOLVE_SHARE))
+
+    @property
+    def _connection(self) -> Connection:
+        assert self.target.connection is not None  # noqa: S101 - the stage `config` has seen to it
+        return self.target.connection
+
     async def _resolve(self, recorder: Recorder) -> None:
         """Turn every endpoint into addresses; fails when none has one."""
-        connection = self.target.connection
-        endpoints = connection.endpoints() if connection is not None else ()
+        endpoints = self.endpoints
         budget = self.budget.within(_RESOLVE_SHARE)
         resolutions = await asyncio.gather(*(self._addresses(endpoint, budget) for endpoint in endpoints))
         observe = self.trace.head.observe
@@ -147,8 +177,7 @@ class _Walk:
         return await self.vantage.resolve(endpoint.host, budget)
 
     def _access(self, secrets: Mapping[str, SecretStr]) -> Access:
-        connection = self.target.connection
-        assert connection is not None  # noqa: S101 - the stage `config` has seen to it
+        connection = self._connection
         settings = connection.tls()
 
         def pem(field: str) -> str | None:
@@ -174,7 +203,7 @@ class _Walk:
                 replace(access, host=attempt.host, port=attempt.port, address=attempt.address),
                 self.budget,
                 self.target.default_port,
-                self.target.permitted_ranges,
+                self.target.refusal_of,
             )
             await conversation.run(attempt.steps)
         except StageFailed:
@@ -184,7 +213,7 @@ class _Walk:
         address, from_name = attempt.address, attempt.address != attempt.host
         if address.startswith("/"):
             raise StageSkipped("a Unix socket needs no route")
-        refusal = policy.refusal_of(address, self.target.permitted_ranges)
+        refusal = self.target.refusal_of(address)
         if refusal is not None:
             raise StageFailed(forbidden=refusal.reason, address=address)
         route = await self.vantage.route(address)

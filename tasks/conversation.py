@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from registry import policy
+from registry.policy import Refusal
 from registry.verdict import Stage
 from tasks import witnesses
 from tasks.budget import Budget
@@ -39,7 +39,7 @@ class Conversation:
         access: Access,
         budget: Budget,
         default_port: int,
-        permitted_ranges: tuple[str, ...] = (),
+        refusal_of: Callable[[str], Refusal | None],
     ) -> None:
         self.vantage = vantage
         self.protocol = protocol
@@ -47,7 +47,7 @@ class Conversation:
         self.budget = budget
         self.talk = budget.less(min(_RESERVE, budget.total / 10))
         self.default_port = default_port
-        self.permitted_ranges = permitted_ranges
+        self._dial = _Dialer(self, refusal_of)
 
     async def run(self, steps: Steps) -> None:
         """Connect and run every stage of the protocol. Raises `StageFailed` when one fails; the steps tell which."""
@@ -74,7 +74,7 @@ class Conversation:
         return True
 
     async def _connect(self, recorder: Recorder) -> Stream:
-        address, port = self._address()
+        address, port = self.socket_address()
         recorder.see(address=address, port=port)
         waiting = asyncio.create_task(self._dial())
 
@@ -112,31 +112,12 @@ class Conversation:
         own = evidence.get("icmp_from_here") and "neighbour" not in seen
         return await self.vantage.neighbour(self.access.address) if own else {}
 
-    def _address(self) -> tuple[str, int]:
+    def socket_address(self) -> tuple[str, int]:
+        """Where streams of this conversation go to."""
         address, port = self.access.address, self.access.port
         return (
             (unix_socket_path(address, port, self.protocol.name), port) if address.startswith("/") else (address, port)
         )
-
-    async def _dial(self, port: int | None = None, *, host: str | None = None) -> Stream:
-        """A stream to this address, or to another host that the peer sends us to, within the policy."""
-        here, default = self._address()
-        return await self.vantage.connect(
-            here if host is None else await self._permitted(host),
-            default if port is None else port,
-            self.talk.within(_CONNECT_SHARE),
-            conversation=self.talk,
-        )
-
-    async def _permitted(self, host: str) -> str:
-        resolution = await self.vantage.resolve(host, self.talk.within(_CONNECT_SHARE))
-        if not resolution.addresses:
-            raise StageFailed(**resolution.evidence)
-        for address in resolution.addresses:
-            refusal = policy.refusal_of(address, self.permitted_ranges)
-            if refusal is not None:
-                raise StageFailed(forbidden=refusal.reason, address=address, host=host)
-        return resolution.addresses[0]
 
     async def _talk(self, stream: Stream, access: Access, steps: Steps, until: str = "", plainly: bool = False) -> None:
         session = self.protocol.session(stream, access, self._dial)
@@ -222,6 +203,43 @@ class Conversation:
             failed = steps.failed()
             return steps, Outcome(failed.name if failed else "connect", failed.evidence if failed else {})
         return steps, Outcome(None, steps.stages[-1].evidence if steps.stages else {})
+
+
+class _Dialer:
+    """Streams to the address of a conversation, or to where its peer sends us, within the policy."""
+
+    def __init__(self, conversation: Conversation, refusal_of: Callable[[str], Refusal | None]) -> None:
+        self._conversation = conversation
+        self._refusal_of = refusal_of
+
+    async def __call__(
+        self, port: int | None = None, *, host: str | None = None, largest_segment: int | None = None
+    ) -> Stream:
+        here, default = self._conversation.socket_address()
+        return await self._conversation.vantage.connect(
+            here if host is None else await self._permitted(host),
+            default if port is None else port,
+            self._time,
+            conversation=self._conversation.talk,
+            largest_segment=largest_segment,
+        )
+
+    async def ask(self, host: str, port: int, datagram: bytes) -> bytes | None:
+        return await self._conversation.vantage.exchange(await self._permitted(host), port, datagram, self._time)
+
+    @property
+    def _time(self) -> Budget:
+        return self._conversation.talk.within(_CONNECT_SHARE)
+
+    async def _permitted(self, host: str) -> str:
+        resolution = await self._conversation.vantage.resolve(host, self._time)
+        if not resolution.addresses:
+            raise StageFailed(**resolution.evidence)
+        for address in resolution.addresses:
+            refusal = self._refusal_of(address)
+            if refusal is not None:
+                raise StageFailed(forbidden=refusal.reason, address=address, host=host)
+        return resolution.addresses[0]
 
 
 #: How a peer's bytes may end a conversation: it breaks, or they cannot be read as the protocol has them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from registry.verdict import Verdict
@@ -13,7 +13,7 @@ from tasks.budget import Budget
 from tasks.check import check
 from tasks.streams import Stream
 from tasks.target import Target
-from tasks.vantages import Resolution, Route, Vantage
+from tasks.vantages import Outpost, Resolution, Route, Vantage
 
 #: Descriptors that one check may hold at a time: its own connection and those of its witnesses.
 _DESCRIPTORS_A_CHECK = 6
@@ -29,9 +29,9 @@ _MUTENESS = 0.3
 
 
 async def check_all(
-    targets: Iterable[Target], vantage: Vantage, *, timeout: float = 5.0, at_once: int | None = None
+    targets: Sequence[Target], vantage: Vantage | Outpost, *, timeout: float = 5.0, at_once: int | None = None
 ) -> AsyncIterator[Verdict]:
-    """Check many targets from one vantage; verdicts come as they are ready.
+    """Check many targets from one place; verdicts come as they are ready.
 
     Args:
         timeout: Seconds for each check. Waiting for a turn does not count.
@@ -40,6 +40,10 @@ async def check_all(
     Raises:
         ExceptionGroup: After all verdicts, what went wrong in checks that could not come to one.
     """
+    if isinstance(vantage, Outpost):
+        async for verdict in vantage.check_all(targets, timeout=timeout):
+            yield verdict
+        return
     everywhere, turnstile = asyncio.Semaphore(at_once or _width()), asyncio.Lock()
     doors: defaultdict[object, _Door] = defaultdict(_Door)
 
@@ -122,16 +126,23 @@ class _AtTheDoor:
             alarm.cancel()
             self._door.hear(stream)
 
-    async def connect(self, address: str, port: int, budget: Budget, *, conversation: Budget) -> Stream:
+    async def connect(
+        self, address: str, port: int, budget: Budget, *, conversation: Budget, largest_segment: int | None = None
+    ) -> Stream:
         loop = asyncio.get_running_loop()
         alarm = loop.call_later(_SILENCE, self._door.open)
         try:
-            stream = await self._vantage.connect(address, port, budget, conversation=conversation)
+            stream = await self._vantage.connect(
+                address, port, budget, conversation=conversation, largest_segment=largest_segment
+            )
         finally:
             alarm.cancel()
         alarm = loop.call_later(_MUTENESS * conversation.total, self._door.open_if_mute, stream)
         self._conversations.append((stream, alarm))
         return stream
+
+    async def exchange(self, address: str, port: int, datagram: bytes, budget: Budget) -> bytes | None:
+        return await self._vantage.exchange(address, port, datagram, budget)
 
     async def resolve(self, host: str, budget: Budget) -> Resolution:
         return await self._vantage.resolve(host, budget)
@@ -147,6 +158,9 @@ class _AtTheDoor:
 
     async def way_out(self) -> Mapping[str, Any]:
         return await self._vantage.way_out()
+
+    async def close(self) -> None:
+        await self._vantage.close()
 
 
 def _width() -> int:

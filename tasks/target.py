@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from registry import types
+from registry import policy, types
 from registry.connection import Connection
 from registry.errors import HeadwaterError, InvalidInput
+from registry.network import Network, declared
 from registry.verdict import Warning
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Target:
         connection: The configuration; None when it is missing or faulty, which `problem` then tells.
         secrets: Called once, in the stage `credentials`: field -> value. Raises `SecretUnresolved`.
         permitted_ranges: CIDRs that tests of this workspace may be aimed at; empty for the default policy.
+        network: What is declared about the network of the resource group.
         warnings: What registration already found, such as removed URL parameters.
     """
 
@@ -46,9 +48,16 @@ class Target:
     connection: Connection | None
     secrets: Callable[[], Mapping[str, SecretStr]] = no_secrets
     permitted_ranges: tuple[str, ...] = ()
+    network: Network = field(default_factory=Network)
     warnings: tuple[Warning, ...] = ()
     problem: HeadwaterError | None = field(default=None)
     problem_code: str = ""
+
+    def refusal_of(self, address: str) -> policy.Refusal | None:
+        """Why a test may not be aimed at an address, by the ranges of the workspace and those of the group."""
+        refusal = policy.refusal_of(address, self.permitted_ranges)
+        own = [str(cidr) for cidr in self.network.permitted_ranges]
+        return refusal if refusal is not None or not own else policy.refusal_of(address, own)
 
 
 def from_registry(
@@ -76,6 +85,7 @@ def from_registry(
         connection=connection,
         secrets=secrets,
         permitted_ranges=found.permitted_ranges,
+        network=declared(found.group.network),
         warnings=warnings,
         problem=problem,
         problem_code=code if problem is not None else "",

@@ -62,7 +62,7 @@ CAUSES = (
         remedy="Install it: pip install 'headwater[{protocol}]'.",
         rules=(
             Rule(
-                "config",
+                "instance",
                 {"instance_mode": True},
                 rank=0,
                 message="Turning an instance id into an address needs a cloud inventory, which there is none of here.",

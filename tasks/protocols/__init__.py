@@ -7,6 +7,7 @@ answer of the peer asserts. A session gathers evidence; it decides nothing.
 from __future__ import annotations
 
 import importlib
+import typing
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -59,8 +60,29 @@ class Outcome:
 #: Runs a second conversation with the same address: ``await retry(access, until="admit")``.
 Retry = Callable[..., Awaitable[Outcome]]
 
-#: Opens another byte stream: ``await dial()``, or ``await dial(port)`` to another port of the same address.
-Dial = Callable[..., Awaitable[Stream]]
+
+class Dial(typing.Protocol):
+    """Opens further conversations from the same vantage, within the same policy."""
+
+    async def __call__(
+        self, port: int | None = None, *, host: str | None = None, largest_segment: int | None = None
+    ) -> Stream:
+        """Another byte stream: to the same address and port, another port of it, or another host.
+
+        Raises:
+            ConnectFailed: It does not answer.
+            StageFailed: The host has no address, or one that tests may not be aimed at.
+        """
+        ...
+
+    async def ask(self, host: str, port: int, datagram: bytes) -> bytes | None:
+        """One UDP datagram to a host and the one that comes back; None where the vantage cannot send any.
+
+        Raises:
+            ConnectFailed: Nobody answers.
+            StageFailed: The host has no address, or one that tests may not be aimed at.
+        """
+        ...
 
 
 class Session:

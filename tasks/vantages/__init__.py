@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import importlib
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from registry.errors import InvalidInput
+from registry.verdict import Verdict
 from tasks.budget import Budget
+from tasks.evidence import StageFailed
 from tasks.streams import Stream
+
+if TYPE_CHECKING:
+    from tasks.target import Target
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,15 @@ class ConnectFailed(Exception):
         self.evidence = evidence
 
 
+class VantageFailed(StageFailed):
+    """The place itself cannot be used: nothing is known about the data source. May come from every question.
+
+    `evidence` tells why, under keys that rules of the causes `TUNNEL.*` and `PROBE.AGENT_DOWN` read.
+    """
+
+
 class Vantage(Protocol):
-    """A place from which tasks run."""
+    """A place from which checks are made. What cannot be asked there is answered with None or with nothing."""
 
     name: str
     kind: str
@@ -59,15 +71,26 @@ class Vantage(Protocol):
         """Ask the routing table."""
         ...
 
-    async def connect(self, address: str, port: int, budget: Budget, *, conversation: Budget) -> Stream:
+    async def connect(
+        self, address: str, port: int, budget: Budget, *, conversation: Budget, largest_segment: int | None = None
+    ) -> Stream:
         """Open a byte stream to an address, or to a Unix socket if it starts with ``/``.
 
         Args:
             budget: Time for connecting.
             conversation: Time for everything said on the stream afterwards.
+            largest_segment: Bytes that one packet may carry in either direction (TCP's MSS).
 
         Raises:
-            ConnectFailed: With the network's own answer as evidence.
+            ConnectFailed: With the network's own answer as evidence; ``unsupported`` where segments cannot be limited.
+        """
+        ...
+
+    async def exchange(self, address: str, port: int, datagram: bytes, budget: Budget) -> bytes | None:
+        """Send one UDP datagram and wait for one in return; None where that cannot be asked.
+
+        Raises:
+            ConnectFailed: Nobody answered.
         """
         ...
 
@@ -83,9 +106,39 @@ class Vantage(Protocol):
         """The default routes of this place: ``ipv4`` and ``ipv6``, true or false."""
         ...
 
+    async def close(self) -> None:
+        """Let go of whatever is held open. Never raises."""
+        ...
 
-def open_vantage(kind: str, name: str, settings: Mapping[str, Any]) -> Vantage:
-    """The vantage of a resource group.
+
+@runtime_checkable
+class Outpost(Protocol):
+    """A place that makes whole checks by itself and reports their verdicts."""
+
+    name: str
+    kind: str
+
+    def check_all(self, targets: Sequence[Target], *, timeout: float) -> AsyncIterator[Verdict]:
+        """Have targets checked there; a verdict for each, as they come.
+
+        Args:
+            timeout: Seconds for each check. A place that takes no work says so within this time.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of whatever is held open. Never raises."""
+        ...
+
+
+def open_vantage(
+    kind: str, name: str, settings: Mapping[str, Any], *, public_key: str | None = None
+) -> Vantage | Outpost:
+    """The vantage or outpost of a resource group. Nothing is connected yet.
+
+    Args:
+        settings: Those of `registry.groups.KINDS`; secrets are references.
+        public_key: What boxes for this group are sealed to.
 
     Raises:
         InvalidInput: No such kind of resource group.
@@ -98,10 +151,10 @@ def open_vantage(kind: str, name: str, settings: Mapping[str, Any]) -> Vantage:
         raise InvalidInput(
             f"resource group {name!r} is of kind {kind!r}, which this version cannot test from",
             where=f"resource_groups/{name}.kind",
-            instruction="use a group of kind local",
+            instruction="use a group of kind local or ssh",
         ) from None
-    vantage: Vantage = module.open_vantage(name, settings)
-    return vantage
+    place: Vantage | Outpost = module.open_vantage(name, settings, public_key=public_key)
+    return place
 
 
 def is_public(address: str) -> bool:

@@ -28,7 +28,7 @@ _ORIGIN_ICMP = 2
 _ORIGIN_ICMP6 = 3
 
 
-def open_vantage(name: str, settings: Mapping[str, Any]) -> LocalVantage:
+def open_vantage(name: str, settings: Mapping[str, Any], *, public_key: str | None = None) -> LocalVantage:
     """The vantage of a resource group of kind ``local``."""
     return LocalVantage(name)
 
@@ -56,7 +56,9 @@ class LocalVantage:
         except OSError as error:
             return Route(error=_name(error))
 
-    async def connect(self, address: str, port: int, budget: Budget, *, conversation: Budget) -> SocketStream:
+    async def connect(
+        self, address: str, port: int, budget: Budget, *, conversation: Budget, largest_segment: int | None = None
+    ) -> SocketStream:
         if address.startswith("/"):
             return await self._connect_unix(address, budget, conversation)
         family = _family(address)
@@ -65,6 +67,8 @@ class LocalVantage:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             _report_icmp(sock, family)
+            if largest_segment is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, largest_segment)
             async with asyncio.timeout(budget.left()):
                 await asyncio.get_running_loop().sock_connect(sock, (address, port))
         except TimeoutError:
@@ -94,6 +98,21 @@ class LocalVantage:
             sock.close()
             raise ConnectFailed(errno=_name(error)) from None
         return SocketStream(sock, conversation)
+
+    async def exchange(self, address: str, port: int, datagram: bytes, budget: Budget) -> bytes | None:
+        family = _family(address)
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as sock:
+                sock.setblocking(False)
+                _report_icmp(sock, family)
+                sock.connect((address, port))
+                sock.send(datagram)
+                async with asyncio.timeout(budget.left()):
+                    return await asyncio.get_running_loop().sock_recv(sock, 65536)
+        except TimeoutError:
+            raise ConnectFailed(silent=True, waited_ms=round(budget.total * 1000)) from None
+        except OSError as error:
+            raise ConnectFailed(errno=_name(error)) from None
 
     async def neighbour(self, address: str) -> Mapping[str, Any]:
         routes, neighbours = await asyncio.gather(
@@ -130,6 +149,9 @@ class LocalVantage:
         # Documentation addresses (RFC 5737, 3849): outside every private network, so only a default route covers them.
         ways = {"ipv4": "203.0.113.1", "ipv6": "2001:db8::1"}
         return {family: (await self.route(address)).error is None for family, address in ways.items()}
+
+    async def close(self) -> None:
+        pass  # every socket belongs to a check, and is closed with it
 
 
 def _family(address: str) -> socket.AddressFamily:

@@ -23,7 +23,9 @@ class Deaf(LocalVantage):
         super().__init__()
         self.now, self.most = 0, 0
 
-    async def connect(self, address: str, port: int, budget: Budget, *, conversation: Budget) -> object:  # type: ignore[override]
+    async def connect(
+        self, address: str, port: int, budget: Budget, *, conversation: Budget, largest_segment: int | None = None
+    ) -> object:  # type: ignore[override]
         self.now += 1
         self.most = max(self.most, self.now)
         try:

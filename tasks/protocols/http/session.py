@@ -145,9 +145,9 @@ class HttpSession(Session):
 
     async def _open(self, origin: Origin) -> None:
         self._channel.stream.close()
-        elsewhere = {} if origin.host == self._home.host else {"host": origin.host}
+        elsewhere = None if origin.host == self._home.host else origin.host
         try:
-            stream: Stream = await self.dial(origin.port, **elsewhere)
+            stream = await self.dial(origin.port, host=elsewhere)
         except ConnectFailed as failure:
             waited_ms = float(failure.evidence.get("waited_ms", 0))
             raise StreamBroken(
