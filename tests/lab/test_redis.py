@@ -150,6 +150,20 @@ def test_user_unknown(lab: Lab, expect: Expectation) -> None:
 # -- target and privilege ---------------------------------------------------------------------------------------------
 
 
+def test_renamed_ping_is_no_fault(lab: Lab, expect: Expectation) -> None:
+    server = lab.redis(own="noping", options={"rename-command": 'PING ""'})
+    expect(lab.check("redis", entry(server)), "PING renamed", code=None, state="Connectable", within=1)
+
+
+def test_renamed_auth_is_no_wrong_password(lab: Lab, expect: Expectation) -> None:
+    server = lab.redis(own="noauth", options={"rename-command": 'AUTH ""'})
+    verdict = lab.check("redis", entry(server))
+    expect(
+        verdict, "AUTH renamed",
+        code="AUTH.METHOD_UNSUPPORTED", state="ConfigError", component="AUTH", within=1,
+    )  # fmt: skip
+
+
 def test_no_such_database(lab: Lab, expect: Expectation) -> None:
     verdict = lab.check("redis", entry(lab.redis(), database=99))
     expect(verdict, "no such database", code="TARGET.MISSING", state="ConfigError", component="99", within=1)

@@ -41,6 +41,13 @@ ANSWERS: tuple[Answer, ...] = (
         stage="login",
         message="{address}:{port} does not accept the credentials of {username}: wrong, unknown or switched off.",
     ),
+    Answer(
+        "AUTH.METHOD_UNSUPPORTED",
+        {"renamed": bool},
+        component="{renamed}",
+        message="{address}:{port} does not know the command {renamed}: it has been renamed or switched off there.",
+        remedy="Take rename-command {renamed} out of redis.conf, and use ACL rules to forbid commands.",
+    ),
     Answer("AUTH.METHOD_UNSUPPORTED", {"unsupported": True}, remedy="Leave out username for {source}/{env}."),
     Answer(
         "TARGET.MISSING",

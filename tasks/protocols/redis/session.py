@@ -80,6 +80,10 @@ class RedisSession(Session):
         if first[:1] not in (b"+", b"-") or looks_like not in (None, "Redis"):
             raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=looks_like)
         self._greeting = await self.wire.reply()
+        if isinstance(self._greeting, Refusal) and self._greeting.unknown_command:
+            # PING is renamed here: any other command without arguments of its own tells whether a password is wanted.
+            echo = await self._ask("ECHO", "PONG")
+            self._greeting = echo if isinstance(echo, Refusal) and not echo.unknown_command else "PONG"
         if not isinstance(self._greeting, Refusal) and self._greeting != "PONG":
             raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=looks_like)
         recorder.see(ping=self._greeting.word if isinstance(self._greeting, Refusal) else "PONG")
@@ -102,6 +106,8 @@ class RedisSession(Session):
             raise StreamBroken("error", received=self.stream.received, error="PROTOCOL")
         elif reply.word != "ERR":
             raise self._refused(reply)
+        elif reply.unknown_command:
+            raise StageFailed(unsupported=True, renamed="AUTH", method="AUTH")
         elif username:
             # Where accounts exist, a wrong one is WRONGPASS: a bare ERR is a server that takes a password only.
             raise StageFailed(unsupported=True, method="a password without user name (no ACL before Redis 6)")
@@ -115,7 +121,7 @@ class RedisSession(Session):
         select = [("SELECT", database)] if database else []
         # Without login nothing but NOAUTH is said: only now does PING tell how the server is.
         *selected, ping = await self._ask_all(*select, ("PING",))
-        if isinstance(ping, Refusal) and ping.word != "NOPERM":
+        if isinstance(ping, Refusal) and ping.word != "NOPERM" and not ping.unknown_command:
             raise self._refused(ping)
         for reply in selected:
             if isinstance(reply, Refusal):

@@ -24,6 +24,11 @@ class Refusal:
     word: str
     text: str
 
+    @property
+    def unknown_command(self) -> bool:
+        """The server has no such command, or has renamed it. There is no word of its own for that, only a text."""
+        return self.word == "ERR" and self.text.startswith("ERR unknown command")
+
 
 class Wire:
     """Commands out, replies in: str, int, bytes, None, a list of them, or a `Refusal`."""
