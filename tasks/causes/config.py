@@ -56,7 +56,7 @@ CAUSES = (
         State.UNSUPPORT,
         Owner.PLATFORM,
         "The module that speaks this protocol or reaches this kind of resource group, or one that it imports, is not "
-        "installed; the innermost one is named.",
+        "installed; the innermost one is named. Or no probe goes on from the stage that was reached.",
         component="{missing_module}",
         message="Testing {type} needs {missing_module}, which is not installed here.",
         remedy="Install it: pip install 'headwater[{protocol}]'.",
@@ -77,6 +77,16 @@ CAUSES = (
                 remedy="{instruction}",
             ),
             Rule(None, {"missing_module": bool}, rank=1),
+            Rule(
+                None,
+                {"no_probe_for": bool},
+                rank=1,
+                component="{no_probe_for}",
+                message="{address}:{port} answers as {protocol_title}; what comes after that is untested: there is no "
+                "probe for {no_probe_for}.",
+                remedy="Try it with a client of the product itself; everything before the stage {stage} works from "
+                "{resource_group}.",
+            ),
         ),
     ),
 )

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from registry.connection import Connection
-from tasks.evidence import Recorder, StageSkipped
+from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.streams import Stream
 from tasks.tls import TlsMaterial
 
@@ -131,6 +131,19 @@ class Session:
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
         """The observation that parts causes which look alike after `stage` failed; empty when none is needed."""
         return {}
+
+
+class Unsupported(StageFailed):
+    """The probe ends here: no way is known to go on honestly, and what follows stays untested.
+
+    Raised by a stage after those that could be done; the diagnosis makes it the state `Unsupport`.
+
+    Args:
+        lacking: What there is no probe for, as a noun: ``the login of Oracle's protocol (O5LOGON)``.
+    """
+
+    def __init__(self, lacking: str, **evidence: Any) -> None:
+        super().__init__(**evidence, no_probe_for=lacking)
 
 
 @dataclass(frozen=True)

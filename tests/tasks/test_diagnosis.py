@@ -42,6 +42,7 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("config", {"problem": "CONFIG.ENV_MISSING", **_TOLD}, "CONFIG.ENV_MISSING"),
     ("config", {"missing_module": "paramiko"}, "DRIVER.MISSING"),
     ("config", {"problem": "DRIVER.MISSING", "reason": "r", "where": "w", "instruction": "i"}, "DRIVER.MISSING"),
+    ("login", {**_AT, "no_probe_for": "the login of DRDA"}, "DRIVER.MISSING"),
     ("instance", {"missing_module": "a cloud inventory", "instance_mode": True}, "DRIVER.MISSING"),
     ("credentials", _TOLD, "CONFIG.SECRET_UNRESOLVED"),
     ("resolve", {**_DNS, "rcode": "NXDOMAIN"}, "DNS.NXDOMAIN"),
