@@ -18,6 +18,8 @@ _FINGERPRINTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"(?:220|421|530)[ -]", "FTP"),
         (rb"AMQP", "AMQP"),
         (rb"INFO \{", "NATS"),
+        # IAC and a negotiation verb (RFC 854).
+        (rb"\xff[\xfb-\xfe]", "Telnet"),
         (rb"(?:ERROR|CLIENT_ERROR|SERVER_ERROR)\r\n", "Memcached"),
         # A packet header (3 bytes length, sequence 0), then protocol version 10 and a version string, or an error.
         (rb"...\x00(?:\x0a[0-9.]|\xff..)", "MySQL"),

@@ -17,7 +17,10 @@ PORTS = {"ftp": 21, "ftps": 990, "sftp": 22}
 
 
 def parse(scheme: str, rest: str) -> ParsedUrl:
-    """The path is the directory under which the objects are."""
+    """The path is the directory under which the objects are.
+
+    Of FTP it starts at the directory of the login, and ``%2F`` in front makes it absolute (RFC 1738, section 3.2.2).
+    """
     split = parts(rest)
     hosts, username, password = userinfo(split.authority)
     found = endpoints(hosts)
@@ -26,7 +29,8 @@ def parse(scheme: str, rest: str) -> ParsedUrl:
         raise ValueError("one host is needed after '//'")
     if split.query or re.search(r"[?#;%\\]", directory):
         raise ValueError("behind the host stands a plain path, without parameters")
-    options = {"path": "/" + directory} if directory else {}
+    from_login = scheme != "sftp" and not directory.startswith("/")
+    options = {"path": directory if from_login else "/" + directory.lstrip("/")} if directory else {}
     return ParsedUrl(scheme, "", found, None, username, password, {}, options)
 
 
@@ -34,6 +38,8 @@ def build(url: ParsedUrl) -> str:
     """Without the password."""
     host, port = url.endpoints[0]
     path = quote(url.options.get("path", ""))
+    if path and url.scheme != "sftp":
+        path = "/" + (f"%2F{path[1:]}" if path.startswith("/") else path)
     return f"{url.scheme}://{written_user(url.username)}{written_endpoint(host, port)}{path}"
 
 

@@ -105,6 +105,21 @@ def test_credentials_come_apart_from_everything_else(url: str) -> None:
     assert "s3cr3t" not in urls.build(parsed)
 
 
+@pytest.mark.parametrize(
+    ("url", "directory"),
+    [
+        ("ftp://files.example.com/export/orders", "export/orders"),
+        ("ftps://files.example.com/%2Fexport", "/export"),
+        ("sftp://files.example.com/export", "/export"),
+        ("ftp://files.example.com/", None),
+    ],
+)
+def test_the_path_of_an_ftp_url_starts_at_the_directory_of_the_login(url: str, directory: str | None) -> None:
+    parsed = urls.parse(url)
+    assert parsed.options.get("path") == directory
+    assert urls.parse(urls.build(parsed)).options == parsed.options
+
+
 def test_a_password_keeps_its_percent_signs() -> None:
     parsed = urls.parse("mysql://app:%2540%25@db.example.com/orders")
     assert parsed.password == SecretStr("%40%")

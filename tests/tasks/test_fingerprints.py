@@ -29,6 +29,7 @@ from tasks.fingerprints import identify
         (b"AMQP\x00\x00\x09\x01", "AMQP"),
         (b"RFB 003.008\n", "VNC"),
         (b"ERROR\r\n", "Memcached"),
+        (b"\xff\xfd\x18\xff\xfd\x20", "Telnet"),
         (b"", None),
         (b"\x8f\x02\xde\xad\xbe\xef", None),
         (b"hello", None),

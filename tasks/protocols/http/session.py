@@ -266,7 +266,7 @@ class HttpSession(Session):
             "configured": self._method,
             "elsewhere": ("https" if to_tls else "another origin") if moved else None,
             "unsupported": None if fits else True,
-            "method": ", ".join(answer.schemes) or None,
+            "method": ", ".join(answer.schemes) or "a scheme that it does not name",
         }
 
     def _shown(self, answer: Response) -> dict[str, Any]:
