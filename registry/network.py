@@ -6,6 +6,7 @@ Declared facts are compared with what is observed from there; they also give the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyAddress, IPvAnyNetwork
@@ -28,6 +29,32 @@ def endpoint(text: str) -> Endpoint:
     """The host and port of ``HOST:PORT``."""
     host, _, port = text.rpartition(":")
     return Endpoint(host=host.strip("[]"), port=int(port))
+
+
+#: (type of group, whether the address is public) -> what an allowlist must name for it.
+_KINDS = {
+    ("serverless", False): "the CIDR of its vSwitch",
+    ("serverless", True): "the EIP of its VPC's Internet NAT gateway",
+    ("exclusive", False): "the CIDR of its vSwitch",
+    ("exclusive", True): "its own EIP",
+    ("shared", False): "the ranges published for shared groups",
+    ("shared", True): "the ranges published for shared groups",
+    ("local", False): "its network",
+    ("local", True): "the public address that it comes from",
+}
+#: The same -> the field that is missing, and where its value stands.
+_WHERE_TO_FIND = {
+    ("serverless", False): "declare network.vswitch_cidrs: the group's network settings name the vSwitch bound to it, "
+    "the VPC console its IPv4 CIDR block",
+    ("serverless", True): "declare network.nat_eips: the EIPs of the SNAT entries on the Internet NAT gateway of the "
+    "VPC bound to the group ([] when it has none)",
+    ("exclusive", False): "declare network.vswitch_cidrs: the group's network settings name the vSwitch bound to it",
+    ("exclusive", True): "declare network.eips: the group's details show its EIP",
+    ("shared", False): "declare network.published_cidrs: the provider's list for the region",
+    ("shared", True): "declare network.published_cidrs: the provider's list for the region",
+    ("local", False): "declare network.vswitch_cidrs: the network that the machine is in",
+    ("local", True): "declare network.eips: the address that a service outside sees the machine come from",
+}
 
 
 class Network(BaseModel):
@@ -59,6 +86,32 @@ class Network(BaseModel):
     def has_no_nat(self) -> bool:
         """Whether it is declared that the group has no public address to come from."""
         return self.nat_eips == () and not self.eips and self.type != "shared"
+
+    def allowlist_entries(self, public: bool) -> tuple[IPv4Network | IPv6Network, ...]:
+        """What a server must let in for the tasks of this group; empty when that is not declared.
+
+        Args:
+            public: Whether the server is reached at a public address: it then sees NAT's or the group's own address,
+                else the vSwitch's. Shared groups come from the ranges that their provider publishes either way.
+        """
+        if self.type == "shared":
+            return self.published_cidrs
+        if not public:
+            return self.vswitch_cidrs
+        return tuple(ip_network(str(address)) for address in (*(self.nat_eips or ()), *self.eips))
+
+    @property
+    def platform_cidrs(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """What must be let in besides: services of the platform that read data sources from their own addresses."""
+        return () if self.type == "shared" else self.published_cidrs
+
+    def entry_kind(self, public: bool) -> str:
+        """What the entries are, in words."""
+        return _KINDS.get((self.type, public), _KINDS["local", public])
+
+    def undeclared(self, public: bool) -> str:
+        """What to declare, and where it is found, when no entries are known."""
+        return _WHERE_TO_FIND.get((self.type, public), _WHERE_TO_FIND["local", public])
 
 
 def declared(values: Mapping[str, Any]) -> Network:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from registry import allowlists
 from registry.urls.normal import is_socket, normal_database, normal_host
 
 #: Where the value of a secret comes from. A literal never stands in a model: it is encrypted first and becomes
@@ -106,6 +107,21 @@ class Endpoint(BaseModel):
 
     host: Host = Field(description="Host name, IP address, or the path of a Unix socket.", examples=["db.example.com"])
     port: Port = Field(description="Port, 1 to 65535.", examples=[5432])
+
+
+def _entries(value: Any) -> Any:
+    """One text with commas is a list too."""
+    return allowlists.split(value) if isinstance(value, str) else value
+
+
+def _allowlist(entries: tuple[str, ...]) -> tuple[str, ...]:
+    entries = allowlists.split(entries)
+    allowlists.parse(entries)
+    return entries
+
+
+#: The entries of a server's allowlist: addresses, CIDRs and ranges, as `registry.allowlists` reads them.
+AllowlistEntries = Annotated[tuple[str, ...], BeforeValidator(_entries), AfterValidator(_allowlist)]
 
 
 def as_list(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from registry.connection.fields import Endpoint, sensitivity
+from registry.connection.fields import AllowlistEntries, Endpoint, sensitivity
 from registry.connection.tls import TlsSettings
 
 
@@ -53,6 +53,13 @@ class Connection(BaseModel):
         default_factory=dict,
         description="Driver properties; those outside the protocol's allow-list are removed and reported.",
         examples=[{"connectTimeout": "10"}],
+    )
+
+    allowlist: AllowlistEntries = Field(
+        default=(),
+        description="What the server's own allowlist lets in, as far as it is known: addresses, CIDRs, ranges. It is "
+        "sent nowhere; a group that it leaves out is told.",
+        examples=[["10.0.0.0/8", "192.0.2.7", "10.1.1.1-10.1.1.20", "2001:db8::/32"]],
     )
 
     def endpoints(self) -> tuple[Endpoint, ...]:
