@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from registry import types
 from registry.connection import EntryReading, read_entry
 from registry.errors import InvalidInputs
+from registry.network import declared
 from registry.secrets import resolve_reference
 from registry.verdict import Warning
 from tasks.check import check
@@ -32,7 +33,7 @@ def target(request: Mapping[str, Any]) -> Target:
         "workspace": "lab", "source": request["source"], "type": kind.name, "env": "dev",
         "resource_group": request["vantage"],
         "protocol": kind.protocol, "default_port": kind.default_port,
-        "permitted_ranges": tuple(request["permitted_ranges"]),
+        "permitted_ranges": tuple(request["permitted_ranges"]), "network": declared(request["network"]),
     }  # fmt: skip
     try:
         reading = read_entry(kind, request["entry"], literals_allowed=True, where=f"lab/{request['source']}/dev")

@@ -72,12 +72,13 @@ SCRIPTS: Mapping[str, Script] = {
 
 @dataclass
 class Listener:
-    """A misbehaving listener; `heard` is what its clients sent, one entry a connection."""
+    """A misbehaving listener; `heard` is what its clients sent, one entry a connection; `peers` their addresses."""
 
     host: str
     port: int
     script: Script
     heard: list[bytes] = field(default_factory=list)
+    peers: list[str] = field(default_factory=list)
     _sockets: list[socket.socket] = field(default_factory=list, repr=False)
     _closing: threading.Event = field(default_factory=threading.Event, repr=False)
 
@@ -95,10 +96,11 @@ class Listener:
     def _accept(self, listening: socket.socket) -> None:
         while not self._closing.is_set():
             try:
-                connection, _ = listening.accept()
+                connection, peer = listening.accept()
             except OSError:
                 return
             self._sockets.append(connection)
+            self.peers.append(peer[0])
             threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:

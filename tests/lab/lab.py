@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 from registry.verdict import Verdict
 from tests.lab import faults, servers
+from tests.lab.canaries import Canaries
 from tests.lab.certificates import Authority
 from tests.lab.nameserver import Answer, NameServer
-from tests.lab.network import VANTAGES, Dead, Host, Network
+from tests.lab.network import Network
+from tests.lab.topology import ROUTERS, VANTAGES, Dead, Host
 
 ROOT = Path(__file__).resolve().parents[2]
 #: How far beyond its deadline a check may end, in seconds.
@@ -37,6 +39,13 @@ class Lab:
         servers.make_accounts(self.network)
         self.names = NameServer(self.network)
         self.names.start()
+        #: What the name servers behind the second routers say otherwise: ``vpc`` and ``office``.
+        self.views = {
+            name: NameServer(self.network, name, (router.name_server,), self.names) for name, router in ROUTERS.items()
+        }
+        for view in self.views.values():
+            view.start()
+        self.canaries = Canaries(self.network)
         self.ca = Authority(self.network.directory)
         self.filter = self.network.filter
         self.inside = self.network.inside
@@ -50,7 +59,9 @@ class Lab:
             agent.wait()
         for server in self._servers.values():
             server.stop()
-        self.names.close()
+        for names in (self.names, *self.views.values()):
+            names.close()
+        self.canaries.close()
         self.network.down()
 
     # -- servers ----------------------------------------------------------------------------------------------------
@@ -128,15 +139,19 @@ class Lab:
 
     def check(
         self, type: str, entry: Mapping[str, Any], *, timeout: float = 5.0, vantage: str = "client",
-        source: str = "orders", permitted_ranges: Sequence[str] = (),
+        source: str = "orders", permitted_ranges: Sequence[str] = (), network: Mapping[str, Any] | None = None,
     ) -> Verdict:  # fmt: skip
         """Check one entry, written as in the declarative file, from a vantage.
 
         Secrets may stand in the entry itself. Fails when the check breaks or outlives its deadline.
+
+        Args:
+            network: What is declared about the vantage's network, in place of what is true (`Vantage.network`).
         """
         request = {
             "type": type, "entry": entry, "timeout": timeout, "vantage": vantage, "source": source,
             "permitted_ranges": list(permitted_ranges),
+            "network": VANTAGES[vantage].network if network is None else network,
         }  # fmt: skip
         answer = self._ask(vantage, request)
         assert "broken" not in answer, answer["broken"]

@@ -15,7 +15,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from tests.lab.network import DOMAIN, NAME_SERVER, NAME_SERVER_V6, Network
+from tests.lab.network import Network
+from tests.lab.topology import DOMAIN, NAME_SERVER, NAME_SERVER_V6
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,28 @@ def qualified(name: str) -> str:
 
 
 class NameServer:
-    """Serves UDP and TCP on port 53, IPv4 and IPv6, from a thread of this process with sockets of the namespace."""
+    """Serves UDP and TCP on port 53, IPv4 and IPv6, from a thread of this process with sockets of the namespace.
 
-    def __init__(self, network: Network) -> None:
+    Args:
+        place: Whose sockets it has.
+        beneath: The name server whose answers count where this one has none of its own (split horizon).
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        place: str = "server",
+        addresses: Sequence[str] = (NAME_SERVER, NAME_SERVER_V6),
+        beneath: NameServer | None = None,
+    ) -> None:
+        self.beneath = beneath
         self.answers: dict[str, Answer] = {}
         self.asked: list[tuple[str, str]] = []  # name and record type, in order of arrival
         self.down = False
         self._network = network
         self._loop = asyncio.new_event_loop()
-        with network.inside("server"):
-            self._sockets = [_bound(address, kind) for address in _ADDRESSES for kind in _KINDS]
+        with network.inside(place):
+            self._sockets = [_bound(address, kind) for address in addresses for kind in _KINDS]
         self._thread = threading.Thread(target=self._serve, name="nameserver", daemon=True)
 
     def __setitem__(self, name: str, answer: Answer) -> None:
@@ -112,7 +125,7 @@ class NameServer:
         question = query.question[0]
         name = question.name.to_text(omit_final_dot=True).lower()
         self.asked.append((name, dns.rdatatype.to_text(question.rdtype)))
-        answer = self.answers.get(name, _ROOT if name in ("", ".", DOMAIN) else _ABSENT)
+        answer = self.answer_for(name)
         await asyncio.sleep(answer.delay)
         if self.down or answer.drop:
             return None
@@ -124,12 +137,18 @@ class NameServer:
             self._fill(response, name, question.rdtype)
         return response.to_wire()
 
+    def answer_for(self, name: str) -> Answer:
+        """What is said about a name: by this view, else by the one beneath."""
+        if name in self.answers:
+            return self.answers[name]
+        return self.beneath.answer_for(name) if self.beneath else _ROOT if name in ("", ".", DOMAIN) else _ABSENT
+
     def _fill(self, response: dns.message.Message, name: str, wanted: dns.rdatatype.RdataType) -> None:
         """The records, following aliases as a recursive server does; a loop ends the answer in the middle."""
         seen: set[str] = set()
         while name not in seen:
             seen.add(name)
-            answer = self.answers.get(name, _ABSENT)
+            answer = self.answer_for(name)
             if answer.cname:
                 response.answer.append(dns.rrset.from_text(f"{name}.", 0, "IN", "CNAME", f"{qualified(answer.cname)}."))
                 name = qualified(answer.cname)
@@ -144,7 +163,6 @@ class NameServer:
 
 _ROOT = Answer()
 _ABSENT = Answer(rcode="NXDOMAIN")
-_ADDRESSES = (NAME_SERVER, NAME_SERVER_V6)
 _KINDS = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
 
 

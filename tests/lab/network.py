@@ -1,11 +1,4 @@
-"""Real networks in namespaces of their own: vantages, a router with a firewall, and a network of servers.
-
-    client      10.77.1.2 --+
-    elsewhere   10.77.3.2 --+
-    nogateway   10.77.4.2 --+-- router -- 10.77.2.0/24, 25.77.0.0/24 -- server (many addresses)
-    noresolver  10.77.5.2 --+
-    v4only      10.77.6.2 --+
-    egress      10.77.7.2 --+
+"""Real networks in namespaces of their own: what `topology` describes, made, filtered and removed.
 
 Nothing here reaches the machine's own network, so two runs side by side use the same addresses; only the names of the
 namespaces differ, by a slot that a lock file keeps for the life of the process.
@@ -21,92 +14,25 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-DOMAIN = "lab.test"
-PROTOCOL_PORTS = (21, 22, 80, 443, 3306, 5432, 6379)
-
-NAME_SERVER = "10.77.2.53"
-NAME_SERVER_V6 = "fd77:2::53"
-
-
-@dataclass(frozen=True)
-class Host:
-    """One machine in the servers' network, by each of its addresses. `public` addresses are globally routable ones."""
-
-    v4: str
-    v6: str
-    public: str
-    public_v6: str
-
-
-def _host(number: int) -> Host:
-    return Host(f"10.77.2.{number}", f"fd77:2::{number}", f"25.77.0.{number}", f"2a77:77::{number}")
-
-
-class Dead:
-    """Addresses where nobody is, each dead in its own way, as `client` sees them."""
-
-    ON_LINK = "10.77.1.99"  # in the client's own network: no neighbour answers
-    ON_LINK_V6 = "fd77:1::99"
-    ROUTED = "10.77.2.254"  # in the servers' network: the router finds no neighbour and says so after 3 s
-    ROUTED_V6 = "fd77:2::fe:99"
-    BLACKHOLE = "10.77.9.9"  # the router swallows it
-    BLACKHOLE_V6 = "fd77:9::9"
-    BLACKHOLE_PUBLIC = "25.77.9.9"
-    UNREACHABLE = "10.77.10.9"  # the router answers: host unreachable (ICMP 3/1)
-    UNREACHABLE_V6 = "fd77:10::9"
-    PROHIBITED = "10.77.11.9"  # the router answers: administratively prohibited (ICMP 3/13)
-    PROHIBITED_V6 = "fd77:11::9"
-    NO_ROUTE_BEYOND = "10.77.200.9"  # the router has no route: net unreachable (ICMP 3/0)
-    NO_ROUTE_BEYOND_V6 = "fd77:200::9"
-    LOCAL_UNREACHABLE = "10.78.1.9"  # the client's own table says unreachable (EHOSTUNREACH)
-    LOCAL_UNREACHABLE_V6 = "fd78:1::9"
-    LOCAL_PROHIBITED = "10.78.2.9"  # ... prohibit (EACCES)
-    LOCAL_BLACKHOLE = "10.78.3.9"  # ... blackhole (EINVAL)
-
-
-@dataclass(frozen=True)
-class Vantage:
-    """A place from which checks run: its network's number and what is wrong with it."""
-
-    subnet: int
-    default_route: bool = True
-    ipv6: bool = True
-    name_server: str = NAME_SERVER
-    no_egress: bool = False
-
-    @property
-    def v4(self) -> str:
-        return f"10.77.{self.subnet}.2"
-
-    @property
-    def v6(self) -> str:
-        return f"fd77:{self.subnet}::2"
-
-
-VANTAGES: Mapping[str, Vantage] = {
-    "client": Vantage(1),
-    "elsewhere": Vantage(3),  # nothing wrong; another source address
-    "nogateway": Vantage(4, default_route=False),  # reaches the servers' private network and nothing else
-    "noresolver": Vantage(5, name_server="10.77.9.53"),  # its name server is silent
-    "v4only": Vantage(6, ipv6=False),
-    "egress": Vantage(7, no_egress=True),  # its own firewall lets no known protocol's port out
-}
-
-#: What a firewall does to a packet, in nftables' words for IPv4 and IPv6.
-ACTIONS: Mapping[str, tuple[str, str]] = {
-    "drop": ("drop", "drop"),
-    "reset": ("reject with tcp reset", "reject with tcp reset"),
-    "port-unreachable": ("reject with icmp type port-unreachable", "reject with icmpv6 type port-unreachable"),
-    "admin-prohibited": ("reject with icmp type admin-prohibited", "reject with icmpv6 type admin-prohibited"),
-    "host-prohibited": ("reject with icmp type host-prohibited", "reject with icmpv6 type admin-prohibited"),
-    "net-prohibited": ("reject with icmp type net-prohibited", "reject with icmpv6 type admin-prohibited"),
-    "host-unreachable": ("reject with icmp type host-unreachable", "reject with icmpv6 type addr-unreachable"),
-    "net-unreachable": ("reject with icmp type net-unreachable", "reject with icmpv6 type no-route"),
-}
+from tests.lab.topology import (
+    ACTIONS,
+    CANARIES,
+    DOMAIN,
+    ECHO,
+    PROTOCOL_PORTS,
+    ROUTERS,
+    VANTAGES,
+    Host,
+    Router,
+    Vantage,
+    address_of,
+)
+from tests.lab.topology import NAME_SERVER as NAME_SERVER
+from tests.lab.topology import NAME_SERVER_V6 as NAME_SERVER_V6
+from tests.lab.topology import Dead as Dead
 
 _REQUIRED = (
     "ip", "nft", "nsenter", "setpriv", "openssl", "mariadbd", "mariadb-install-db", "redis-server", "vsftpd", "sshd",
@@ -165,19 +91,24 @@ class Network:
         self.slot, self._lock = _take_slot()
         self.directory = _SLOTS / f"lab{self.slot}"
         self._numbers = itertools.count(10)
+        self._returned: list[int] = []
 
     # -- names ------------------------------------------------------------------------------------------------------
 
     def namespace(self, place: str) -> str:
-        """The namespace of a vantage, of ``router`` or of ``server``."""
+        """The namespace of a vantage, of ``router``, of one of `ROUTERS`, or of ``server``."""
         return f"hw{self.slot}_{place}"
 
     def host(self) -> Host:
         """A machine of the servers' network that nobody else uses."""
-        number = next(self._numbers)
+        number = self._returned.pop(0) if self._returned else next(self._numbers)
         if number > 249:
             raise RuntimeError("the servers' network is full: share servers between scenarios")
-        return _host(number)
+        return address_of(number)
+
+    def give_back(self, host: Host) -> None:
+        """Let others have a machine on which nothing runs any more."""
+        self._returned.append(int(host.v4.rsplit(".", 1)[1]))
 
     def command(self, place: str, arguments: Sequence[str], *, user: str | None = None) -> list[str]:
         """The command line that runs a program at a place.
@@ -226,11 +157,11 @@ class Network:
             action: A key of `ACTIONS`.
             host: The destination address; empty for all.
             port: The TCP port; None for every packet.
-            at: ``router`` filters what it forwards, ``server`` what comes in, a vantage what goes out.
+            at: A router filters what it forwards, ``server`` what comes in, a vantage what goes out.
             longer_than: Only packets of more than so many bytes, in both directions: a path with a hidden small MTU.
         """
         namespace = self.namespace(at)
-        chain = {"router": "forward", "server": "input"}.get(at, "output")
+        chain = "input" if at == "server" else "forward" if at in ("router", *ROUTERS) else "output"
         ipv6 = ":" in host
         family = "ip6" if ipv6 else "ip"
         matches = []
@@ -264,20 +195,25 @@ class Network:
         _sweep()
         self.directory.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o755)
-        places = ["router", "server", *VANTAGES]
+        places = ["router", "server", *ROUTERS, *VANTAGES]
         run(["ip", "-batch", "-"], text="".join(f"netns add {self.namespace(place)}\n" for place in places))
         for place in places:
             self._calm(place)
         self._wire_server()
+        for name, router in ROUTERS.items():
+            self._wire_router(name, router)
         for name, vantage in VANTAGES.items():
             self._wire_vantage(name, vantage)
             self._files(name, vantage)
-        self._files("server", VANTAGES["client"])
-        self._batch("router", _ROUTER_ROUTES)
-        self._batch("client", _CLIENT_ROUTES)
+        for place in ("server", *ROUTERS):
+            self._files(place, VANTAGES["client"])
+        self.batch("router", _ROUTER_ROUTES)
+        self.batch("client", _CLIENT_ROUTES)
         for place in places:
             egress = place in VANTAGES and VANTAGES[place].no_egress
             self._nft(self.namespace(place), _firewall(no_egress=egress))
+        for name, router in ROUTERS.items():
+            self._nft(self.namespace(name), _translation(router))
 
     def down(self) -> None:
         """Remove every trace of this lab."""
@@ -294,58 +230,77 @@ class Network:
             "ipv4/ip_unprivileged_port_start": 0,
             "ipv4/ping_group_range": "0 2147483647",
         }
-        if place == "router":
+        if place in ("router", *ROUTERS):
             settings |= {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1}
-        if place in VANTAGES and not VANTAGES[place].ipv6:
+        if not getattr(VANTAGES.get(place, ROUTERS.get(place)), "ipv6", True):
             settings |= {"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1}
         with self.inside(place):
             for path, value in settings.items():
                 Path("/proc/sys/net", path).write_text(str(value))
 
-    def _batch(self, place: str, lines: Sequence[str]) -> None:
+    def batch(self, place: str, lines: Sequence[str]) -> None:
+        """Run commands of ``ip`` at a place."""
         run(["ip", "-n", self.namespace(place), "-batch", "-"], text="\n".join(lines) + "\n")
 
-    def _link(self, place: str, device: str) -> None:
-        end, peer = self.namespace(place), self.namespace("router")
-        run(["ip", "link", "add", "eth0", "netns", end, "type", "veth", "peer", "name", device, "netns", peer])
+    def link(self, place: str, device: str, peer: str, peer_device: str) -> None:
+        """A cable between two places."""
+        end, other = self.namespace(place), self.namespace(peer)
+        run(["ip", "link", "add", device, "netns", end, "type", "veth", "peer", "name", peer_device, "netns", other])
 
     def _wire_server(self) -> None:
-        self._link("server", "servers")
-        own = [_host(number) for number in range(2, 250)]
+        self.link("server", "eth0", "router", "servers")
+        own = [address_of(number) for number in range(2, 250)]
         addresses = [f"addr add {host.v4}/24 dev eth0" for host in own]
         addresses += [f"addr add {host.public}/24 dev eth0" for host in own]
         addresses += [f"addr add {host.v6}/64 dev eth0 nodad" for host in own]
         addresses += [f"addr add {host.public_v6}/64 dev eth0 nodad" for host in own]
-        self._batch("server", ["link set lo up", "link set eth0 up", *addresses])
-        self._batch(
+        addresses += [f"addr add {host}/24 dev eth0" for host, _ in (*CANARIES, ECHO)]
+        self.batch("server", ["link set lo up", "link set eth0 up", *addresses])
+        self.batch(
             "router",
             [
                 "link set lo up", "link set servers up",
                 "addr add 10.77.2.1/24 dev servers", "addr add 25.77.0.1/24 dev servers",
+                "addr add 25.77.8.254/24 dev servers",
                 "addr add fd77:2::1/64 dev servers nodad", "addr add 2a77:77::1/64 dev servers nodad",
             ],
         )  # fmt: skip
-        self._batch("server", ["route add default via 10.77.2.1", "route add default via fd77:2::1"])
+        self.batch("server", ["route add default via 10.77.2.1", "route add default via fd77:2::1"])
+
+    def _wire_router(self, name: str, router: Router) -> None:
+        """A second router: its uplink, its name server's address, and the way back to what lies behind it."""
+        self.link(name, "uplink", "router", name)
+        near, far = (f"10.77.{router.transit}.{end}" for end in (1, 2))
+        near6, far6 = (f"fd77:{router.transit}::{end}" for end in (1, 2))
+        inside = [vantage for vantage in VANTAGES.values() if vantage.behind == name]
+        own = [
+            "link set lo up", "link set uplink up", f"addr add {far}/24 dev uplink",
+            f"addr add {router.name_server}/32 dev lo", f"route add default via {near}",
+        ]  # fmt: skip
+        first = [f"link set {name} up", f"addr add {near}/24 dev {name}"]
+        behind = [*(vantage.cidr for vantage in inside), router.name_server, *router.snat.values()]
+        first += [f"route add {network} via {far}" for network in behind]
+        if router.ipv6:
+            own += [f"addr add {far6}/64 dev uplink nodad", f"route add default via {near6}"]
+            first += [f"addr add {near6}/64 dev {name} nodad"]
+            first += [f"route add fd77:{vantage.subnet}::/64 via {far6}" for vantage in inside]
+        self.batch("router", first)
+        self.batch(name, own)
 
     def _wire_vantage(self, name: str, vantage: Vantage) -> None:
-        self._link(name, name)
+        self.link(name, "eth0", vantage.behind, name)
         net, net6 = f"10.77.{vantage.subnet}", f"fd77:{vantage.subnet}::"
-        router = [
-            "link set " + name + " up",
-            f"addr add {net}.1/24 dev {name}",
-            f"addr add {net6}1/64 dev {name} nodad",
-        ]
-        self._batch("router", router)
         target, target6 = ("default", "default") if vantage.default_route else ("10.77.2.0/24", "fd77:2::/64")
+        router = [f"link set {name} up", f"addr add {net}.1/24 dev {name}"]
         own = [
-            "link set lo up",
-            "link set eth0 up",
-            f"addr add {vantage.v4}/24 dev eth0",
-            f"route add {target} via {net}.1",
-        ]
+            "link set lo up", "link set eth0 up",
+            f"addr add {vantage.v4}/24 dev eth0", f"route add {target} via {net}.1",
+        ]  # fmt: skip
         if vantage.ipv6:
+            router += [f"addr add {net6}1/64 dev {name} nodad"]
             own += [f"addr add {vantage.v6}/64 dev eth0 nodad", f"route add {target6} via {net6}1"]
-        self._batch(name, own)
+        self.batch(vantage.behind, router)
+        self.batch(name, own)
 
     def _files(self, place: str, vantage: Vantage) -> None:
         etc = self.etc(place)
@@ -378,6 +333,19 @@ def _firewall(*, no_egress: bool) -> str:
         f"  chain output {{ type filter hook output priority 0; policy accept; {blocked}; }}\n"
         "}\n"
     ).replace("; ;", ";")
+
+
+def _translation(router: Router) -> str:
+    """Who gets a public address on the way out, and who does not get out at all."""
+    public = "ip daddr != 10.0.0.0/8"
+    snat = "".join(f"ip saddr {network} {public} snat to {eip}; " for network, eip in router.snat.items())
+    drop = "".join(f"ip saddr {network} {public} drop; " for network in router.no_way_out)
+    return (
+        "table ip translation {\n"
+        f"  chain postrouting {{ type nat hook postrouting priority 100; policy accept; {snat}}}\n"
+        f"  chain forward {{ type filter hook forward priority 1; policy accept; {drop}}}\n"
+        "}\n"
+    )
 
 
 def _enter(namespace: int) -> None:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tests.lab.certificates import Certificate
-from tests.lab.network import Host, Network, program, run
+from tests.lab.network import Network, program, run
+from tests.lab.topology import Host
 
 #: The password of `app` everywhere. No verdict may ever contain it.
 PASSWORD = "canary-5ecret-of-app"

@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -21,8 +22,8 @@ from registry.verdict import STAGES, Stage, Status, Verdict
 from tests.lab.expectation import check_invariants
 from tests.lab.lab import Lab
 from tests.lab.nameserver import Answer
-from tests.lab.network import ACTIONS, NAME_SERVER, VANTAGES, Dead
 from tests.lab.servers import PASSWORD
+from tests.lab.topology import ACTIONS, CANARIES, ECHO, NAME_SERVER, VANTAGES, Dead
 
 
 def connect(lab: Lab, host: str, port: int, *, vantage: str = "client", timeout: float = 2.0) -> socket.socket:
@@ -56,6 +57,34 @@ def test_both_address_families_and_public_addresses_lead_to_one_machine(lab: Lab
     for address in (host.v4, host.v6, host.public, host.public_v6):
         with lab.listener("mute", 7, address), connect(lab, address, 7) as connection:
             assert connection.getpeername()[0] == address
+
+
+def test_public_targets_see_the_address_of_the_nat_and_internal_ones_the_vswitch(lab: Lab) -> None:
+    host = lab.host()
+    for vantage, public in (("serverless_nat", "25.77.20.1"), ("exclusive", "25.77.22.1"), ("onprem", "25.77.30.1")):
+        with lab.inside(vantage), urllib.request.urlopen("http://{}:{}/".format(*ECHO), timeout=2) as answer:
+            assert answer.read().decode().strip() == public
+        with lab.listener("close", 7, host.v4) as listener, connect(lab, host.v4, 7, vantage=vantage) as connection:
+            assert connection.recv(1) == b""
+            assert listener.peers == [VANTAGES[vantage].v4]
+
+
+def test_serverless_without_nat_reaches_the_inside_and_nothing_public(lab: Lab, echo: str) -> None:
+    connect(lab, echo, 7, vantage="serverless").close()
+    for host, port in CANARIES:
+        assert failure(lab, host, port, vantage="serverless", timeout=0.3) is None
+        for vantage in VANTAGES.keys() - {"serverless", "nogateway"}:
+            connect(lab, host, port, vantage=vantage).close()
+
+
+def test_a_name_server_per_side_has_a_view_of_its_own(lab: Lab) -> None:
+    lab.name("everywhere", "10.77.2.10")
+    lab.name("split", "25.77.0.10")
+    lab.views["vpc"]["split"] = Answer(a=["10.77.2.10"])
+    lab.views["office"]["split"] = Answer(rcode="NXDOMAIN")
+    for vantage, expected in (("client", ["25.77.0.10"]), ("exclusive", ["10.77.2.10"]), ("onprem", [])):
+        assert addresses(ask(lab, "everywhere.lab.test", vantage=vantage)) == ["10.77.2.10"]
+        assert addresses(ask(lab, "split.lab.test", vantage=vantage)) == expected
 
 
 def test_a_vantage_without_default_route_reaches_nothing_public(lab: Lab) -> None:
@@ -117,12 +146,12 @@ def test_a_small_hidden_mtu_lets_small_packets_through(lab: Lab) -> None:
         connection.recv(10)
 
 
-def ask(lab: Lab, name: str, kind: str = "A", *, tcp: bool = False) -> dns.message.Message:
-    query = dns.message.make_query(name, kind)
-    with lab.inside("client"):
+def ask(lab: Lab, name: str, kind: str = "A", *, tcp: bool = False, vantage: str = "client") -> dns.message.Message:
+    query, server = dns.message.make_query(name, kind), VANTAGES[vantage].name_server
+    with lab.inside(vantage):
         if tcp:
-            return dns.query.tcp(query, NAME_SERVER, timeout=1)
-        return dns.query.udp(query, NAME_SERVER, timeout=0.5)
+            return dns.query.tcp(query, server, timeout=1)
+        return dns.query.udp(query, server, timeout=0.5)
 
 
 def addresses(answer: dns.message.Message) -> list[str]:

@@ -22,8 +22,8 @@ from tasks.vantages.local import LocalVantage
 from tests.lab.certificates import Authority, Certificate
 from tests.lab.expectation import Expectation
 from tests.lab.lab import Lab
-from tests.lab.network import VANTAGES
 from tests.lab.servers import PASSWORD, WRONG_PASSWORD, MariaDB
+from tests.lab.topology import VANTAGES
 
 OK, CONFIG, UNREACHABLE = "Connectable", "ConfigError", "Unreachable"
 LANGUAGES = ("en", "de_DE", "ja_JP", "zh_CN")

@@ -12,7 +12,7 @@ from registry.verdict import Verdict
 from tests.lab.expectation import Expectation
 from tests.lab.lab import Lab
 from tests.lab.nameserver import Answer
-from tests.lab.network import NAME_SERVER, Dead
+from tests.lab.topology import NAME_SERVER, Dead
 
 CONFIG, UNREACHABLE, UNSUPPORT, FINE = "ConfigError", "Unreachable", "Unsupport", "Connectable"
 

@@ -14,8 +14,8 @@ import pytest
 from tests.lab.certificates import Authority, Certificate
 from tests.lab.expectation import Expectation
 from tests.lab.lab import Lab
-from tests.lab.network import Host
 from tests.lab.servers import PASSWORD, Redis
+from tests.lab.topology import Host
 
 NAME = "cache.lab.test"
 
