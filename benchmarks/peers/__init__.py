@@ -1,0 +1,1 @@
+"""Other tools and ours before the same twenty faults."""
