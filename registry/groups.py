@@ -30,8 +30,8 @@ class LocalSettings(Settings):
     """This machine: nothing to set."""
 
 
-class SshSettings(Settings):
-    """A machine that is reached by SSH and looks out from there."""
+class SshHop(Settings):
+    """A machine that is reached by SSH, and how to get in."""
 
     host: Annotated[str, Field(min_length=1, max_length=255)]
     port: Port = 22
@@ -39,8 +39,25 @@ class SshSettings(Settings):
     private_key: SecretReference | None = None
     passphrase: SecretReference | None = None
     password: SecretReference | None = None
+    #: OpenSSH's certificate for the private key: a reference, or the line itself.
+    certificate: str | None = None
+    #: Also try the keys of the agent that `SSH_AUTH_SOCK` names.
+    agent: bool = False
     #: As in `known_hosts`, without the name: `ssh-ed25519 AAAA...`.
     host_key: str | None = None
+
+
+class SshSettings(SshHop):
+    """A machine that is reached by SSH and looks out from there."""
+
+    #: The machine from which `host` is reached.
+    jump: SshHop | None = None
+    #: Seconds without a word from the machine after which it is asked for one; after twice as many it counts as lost.
+    keepalive_s: Annotated[float, Field(gt=0, le=3600)] = 15.0
+    #: Connections through the machine at a time; it needs a descriptor for each.
+    max_channels: Annotated[int, Field(ge=1, le=5000)] = 200
+    #: Seconds for connecting and logging in.
+    connect_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
 
 
 class WorkerSettings(Settings):

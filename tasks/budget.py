@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 
@@ -30,3 +33,24 @@ class Budget:
     def less(self, seconds: float) -> Budget:
         """A budget that ends this many seconds earlier, for what has to happen afterwards."""
         return Budget(self.ends - seconds, self.total)
+
+    @contextlib.contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Let this be the budget of whatever is asked inside the block."""
+        token = _under_way.set(self)
+        try:
+            yield
+        finally:
+            _under_way.reset(token)
+
+
+_under_way: ContextVar[Budget | None] = ContextVar("budget", default=None)
+
+
+def under_way(otherwise: float) -> Budget:
+    """The budget of the check under way, for questions that come without one.
+
+    Args:
+        otherwise: Seconds, where no check is under way.
+    """
+    return _under_way.get() or Budget.of(otherwise)

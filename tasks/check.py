@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from registry.connection import Connection, Endpoint, Mode
 from registry.errors import SecretUnresolved
 from registry.verdict import Verdict
-from tasks import diagnosis, redaction
+from tasks import diagnosis, provenance, redaction
 from tasks.budget import Budget
 from tasks.conversation import Conversation
 from tasks.evidence import Attempt, Observer, Recorder, StageFailed, StageSkipped, Steps, Trace, now, unobserved
@@ -64,8 +64,9 @@ async def probe(target: Target, vantage: Vantage, *, timeout: float = 5.0, obser
     trace, started_at, started = Trace(Steps(observe=observe), facts={"timeout_s": timeout}), now(), time.perf_counter()
     walk = _Walk(target, vantage, Budget.of(timeout), trace)
     try:
-        async with asyncio.timeout(timeout + _GUARD):
-            await walk.run()
+        with walk.budget.under_way():
+            async with asyncio.timeout(timeout + _GUARD):
+                await walk.run()
     except (StageFailed, TimeoutError):
         pass  # the trace tells
     elapsed = round((time.perf_counter() - started) * 1000, 3)
@@ -119,6 +120,7 @@ class _Walk:
             protocol = load(target.protocol)
         except ModuleNotFoundError as missing:
             raise StageFailed(missing_module=missing.name) from None
+        recorder.see(allowlist=list(target.connection.allowlist) or None)
         recorder.see(protocol=protocol.name, endpoints=[f"{one.host}:{one.port}" for one in self.endpoints] or None)
         return protocol
 
@@ -207,7 +209,15 @@ class _Walk:
             )
             await conversation.run(attempt.steps)
         except StageFailed:
-            pass  # the steps tell
+            stages = attempt.steps.stages
+            told = provenance.noted(stages, self._allowlist, self.target.network, attempt.address)
+            attempt.steps.amend(stages[-1].name, **told)
+
+    @property
+    def _allowlist(self) -> Sequence[str]:
+        """The server's list, as declared or as its cloud tells it."""
+        told = [stage.evidence["allowlist"] for stage in self.trace.head.stages if "allowlist" in stage.evidence]
+        return told[-1] if told else ()
 
     async def _route(self, attempt: Attempt, recorder: Recorder) -> None:
         address, from_name = attempt.address, attempt.address != attempt.host

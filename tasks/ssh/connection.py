@@ -1,4 +1,4 @@
-"""SSH as a client over any stream: host keys, private keys, and paramiko on a bridge between its threads and ours.
+"""One SSH connection as a client, over any stream: paramiko on a bridge between its threads and our loop.
 
 paramiko speaks the protocol; what decides a cause is read off the messages themselves (disconnect codes of RFC 4253,
 channel codes of RFC 4254), never off its exceptions' texts.
@@ -7,31 +7,23 @@ channel codes of RFC 4254), never off its exceptions' texts.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
-import fnmatch
-import hashlib
-import hmac
-import io
 import logging
-import re
 import socket
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import paramiko
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from paramiko.common import MSG_CHANNEL_FAILURE, MSG_DISCONNECT, MSG_KEXINIT, MSG_USERAUTH_FAILURE
+from paramiko.common import MSG_CHANNEL_FAILURE, MSG_DISCONNECT, MSG_IGNORE, MSG_KEXINIT, MSG_USERAUTH_FAILURE
 from paramiko.message import Message
 from paramiko.packet import Packetizer
 
+from tasks.budget import Budget
 from tasks.evidence import StageFailed
 from tasks.fingerprints import identify
+from tasks.ssh.hostkeys import HostKey
 from tasks.streams import Reader, Stream, StreamBroken, printable
 
 Result = TypeVar("Result")
@@ -46,190 +38,23 @@ _BACKSTOP = 1.0
 _LOG = "headwater.ssh"
 
 
-# -- host keys --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class HostKey:
-    """A server's public key: its algorithm and its bytes on the wire."""
-
-    kind: str
-    blob: bytes
-
-    @classmethod
-    def parse(cls, text: str) -> HostKey:
-        """Read ``ssh-ed25519 AAAA... [comment]``. Raises `ValueError`."""
-        words = text.split()
-        if len(words) < 2:
-            raise ValueError("a host key is an algorithm and its key: ssh-ed25519 AAAA...")
-        try:
-            blob = base64.b64decode(words[1], validate=True)
-        except (binascii.Error, ValueError):
-            raise ValueError("the key is not in base64") from None
-        kind = words[0].encode()
-        # On the wire a key names its own algorithm first (RFC 4253, section 6.6).
-        if blob[4 : 4 + len(kind)] != kind or blob[:4] != len(kind).to_bytes(4, "big"):
-            raise ValueError(f"the key is none of {words[0]}")
-        return cls(words[0], blob)
-
-    @property
-    def line(self) -> str:
-        """As in known_hosts, without the name."""
-        return f"{self.kind} {base64.b64encode(self.blob).decode()}"
-
-    @property
-    def fingerprint(self) -> str:
-        """As OpenSSH shows it."""
-        return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
-
-
-@dataclass(frozen=True)
-class KnownKeys:
-    """What is known about one server: the keys it may show, those it must not, and where that stands."""
-
-    trusted: tuple[HostKey, ...] = ()
-    revoked: tuple[HostKey, ...] = ()
-    where: str = ""
-
-
-def given_keys(text: str, where: str) -> KnownKeys:
-    """The keys of a configuration value, one a line. Raises `ValueError`."""
-    lines = (line.strip() for line in text.splitlines())
-    return KnownKeys(tuple(HostKey.parse(line) for line in lines if line and not line.startswith("#")), where=where)
-
-
-def known_keys(host: str, port: int, files: Iterable[Path] | None = None) -> KnownKeys:
-    """What known_hosts files say about a server (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"); unreadable lines are skipped.
-
-    Args:
-        files: By default those that ssh reads: the user's and the machine's.
-    """
-    name = host if port == 22 else f"[{host}]:{port}"
-    trusted, revoked, places = list[HostKey](), list[HostKey](), list[str]()
-    for file in files if files is not None else (Path.home() / ".ssh/known_hosts", Path("/etc/ssh/ssh_known_hosts")):
-        try:
-            text = file.read_text(errors="replace")
-        except OSError:
-            continue
-        for marker, key in _entries(text, name):
-            if marker == "@revoked":
-                revoked.append(key)
-            elif not marker:
-                trusted.append(key)
-                places.append(str(file))
-    return KnownKeys(tuple(trusted), tuple(revoked), where=", ".join(dict.fromkeys(places)))
-
-
-def _entries(text: str, name: str) -> Iterable[tuple[str, HostKey]]:
-    for line in text.splitlines():
-        words = line.split(maxsplit=1)
-        if len(words) < 2 or line.lstrip().startswith("#"):
-            continue
-        marker = words[0] if words[0].startswith("@") else ""
-        names, _, key = (words[1] if marker else line.strip()).partition(" ")
-        if _names(names, name):
-            with contextlib.suppress(ValueError):
-                yield marker, HostKey.parse(key)
-
-
-def _names(patterns: str, name: str) -> bool:
-    """Whether the first field of a known_hosts line means this server."""
-    found = False
-    for pattern in patterns.split(","):
-        if pattern.startswith("|1|"):
-            found = found or _is_hash_of(pattern, name)
-        elif pattern.startswith("!"):
-            if _matches(pattern[1:], name):
-                return False
-        else:
-            found = found or _matches(pattern, name)
-    return found
-
-
-def _matches(pattern: str, name: str) -> bool:
-    # ssh knows * and ? only; brackets stand for themselves around a name with a port.
-    return fnmatch.fnmatchcase(name.lower(), re.sub(r"\[", "[[]", pattern.lower()))
-
-
-def _is_hash_of(pattern: str, name: str) -> bool:
-    try:
-        salt, digest = (base64.b64decode(part, validate=True) for part in pattern[3:].split("|"))
-    except ValueError:
-        return False
-    return hmac.compare_digest(hmac.digest(salt, name.lower().encode(), "sha1"), digest)
-
-
-# -- private keys -----------------------------------------------------------------------------------------------------
-
-
-class KeyUnusable(Exception):
-    """A private key that cannot be read. `why`: ``encrypted``, ``wrong password`` or ``unreadable``."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
-
-
-def load_key(text: str, password: str | None = None) -> paramiko.PKey:
-    """The private key in a file's text: OpenSSH's own format, PKCS#8 or PKCS#1.
-
-    Raises:
-        KeyUnusable: It needs a password, has another one, or is no private key.
-    """
-    data = text.strip().encode() + b"\n"
-    try:
-        found = _read(data, password)
-    except TypeError:
-        if password:  # it has none: then the one given does not matter
-            return load_key(text)
-        raise KeyUnusable("encrypted") from None
-    except Exception:
-        # A password that does not fit looks like damage; the same file without one tells them apart.
-        if password and _is_encrypted(data):
-            raise KeyUnusable("wrong password") from None
-        raise KeyUnusable("unreadable") from None
-    kinds = ((ed25519.Ed25519PrivateKey, paramiko.Ed25519Key), (ec.EllipticCurvePrivateKey, paramiko.ECDSAKey))
-    wanted: tuple[tuple[type[Any], type[Any]], ...] = (*kinds, (rsa.RSAPrivateKey, paramiko.RSAKey))
-    for kind, reader in wanted:
-        if isinstance(found, kind):
-            plain = found.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-            )
-            key: paramiko.PKey = reader.from_private_key(io.StringIO(plain.decode()))
-            return key
-    raise KeyUnusable("unreadable")
-
-
-def _read(data: bytes, password: str | None) -> Any:
-    secret = password.encode() if password else None
-    if b"BEGIN OPENSSH PRIVATE KEY" in data:
-        return serialization.load_ssh_private_key(data, secret)
-    return serialization.load_pem_private_key(data, secret)
-
-
-def _is_encrypted(data: bytes) -> bool:
-    try:
-        _read(data, None)
-    except TypeError:
-        return True
-    except Exception:
-        return False
-    return False
-
-
-# -- the connection ---------------------------------------------------------------------------------------------------
-
-
 class Bridge:
-    """A blocking socket for a library, pumped to and from one of our streams. It ends with the stream's budget."""
+    """Carries bytes between one of our streams and a library that reads from a blocking socket in a thread of its own.
+
+    It ends with the stream's budget.
+    """
 
     def __init__(self, stream: Stream) -> None:
         self.near, self._far = socket.socketpair()
         self._far.setblocking(False)
         self._stream = stream
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._pumps: tuple[asyncio.Task[None], ...] = ()
+        self._outbox = bytearray()
+        self._filled = asyncio.Event()
         #: How the peer's side of the conversation ended, once it has.
-        self.broken: StreamBroken | None = None
+        self.broken: StreamBroken | StageFailed | None = None
 
     def start(self, received: bytes, sent: bytes) -> None:
         """Start pumping.
@@ -240,31 +65,48 @@ class Bridge:
         """
         self._pumps = (asyncio.create_task(self._inward(received)), asyncio.create_task(self._outward(len(sent))))
 
+    def put(self, data: bytes) -> None:
+        """Send, from any thread; never waits."""
+        if threading.get_ident() == self._thread:
+            self._fill(data)
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the conversation
+                self._loop.call_soon_threadsafe(self._fill, data)
+
+    def _fill(self, data: bytes) -> None:
+        self._outbox += data
+        self._filled.set()
+
     async def _inward(self, data: bytes) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while True:
-                await loop.sock_sendall(self._far, data)
+                await self._loop.sock_sendall(self._far, data)
                 data = await self._stream.receive()
-        except StreamBroken as broken:
+        except (StreamBroken, StageFailed) as broken:
             self.broken = broken
         except OSError:
             pass  # the library has let go
         finally:
-            with contextlib.suppress(OSError):
-                self._far.shutdown(socket.SHUT_RDWR)
+            self.cut()
 
     async def _outward(self, held_back: int) -> None:
-        loop = asyncio.get_running_loop()
         # A peer that takes nothing more may still have something to say: the other pump tells how it ended.
-        with contextlib.suppress(StreamBroken, OSError):
-            while data := await loop.sock_recv(self._far, 65536):
+        with contextlib.suppress(StreamBroken, StageFailed):
+            while await self._filled.wait():
+                self._filled.clear()
+                data, self._outbox = bytes(self._outbox), bytearray()
                 rest, held_back = data[held_back:], max(0, held_back - len(data))
                 if rest:
                     await self._stream.send(rest)
 
+    def cut(self) -> None:
+        """Let the library see the end of the conversation."""
+        with contextlib.suppress(OSError):
+            self._far.shutdown(socket.SHUT_RDWR)
+
     async def close(self) -> None:
         """Stop pumping and let go of both ends of the pair. Never raises."""
+        self.cut()
         for pump in self._pumps:
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
@@ -273,14 +115,24 @@ class Bridge:
 
 
 class _Watch(Packetizer):
-    """Notes those messages whose fields name a cause; paramiko keeps only texts of them."""
+    """Notes those messages whose fields name a cause; paramiko keeps only texts of them.
+
+    What is sent never waits for the peer; messages that `take` wants do not reach paramiko.
+    """
 
     def __init__(self, sock: Any) -> None:
         super().__init__(sock)
+        self.send: Callable[[bytes], None] = lambda _data: None
         self.disconnect_code: int | None = None
         self.logins_refused = 0
         self.requests_refused = 0
         self.offered: dict[str, list[str]] = {}
+        self.take: Callable[[int, Message], bool] = lambda _kind, _message: False
+
+    def write_all(self, out: Any) -> None:
+        if self.closed:
+            raise EOFError
+        self.send(bytes(out))
 
     def read_message(self) -> tuple[int, Message]:
         kind, message = super().read_message()
@@ -295,7 +147,20 @@ class _Watch(Packetizer):
             names = ("key_exchange_offered", "host_keys_offered", "ciphers_offered")
             self.offered = {name: message.get_list() for name in names}
         message.rewind()
-        return kind, message
+        return (MSG_IGNORE, message) if self.take(kind, message) else (kind, message)
+
+
+class Transport(paramiko.Transport):
+    """Tells when its thread ends, after everything that came before."""
+
+    ended: Callable[[], None] | None = None
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            if self.ended is not None:
+                self.ended()
 
 
 class SshConnection:
@@ -304,25 +169,42 @@ class SshConnection:
     Methods raise `StageFailed` with what the peer said, or `StreamBroken`.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, budget: Budget | None = None) -> None:
+        """
+        Args:
+            budget: For what is asked here; by default the stream's own, after which nothing goes on.
+        """
         self._stream = stream
+        self._budget = budget or stream.budget
         self._reader = Reader(stream)
         self._bridge: Bridge | None = None
-        self._transport: paramiko.Transport | None = None
+        self._transport: Transport | None = None
         self._watch: _Watch | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ssh")
         self._version = b""
 
     @property
-    def transport(self) -> paramiko.Transport:
+    def transport(self) -> Transport:
         """paramiko's end, after `exchange_keys`."""
         assert self._transport is not None  # noqa: S101 - the order of the stages
         return self._transport
 
+    def divert(self, take: Callable[[int, Message], bool], ended: Callable[[], None]) -> None:
+        """Have messages taken before paramiko sees them; both are called in paramiko's thread.
+
+        Args:
+            take: Says whether it has taken a message.
+            ended: Called once, after the last message.
+        """
+        assert self._watch is not None  # noqa: S101 - the order of the stages
+        self._watch.take, self.transport.ended = take, ended
+        if not self.transport.is_active():
+            ended()
+
     @property
     def patience(self) -> float:
         """Seconds that a blocking call may wait: to the end of the budget, and a moment for the bridge to end it."""
-        return self._stream.budget.left() + _BACKSTOP
+        return self._budget.left() + _BACKSTOP
 
     async def greet(self) -> str:
         """Exchange version lines; gives the server's. ``before_version`` is what it said instead of one."""
@@ -369,9 +251,10 @@ class SshConnection:
         """
         bridge = self._bridge = Bridge(self._stream)
         received = self._version + bytes(self._reader.buffer)
-        transport = paramiko.Transport(bridge.near, packetizer_class=_Watch)
+        transport = Transport(bridge.near, packetizer_class=_Watch)
         assert isinstance(transport.packetizer, _Watch)  # noqa: S101 - made so in the line above
         self._transport, self._watch = transport, transport.packetizer
+        self._watch.send = bridge.put
         transport.local_version = _VERSION
         transport.set_log_channel(_LOG)
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = self.patience
@@ -449,14 +332,18 @@ class SshConnection:
         if self._watch is not None and self._watch.disconnect_code is not None:
             code = self._watch.disconnect_code
             return StageFailed(disconnect_code=code, server_said=f"SSH disconnect code {code}")
-        if self._bridge is not None and self._bridge.broken is not None:
-            return StageFailed(**self._bridge.broken.evidence())
+        broken = self._bridge.broken if self._bridge is not None else None
+        if isinstance(broken, StageFailed):
+            return broken
+        if broken is not None:
+            return StageFailed(**broken.evidence())
         kind = type(error).__name__
         return StageFailed(ssh_error=kind, server_said=f"bytes that are no valid SSH ({kind})")
 
     async def close(self) -> None:
         """End everything; paramiko's thread ends within its next tenth of a second. Never raises."""
         if self._bridge is not None:
+            self._bridge.cut()
             if self._transport is not None:
                 with contextlib.suppress(Exception):
                     self._transport.close()
