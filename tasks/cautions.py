@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from registry.verdict import Stage, Status, Warning
+from tasks import provenance
 
 #: Days before the end of a certificate or an account from which on it is told.
 _SOON = timedelta(days=30)
@@ -14,6 +15,8 @@ _SOON = timedelta(days=30)
 _NEARLY_FULL = 0.9
 #: Seconds by which a server's clock may differ from ours, Kerberos' own limit (RFC 4120, section 1.6).
 _CLOCK_SKEW = 300
+#: A check is slow when it takes this many times what is usual, and at least this much more, in milliseconds.
+_SLOWER, _SLOWER_BY_MS = 4.0, 500.0
 
 
 def of(stages: Iterable[Stage]) -> list[Warning]:
@@ -25,6 +28,15 @@ def of(stages: Iterable[Stage]) -> list[Warning]:
         for key, code, rule in _RULES
         if key in stage.evidence and (told := rule(stage.evidence))
     ]
+
+
+def latency(elapsed_ms: float, usual_ms: float | None) -> Warning | None:
+    """`LATENCY.HIGH`: a check took far longer than the same check usually does; both in milliseconds."""
+    if usual_ms is None or elapsed_ms < max(_SLOWER * usual_ms, usual_ms + _SLOWER_BY_MS):
+        return None
+    times = elapsed_ms / max(usual_ms, 1.0)
+    told = f"the check took {elapsed_ms:.0f} ms, {times:.0f} times the usual {usual_ms:.0f} ms"
+    return Warning(code="LATENCY.HIGH", message=told)
 
 
 def _not_verified(evidence: Mapping[str, Any]) -> str | None:
@@ -74,12 +86,20 @@ def _skewed(evidence: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _access_key_used(evidence: Mapping[str, Any]) -> str | None:
+    if evidence.get("access_key_used"):
+        return "a static access key is used: it does not expire and can be copied; a role would be safer"
+    return None
+
+
 #: The evidence that a rule reads, the warning's code, and the rule.
 _RULES: tuple[tuple[str, str, Callable[[Mapping[str, Any]], str | None]], ...] = (
+    ("allowlist", "ADMIT.ALLOWLIST_TOO_WIDE", provenance.too_wide),
     ("verified", "TLS.NOT_VERIFIED", _not_verified),
     ("host_key_verified", "TLS.NOT_VERIFIED", _host_key_not_verified),
     ("not_after", "TLS.EXPIRES_SOON", _expires_soon),
     ("account_valid_until", "AUTH.EXPIRES_SOON", _account_expires_soon),
     ("connections_used", "CAPACITY.NEARLY_FULL", _nearly_full),
     ("clock_skew_s", "SERVER.CLOCK_SKEW", _skewed),
+    ("access_key_used", "AUTH.ACCESS_KEY_USED", _access_key_used),
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.verdict import INCONCLUSIVE, STAGES, Owner, Stage, State, Status, Verdict, Warning
-from tasks import causes, cautions
+from tasks import causes, cautions, provenance
 from tasks.evidence import Attempt, Trace, matches, skipped
 from tasks.protocols import Answer, Protocol, load
 from tasks.target import Target
@@ -94,12 +94,15 @@ def _protocol(target: Target) -> Protocol | None:
 
 def _finding(code: str, row: Answer | causes.Rule, words: Mapping[str, str]) -> Finding:
     cause = causes.catalogue()[code]
+    message = _fill(row.message or cause.message, words)
+    if code == "ADMIT.ALLOWLIST":
+        message += provenance.REMARKS.get(words["allowlist_standing"], "")
     return Finding(
         code=code,
         state=causes.state_of(code, row.alternatives),
         owner=cause.owner if code != INCONCLUSIVE else causes.catalogue()[row.alternatives[0]].owner,
         component=_fill(row.component or cause.component, words),
-        message=_fill(row.message or cause.message, words),
+        message=message,
         remedy=_fill(row.remedy or cause.remedy, words),
         alternatives=row.alternatives,
     )
@@ -147,7 +150,7 @@ def context(
         "server_said": evidence.get("broken", "no code"),
         **{key: value for key, value in evidence.items() if value is not None},
     }
-    words["source_cidr"] = _cidr(words["source_address"], 32, 128)
+    words |= provenance.words(target.network, str(words["address"]), words["source_address"], failed)
     words["network"] = _cidr(words["address"], 24, 64)
     words["endpoint"] = f"{words['host']}:{words['port']}" if words["port"] != "" else words["host"]
     words["answered_otherwise"] = _otherwise(evidence)
@@ -191,6 +194,8 @@ def _complete(stages: Iterable[Stage]) -> list[Stage]:
 
 def _warnings(target: Target, trace: Trace, best: Attempt | None, stages: list[Stage]) -> list[Warning]:
     found = [*target.warnings, *cautions.of(stages)]
+    if best is not None:
+        found += provenance.differences(target.network, best.address, stages)
     if best is not None and best.succeeded:
         failing = [_why(target, attempt) for attempt in trace.attempts if not attempt.succeeded]
         failing += [

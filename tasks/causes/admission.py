@@ -3,16 +3,48 @@
 from registry.verdict import Owner, State
 from tasks.causes import Cause, Rule
 
+#: A list is known, and nothing that the group may come from is in it.
+_LEFT_OUT = {"allowlist_standing": "lacks"}
+_SILENT = (
+    "{address} answers {answered_otherwise}, but nothing comes back from port {port}, and its allowlist ({allowlist}) "
+    "leaves {source_cidr} out."
+)
+
 CAUSES = (
     Cause(
         "ADMIT.ALLOWLIST",
         State.UNREACHABLE,
         Owner.DBA,
-        "The server itself refuses this client address, whatever the password, and over TLS as well.",
+        "The server itself refuses this client address, whatever the password, and over TLS as well; or its port is "
+        "silent though the host is there, and its allowlist, as declared or as its cloud tells it, leaves this "
+        "resource group out.",
         component="{source_address}",
         message="{address}:{port} does not admit clients from {source_address}.",
-        remedy="Add {source_cidr} (or the CIDR of the vSwitch of {resource_group}) to the allowlist of the server.",
+        remedy="Add {source_cidr} ({entry_kind}) for {resource_group} to the allowlist of the server.",
         rules=(
+            Rule(
+                "connect",
+                {**_LEFT_OUT, "silent": True, "ports_that_answer": bool},
+                rank=25,
+                component="{source_cidr}",
+                message=_SILENT,
+            ),
+            Rule(
+                "connect",
+                {**_LEFT_OUT, "silent": True, "answers_ping": True},
+                rank=25,
+                component="{source_cidr}",
+                message=_SILENT,
+            ),
+            # The server's own firewall says no, and what it lets in is known.
+            Rule(
+                "connect",
+                {**_LEFT_OUT, "errno": bool, "icmp_from_peer": True},
+                rank=13,
+                component="{source_cidr}",
+                message="{address} refuses TCP to port {port} itself (ICMP {icmp_type}/{icmp_code}), and its allowlist "
+                "({allowlist}) leaves {source_cidr} out.",
+            ),
             Rule(
                 "connect",
                 {"errno": "EACCES", "unix": True},

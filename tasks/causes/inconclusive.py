@@ -12,6 +12,16 @@ _DECIDE = (
     "Test from another resource group, or ask the host's owner: if {address} is up, a firewall drops TCP port {port} "
     "from {source_cidr} and has to allow it."
 )
+_NOT_LISTED = frozenset({"lacks", "unsure"})
+_LEFT_OUT = "The allowlist of the server ({allowlist}) does not let in all of {source_cidr}."
+_MAYBE_LISTED = (
+    "{address} answers {answered_otherwise}, but nothing comes back from port {port}; the allowlist of the server "
+    "({allowlist}) lets in only a part of what {resource_group} may come from, or that is not declared."
+)
+_CHECK_LIST = (
+    "Add {source_cidr} ({entry_kind}) for {resource_group} to the allowlist of the server and test again: if it stays "
+    "silent, the cause is another."
+)
 
 CAUSES = (
     Cause(
@@ -52,6 +62,109 @@ CAUSES = (
                 component="{other_port_icmp_from}",
                 message=_REPORTED,
                 remedy="Ask the owner of {other_port_icmp_from} about its route and its rules for {address}:{port}.",
+            ),
+            # A list is known that leaves this group out, in part at least: what drops may be that or a firewall.
+            Rule(
+                "connect",
+                {"silent": True, "allowlist_standing": "unsure", "ports_that_answer": bool},
+                rank=26,
+                alternatives=("FILTER.DROP", "ADMIT.ALLOWLIST"),
+                component="{address}:{port}",
+                message=_MAYBE_LISTED,
+                remedy=_CHECK_LIST,
+            ),
+            Rule(
+                "connect",
+                {"silent": True, "allowlist_standing": "unsure", "answers_ping": True},
+                rank=27,
+                alternatives=("FILTER.DROP", "ADMIT.ALLOWLIST"),
+                component="{address}:{port}",
+                message=_MAYBE_LISTED,
+                remedy=_CHECK_LIST,
+            ),
+            Rule(
+                "connect",
+                {"silent": True, "allowlist_standing": _NOT_LISTED, "public": True},
+                rank=55,
+                alternatives=("ADMIT.ALLOWLIST", "FILTER.DROP", "HOST.DOWN", "ROUTE.NAT_MISSING"),
+                component="{address}:{port}",
+                message=f"{_SILENCE} {_LEFT_OUT}",
+                remedy=_CHECK_LIST,
+            ),
+            Rule(
+                "connect",
+                {"silent": True, "allowlist_standing": _NOT_LISTED},
+                rank=56,
+                alternatives=("ADMIT.ALLOWLIST", "FILTER.DROP", "HOST.DOWN"),
+                component="{address}:{port}",
+                message=f"{_SILENCE} {_LEFT_OUT}",
+                remedy=_CHECK_LIST,
+            ),
+            Rule(
+                None,
+                {"broken": frozenset({"reset", "eof"}), "received_bytes": 0, "allowlist_standing": _NOT_LISTED},
+                rank=55,
+                alternatives=("ADMIT.ALLOWLIST", "PEER.RESET_EARLY"),
+                component="{address}:{port}",
+                message="{address}:{port} accepts the connection and drops it ({broken}) before its first word. "
+                + _LEFT_OUT,
+                remedy=_CHECK_LIST,
+            ),
+            # The canaries are public: what stops them on this port need not be what stops a private address.
+            Rule(
+                "connect",
+                {"silent": True, "port_blocked": True, "host_answers": True},
+                rank=28,
+                alternatives=("FILTER.EGRESS", "FILTER.DROP"),
+                component="{address}:{port}",
+                message="{address} answers {answered_otherwise}, but nothing comes back from port {port}, and "
+                "{resource_group} gets no answer on port {port} from the canaries either, though they answer "
+                "otherwise.",
+                remedy="Look first whether a rule of {resource_group} forbids outgoing TCP port {port}; else allow it "
+                "on {address} from {source_cidr}.",
+            ),
+            Rule(
+                "connect",
+                {"silent": True, "public": True, "canaries_asked": bool, "canaries_that_answer": lambda told: not told},
+                rank=57,
+                alternatives=("ROUTE.NAT_MISSING", "FILTER.EGRESS"),
+                component="the way out of {resource_group}",
+                message="Nothing comes back to {resource_group} from {address}:{port}, nor from any of the canaries "
+                "({canaries_asked}).",
+                remedy="See that {resource_group} has a NAT gateway with an EIP (or an EIP of its own), then whether "
+                "its egress rules let TCP out; a test from another resource group shows whether the canaries are up.",
+            ),
+            Rule(
+                "connect",
+                {"silent": True, "public": True, "canaries_that_answer": bool},
+                rank=58,
+                alternatives=("FILTER.DROP", "HOST.DOWN"),
+                component="{address}:{port}",
+                message=_SILENCE,
+                remedy=_DECIDE,
+            ),
+            Rule(
+                "connect",
+                {"further_connects": bool, "further_connects_answered": bool, "errno": "ECONNREFUSED"},
+                rank=30,
+                alternatives=("FILTER.REJECT", "PORT.CLOSED"),
+                component="{address}:{port}",
+                message="{address}:{port} refused a connection and accepted {further_connects_answered} of the next "
+                "{further_connects}: a rate limit, or a load balancer with a backend that is down.",
+                remedy="Look at the limits of {address}:{port} and of what stands before it, and at each of its "
+                "backends.",
+            ),
+            Rule(
+                "connect",
+                {"silent": True, "further_connects": bool, "further_connects_answered": bool},
+                rank=29,
+                alternatives=("FILTER.DROP", "CAPACITY.CONNECTIONS"),
+                component="{address}:{port}",
+                message="{address}:{port} left a connection request unanswered and accepted "
+                "{further_connects_answered} of the next {further_connects}: a rate limit, packet loss, or a full "
+                "queue of connections.",
+                remedy="Look at the limits on the way to {address}:{port}, and at the server's queue of connections "
+                "(Linux: TcpExtListenOverflows).",
             ),
             Rule(
                 "connect",

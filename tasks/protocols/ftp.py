@@ -379,6 +379,24 @@ PROTOCOL = Protocol(
     answers=(
         Answer("CAPACITY.CONNECTIONS", {"reply_code": 421, "second_greeting": "welcome"}, stage="greet"),
         Answer(
+            "ADMIT.ALLOWLIST",
+            {"reply_code": frozenset({421, 530}), "allowlist_standing": "lacks"},
+            stage="greet",
+            message="{address}:{port} turns {source_address} away at the door ({server_said}), and its allowlist "
+            "({allowlist}) leaves {source_cidr} out.",
+        ),
+        Answer(
+            INCONCLUSIVE,
+            {"reply_code": frozenset({421, 530}), "allowlist_standing": "contains"},
+            stage="greet",
+            alternatives=("CAPACITY.CONNECTIONS", "SERVER.NOT_READY"),
+            component="{address}:{port}",
+            message="{address}:{port} turns {source_address} away at the door ({server_said}), which its allowlist "
+            "lets in: too many clients, or a server about to stop.",
+            remedy="Test again when fewer clients are connected; if it stays so, look at the limits (vsftpd: "
+            "max_clients, max_per_ip) of the server.",
+        ),
+        Answer(
             INCONCLUSIVE,
             {"reply_code": frozenset({421, 530})},
             stage="greet",

@@ -35,6 +35,9 @@ _HOST_KEY = {
     "shown_fingerprint": "SHA256:aaa", "known_fingerprints": ["SHA256:bbb"], "known_from": "host_key",
 }  # fmt: skip
 
+_LACKS = {"allowlist_standing": "lacks", "allowlist": ["10.3.0.0/16"]}
+_UNSURE = {**_LACKS, "allowlist_standing": "unsure"}
+
 #: A failed stage, its evidence, the cause that it asserts.
 EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("config", {"problem": "CONFIG.MISSING_FIELD", **_TOLD}, "CONFIG.MISSING_FIELD"),
@@ -92,6 +95,14 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("greet", {"not_protocol": True, "first_bytes": "HTTP/1.1", "looks_like": "HTTP"}, "PROTO.MISMATCH"),
     ("greet", {"host_key": "changed", **_HOST_KEY}, "PEER.HOST_KEY"),
     ("greet", {"host_key": "revoked", **_HOST_KEY}, "PEER.HOST_KEY"),
+    ("connect", {**_AT, **_LACKS, "silent": True, "ports_that_answer": [22]}, "ADMIT.ALLOWLIST"),
+    ("connect", {**_AT, **_LACKS, "silent": True, "ports_that_answer": [], "answers_ping": True}, "ADMIT.ALLOWLIST"),
+    ("connect", {**_AT, **_LACKS, **_ICMP, "icmp_code": 13, "errno": "EHOSTUNREACH", "icmp_from_peer": True}, "ADMIT.ALLOWLIST"),
+    ("connect", {**_AT, **_UNSURE, "silent": True, "ports_that_answer": [22]}, INCONCLUSIVE),
+    ("connect", {**_AT, **_UNSURE, "silent": True, "answers_ping": True}, INCONCLUSIVE),
+    ("connect", {**_AT, **_LACKS, "silent": True, "public": True}, INCONCLUSIVE),
+    ("connect", {**_AT, **_LACKS, "silent": True}, INCONCLUSIVE),
+    ("greet", {"broken": "reset", "received_bytes": 0, **_LACKS}, INCONCLUSIVE),
     ("login", {"broken": "reset", "received_bytes": 40}, "SERVER.ERROR"),
     ("tls", {"tls_refused": True}, "TLS.NOT_OFFERED"),
     ("tls", {"not_tls": True, "tls_error": "WRONG_VERSION_NUMBER"}, "TLS.NOT_OFFERED"),

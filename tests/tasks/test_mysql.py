@@ -288,6 +288,11 @@ def answering(*packets: bytes) -> list[bytes]:
     ("packets", "code", "component"),
     [
         ([wire.packet(0, error(1130, ""))], "ADMIT.ALLOWLIST", "127.0.0.1"),
+        (
+            [wire.packet(0, error(1045, "28000", "ip not in whitelist, client ip is 8.8.8.9"))],
+            "ADMIT.ALLOWLIST",
+            "8.8.8.9",
+        ),
         ([wire.packet(1, error(1040, "08004"))], "CAPACITY.CONNECTIONS", "127.0.0.1"),
         ([wire.packet(0, error(1053, "08S01"))], "SERVER.NOT_READY", "127.0.0.1"),
         (answering(error(3159)), "TLS.REQUIRED", "security_protocol"),

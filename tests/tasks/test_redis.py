@@ -67,6 +67,7 @@ async def test_what_is_no_reply_is_refused(reply: bytes) -> None:
         (NOAUTH + b"-WRONGPASS falsch\r\n", {}, "AUTH.BAD_CREDENTIALS"),
         (NOAUTH, {"username": None, "password": None}, "AUTH.BAD_CREDENTIALS"),
         (b"-DENIED geschuetzt\r\n", {}, "ADMIT.ALLOWLIST"),
+        (b"-ERR illegal address: 8.8.8.9:40112\r\n", {}, "ADMIT.ALLOWLIST"),
         (b"-LOADING laedt\r\n", {}, "SERVER.NOT_READY"),
         (b"-FANCY new error\r\n", {}, "SERVER.ERROR"),
         (NOAUTH + OK + b"-MASTERDOWN weg\r\n", {}, "SERVER.NOT_READY"),
@@ -92,6 +93,21 @@ async def test_what_is_no_reply_is_refused(reply: bytes) -> None:
 async def test_words_decide(words: bytes, changes: dict[str, Any], code: str | None) -> None:
     went = await talk(words, **changes)
     assert went.cause == code, str(went)
+
+
+@pytest.mark.parametrize(
+    ("said", "address"),
+    [
+        ("ERR illegal address: 8.8.8.9:40112", "8.8.8.9"),
+        ("ERR illegal address: [2001:db8::9]:40112", "2001:db8::9"),
+        ("ERR illegal address", None),
+        ("ERR illegal address: over there", None),
+    ],
+)
+async def test_the_refused_address_is_the_one_that_the_server_names(said: str, address: str | None) -> None:
+    went = await talk(f"-{said}\r\n".encode())
+    assert went.cause == "ADMIT.ALLOWLIST"
+    assert went.seen("admit").get("source_address") == address
 
 
 async def test_a_needless_password_is_a_warning_only() -> None:

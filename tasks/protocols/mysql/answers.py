@@ -17,8 +17,12 @@ ANSWERS = (
         "ADMIT.ALLOWLIST",
         {"mysql_error": 1130},
         message="{address}:{port} has no account that clients from {source_address} may use.",
-        remedy="CREATE USER {username}@'{source_address}' (for a cloud instance: add {source_cidr} to its allowlist).",
+        remedy="CREATE USER {username}@'{source_address}' (headwater allowlist {source} tells the host part of a whole "
+        "group; for a cloud instance: add {source_cidr} to its allowlist).",
     ),
+    # Before the greeting nobody has named a user: an access denied (28000) there can be meant for the address alone.
+    # So do ApsaraDB and its proxies refuse who is not in their list.
+    Answer("ADMIT.ALLOWLIST", {"sqlstate": "28000"}, stage="admit"),
     Answer(
         "CAPACITY.CONNECTIONS",
         {"mysql_error": 1129},

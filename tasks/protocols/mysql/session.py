@@ -247,7 +247,8 @@ class MysqlSession(Session):
 
     def _failed(self, error: ServerError, **more: Any) -> StageFailed:
         told = {**error.evidence(), "over_tls": self._over_tls, "on_socket": self._on_socket, **more}
-        if error.number in _NAMES_CLIENT and (address := _last_address(error.message)):
+        names_client = error.number in _NAMES_CLIENT or (error.sqlstate == "28000" and self._refusal is error)
+        if names_client and (address := _last_address(error.message)):
             told["source_address"] = address  # as the server sees it, behind every NAT
         return StageFailed(**{key: value for key, value in told.items() if value is not None})
 
@@ -417,8 +418,8 @@ def _covers(where: str, database: str) -> bool:
 
 
 def _last_address(message: str) -> str | None:
-    """The last IP address between quotes: of 'user'@'host' the host."""
-    for word in reversed(re.findall(r"'([0-9A-Fa-f:.]+)'", message)):
+    """The last IP address between quotes, of 'user'@'host' the host; or at the end: `client ip is 192.0.2.1`."""
+    for word in reversed([*re.findall(r"'([0-9A-Fa-f:.]+)'", message), *re.findall(r" ([0-9A-Fa-f:.]+)$", message)]):
         try:
             return str(ipaddress.ip_address(word))
         except ValueError:

@@ -16,6 +16,8 @@ ANSWERS: tuple[Answer, ...] = (
         remedy="Set a password on the server (requirepass) and bind its address; or set protected-mode no behind a "
         "firewall that lets {source_cidr} in.",
     ),
+    # ApsaraDB's list: it answers any command of a client that it does not know with its address.
+    Answer("ADMIT.ALLOWLIST", {"illegal_address": True}),
     Answer(
         "CAPACITY.CONNECTIONS",
         {"error_word": "ERR", "unasked": True},

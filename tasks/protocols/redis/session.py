@@ -14,6 +14,7 @@ from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry, Session
 from tasks.protocols.redis.wire import Refusal, Wire
+from tasks.provenance import numeric
 from tasks.streams import Stream, StreamBroken, printable
 from tasks.tls import may_want_tls, start_tls
 from tasks.vantages import ConnectFailed
@@ -90,7 +91,9 @@ class RedisSession(Session):
 
     async def admit(self, recorder: Recorder) -> None:
         if isinstance(self._greeting, Refusal) and self._greeting.word not in ("NOAUTH", "NOPERM"):
-            raise self._refused(self._greeting)
+            address = self._greeting.illegal_address
+            listed = {} if address is None else {"illegal_address": True, "source_address": numeric(address)}
+            raise self._refused(self._greeting, **listed)
 
     async def login(self, recorder: Recorder) -> None:
         username, password = self.access.setting("username"), self.access.secret("password")

@@ -14,6 +14,7 @@ _LONGEST_LINE = 65536
 _LONGEST_VALUE = 1 << 20
 _MOST_ELEMENTS = 100_000
 _DEEPEST = 4
+_ILLEGAL_ADDRESS = re.compile(r"ERR illegal address\b:? ?(?:\[?(?P<address>[0-9a-fA-F.:]+?)\]?(?::[0-9]+)?$)?")
 _WORD = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
@@ -28,6 +29,15 @@ class Refusal:
     def unknown_command(self) -> bool:
         """The server has no such command, or has renamed it. There is no word of its own for that, only a text."""
         return self.word == "ERR" and self.text.startswith("ERR unknown command")
+
+    @property
+    def illegal_address(self) -> str | None:
+        """What ApsaraDB says to a client that is not in its allowlist: the client's address, and a text is all it has.
+
+        Empty where the address cannot be read.
+        """
+        said = _ILLEGAL_ADDRESS.match(self.text) if self.word == "ERR" else None
+        return (said["address"] or "") if said else None
 
 
 class Wire:
