@@ -28,7 +28,8 @@ _FINGERPRINTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         # ErrorResponse or authentication request with a plausible length.
         (rb"[ER]\x00\x00[\x00-\x10].", "PostgreSQL"),
         (rb"<(?:!DOCTYPE|html)", "HTTP"),
-        (rb"....\x04\x01\x00", "SQL Server"),
+        # A whole answer (type 4) to a PRELOGIN: its length, process 0, packet 0 or 1, window 0.
+        (rb"\x04\x01[\x00-\x10].\x00\x00[\x00\x01]\x00", "SQL Server"),
     )
 )
 

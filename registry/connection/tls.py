@@ -95,6 +95,29 @@ def mysql_word(properties: Mapping[str, str]) -> TlsMode | None:
 _MYSQL_SWITCHES = ("useSSL", "requireSSL", "verifyServerCertificate")
 
 
+_SQLSERVER_WORDS: Mapping[str, bool] = {
+    **dict.fromkeys(("true", "yes", "mandatory", "strict"), True),
+    **dict.fromkeys(("false", "no", "optional"), False),
+}
+
+
+def sqlserver_word(properties: Mapping[str, str]) -> TlsMode | None:
+    """The mode that Microsoft's `encrypt` and `trustServerCertificate` name, None without either.
+
+    Raises:
+        ValueError: A word that nobody knows.
+    """
+    given = _folded(properties)
+    if "encrypt" not in given:
+        return None
+    if given["encrypt"] not in _SQLSERVER_WORDS:
+        raise ValueError(f"encrypt is none of {', '.join(_SQLSERVER_WORDS)}")
+    if not _SQLSERVER_WORDS[given["encrypt"]]:
+        return "disable"
+    trusted = _truth(given.get("trustservercertificate", "false"), "trustServerCertificate")
+    return "require" if trusted and given["encrypt"] != "strict" else "verify-full"
+
+
 def redis_switches(properties: Mapping[str, str]) -> tuple[bool | None, bool]:
     """Whether `ssl` asks for TLS (None: not said), and whether `verifyServerCertificate` leaves the check on."""
     given = _folded(properties)

@@ -44,10 +44,21 @@ DIALECTS = {
     "sqlserver": "sqlserver",
     "clickhouse": "generic",
     "hive2": "generic",
+    "amqp": "service",
+    "amqps": "service",
+    "elasticsearch": "service",
+    "hbase": "service",
+    "hdfs": "service",
+    "httpfile": "service",
+    "kafka": "service",
+    "memcached": "service",
+    "opensearch": "service",
+    "oss": "service",
+    "s3": "service",
 }
 
 #: Schemes of products that have no file in the catalogue.
-_OTHER_TYPES = {"oracle": "oracle", "sqlserver": "sqlserver", "clickhouse": "clickhouse", "hive2": "hive"}
+_OTHER_TYPES = {"oracle": "oracle", "clickhouse": "clickhouse", "hive2": "hive"}
 
 _NEVER_JDBC = ("rediss", "unix", "ftp", "ftps", "sftp", "http", "https")
 _SCHEME = re.compile(r"(jdbc:)?([a-z][a-z0-9.+-]*):(.*)", re.IGNORECASE | re.DOTALL)
@@ -99,7 +110,8 @@ def fields(url: ParsedUrl, type_: DataSourceType, *, where: str = "url") -> dict
     dialect = _dialect(jdbc and jdbc + ":", name, "url")
     protocol = dialect.__name__.rpartition(".")[2]
     spoken = (type_.protocol, *type_.variants.values())
-    if protocol not in {DIALECTS.get(one) for one in spoken}:
+    strange = getattr(dialect, "ONE_TYPE_A_SCHEME", False) and url.type_name != type_.name
+    if strange or protocol not in {DIALECTS.get(one) for one in spoken}:
         advice = f"is its type {url.type_name}?" if url.type_name else ""
         raise _bad(f"a {url.scheme} URL does not fit a data source of type {type_.name}", where, advice)
     own = DIALECTS.get(type_.protocol) == protocol

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from registry.errors import InvalidInput
 from registry.urls.normal import normal_database, normal_host, normal_port, refuse_invisible
 from registry.urls.parsed import ParsedUrl, address_fields, endpoint, parameters, same, written_endpoint
 
@@ -102,5 +103,26 @@ def _written(value: str) -> str:
 
 
 def fields(url: ParsedUrl, default_port: int) -> dict[str, Any]:
-    """The fields of an entry that this URL gives."""
+    """The fields of an entry that this URL gives.
+
+    Raises:
+        InvalidInput: A named instance without its port: a browser service on UDP 1434 would have to be asked for it.
+    """
+    if url.options.get("instance") and any(port is None for _, port in url.endpoints):
+        raise InvalidInput(
+            f"the port of the instance {url.options['instance']} is missing",
+            where="jdbc_url",
+            instruction="give the port that the instance listens on, as in jdbc:sqlserver://host:1433",
+            code="CONFIG.BAD_VALUE",
+        )
     return address_fields(replace(url, options={}), default_port)
+
+
+def scheme_of(connection: Any) -> str:
+    """Microsoft's."""
+    return "jdbc:sqlserver"
+
+
+def options_of(connection: Any) -> dict[str, str]:
+    """None."""
+    return {}

@@ -30,6 +30,7 @@ from tasks.fingerprints import identify
         (b"RFB 003.008\n", "VNC"),
         (b"ERROR\r\n", "Memcached"),
         (b"\xff\xfd\x18\xff\xfd\x20", "Telnet"),
+        (bytes.fromhex("0401002b000001000000"), "SQL Server"),
         (b"", None),
         (b"\x8f\x02\xde\xad\xbe\xef", None),
         (b"hello", None),
