@@ -7,11 +7,12 @@ The order is that of /etc/nsswitch.conf (glibc, nsswitch.conf(5)); the search li
 from __future__ import annotations
 
 import asyncio
+import io
 import ipaddress
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tasks.budget import Budget
 from tasks.vantages import Resolution
@@ -25,12 +26,67 @@ _LONGEST_CHAIN = 8
 
 
 @dataclass(frozen=True)
+class ResolverTexts:
+    """What the resolver's files say; empty for a file that is not there."""
+
+    hosts: str = ""
+    nsswitch: str = ""
+    resolv_conf: str = ""
+
+
+class Configuration(Protocol):
+    """Where a place keeps its resolver's files."""
+
+    async def read(self) -> ResolverTexts:
+        """What they say now."""
+        ...
+
+
+class Wire(Protocol):
+    """How the name servers of a place are asked."""
+
+    async def ask(self, query: dns.message.Message, server: str, port: int, seconds: float) -> dns.message.Message:
+        """The server's response. Raises `TimeoutError`, `OSError`, `EOFError` or dnspython's `DNSException`."""
+        ...
+
+    async def otherwise(self, host: str, budget: Budget) -> Resolution | None:
+        """What else can be found out about a name after no server has answered; None where there is no other way."""
+        ...
+
+
+@dataclass(frozen=True)
 class ResolverFiles:
-    """Where the system keeps its resolver configuration."""
+    """Where this machine keeps its resolver configuration."""
 
     hosts: Path = Path("/etc/hosts")
     nsswitch: Path = Path("/etc/nsswitch.conf")
     resolv_conf: Path = Path("/etc/resolv.conf")
+
+    async def read(self) -> ResolverTexts:
+        return ResolverTexts(*(_text(path) for path in (self.hosts, self.nsswitch, self.resolv_conf)))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+class SocketWire:
+    """Asks with this machine's own sockets: over UDP, and over TCP what does not fit."""
+
+    async def ask(self, query: dns.message.Message, server: str, port: int, seconds: float) -> dns.message.Message:
+        import dns.asyncquery
+
+        # What does not answer this question, or comes from elsewhere, is passed over as the system does.
+        response, _ = await dns.asyncquery.udp_with_fallback(
+            query, server, timeout=seconds, port=port, ignore_unexpected=True, ignore_errors=True
+        )
+        return response
+
+    async def otherwise(self, host: str, budget: Budget) -> Resolution | None:
+        return None
 
 
 @dataclass
@@ -46,10 +102,15 @@ class _Answer:
 
 
 class SystemResolver:
-    """Resolves as programs on this machine do. Answers are shared by everybody who asks at the same time."""
+    """Resolves as programs at a place do. Answers are shared by everybody who asks at the same time.
 
-    def __init__(self, files: ResolverFiles | None = None) -> None:
+    Args:
+        files, wire: By default those of this machine.
+    """
+
+    def __init__(self, files: Configuration | None = None, wire: Wire | None = None) -> None:
         self._files = files or ResolverFiles()
+        self._wire = wire or SocketWire()
         self._under_way: dict[str, asyncio.Task[Resolution]] = {}
 
     async def resolve(self, host: str, budget: Budget) -> Resolution:
@@ -59,35 +120,40 @@ class SystemResolver:
             return Resolution((literal,), {"from": "literal"})
         key = host.lower()
         task = self._under_way.get(key)
-        if task is None or (task.done() and (task.cancelled() or not task.result().addresses)):
+        if task is None or (task.done() and not _found(task)):
             task = self._under_way[key] = asyncio.create_task(self._look_up(host, budget))
         return await asyncio.shield(task)
 
     async def _look_up(self, host: str, budget: Budget) -> Resolution:
-        sources = _sources(self._files.nsswitch)
+        texts = await self._files.read()
         name = host.rstrip(".").lower()
         last = Resolution((), {"name": host, "from": "files", "rcode": "NXDOMAIN", "nameservers": []})
-        for source in sources:
-            if source == "files" and (found := _in_hosts(self._files.hosts, host)):
+        for source in _sources(texts.nsswitch):
+            if source == "files" and (found := _in_hosts(texts.hosts, host)):
                 return Resolution(tuple(found), {"name": host, "from": "hosts", "addresses": found})
             if source == "dns" and (name == "localhost" or name.endswith(".localhost")):
                 return Resolution(_LOOPBACK, {"name": host, "from": "rfc6761", "addresses": list(_LOOPBACK)})
             if source == "dns":
-                last = await _Dns(self._files.resolv_conf, budget).resolve(host)
+                last = await _Dns(texts.resolv_conf, self._wire, budget).resolve(host)
                 if last.addresses:
                     return last
         return last
 
 
+def _found(task: asyncio.Task[Resolution]) -> bool:
+    return not task.cancelled() and task.exception() is None and bool(task.result().addresses)
+
+
 class _Dns:
     """One look-up through the configured name servers."""
 
-    def __init__(self, resolv_conf: Path, budget: Budget) -> None:
+    def __init__(self, resolv_conf: str, wire: Wire, budget: Budget) -> None:
         import dns.resolver
 
         self._budget = budget
+        self._wire = wire
         try:
-            configuration = dns.resolver.Resolver(str(resolv_conf))
+            configuration = dns.resolver.Resolver(io.StringIO(resolv_conf))
             self._servers = [str(server) for server in configuration.nameservers]
             self._search = list(configuration.search)
             self._ndots = configuration.ndots if configuration.ndots is not None else 1
@@ -132,6 +198,9 @@ class _Dns:
         rcode = _overall(outcomes)
         if rcode == "TIMEOUT":
             evidence["other_names_answered"] = await self._anything_answers()
+            found = await self._wire.otherwise(host, self._budget)
+            if found is not None:
+                return Resolution(found.addresses, {**evidence, "rcode": rcode, **found.evidence})
         return Resolution((), {**evidence, "rcode": rcode})
 
     def _candidates(self, host: str) -> list[str]:
@@ -165,7 +234,6 @@ class _Dns:
 
     async def _query(self, name: str, rdtype: str, answer: _Answer) -> dns.message.Message | None:
         """The first final response of the configured servers; each one's outcome goes to the log."""
-        import dns.asyncquery
         import dns.exception
         import dns.message
         import dns.rcode
@@ -179,10 +247,7 @@ class _Dns:
             started = time.perf_counter()
             port = self._ports.get(server, 53)
             try:
-                # What does not answer this question, or comes from elsewhere, is passed over as the system does.
-                response, _ = await dns.asyncquery.udp_with_fallback(
-                    query, server, timeout=left, port=port, ignore_unexpected=True, ignore_errors=True
-                )
+                response = await self._wire.ask(query, server, port, left)
                 outcome = dns.rcode.to_text(response.rcode())
             except (dns.exception.Timeout, TimeoutError):
                 response, outcome = None, "TIMEOUT"
@@ -203,7 +268,6 @@ class _Dns:
 
     async def _anything_answers(self) -> bool:
         """Whether a configured name server answers for another name: the root, which every resolver knows."""
-        import dns.asyncquery
         import dns.exception
         import dns.message
 
@@ -212,15 +276,8 @@ class _Dns:
         async def ask(server: str) -> bool:
             try:
                 query = dns.message.make_query(".", "NS")
-                await dns.asyncquery.udp(
-                    query,
-                    server,
-                    timeout=seconds,
-                    port=self._ports.get(server, 53),
-                    ignore_unexpected=True,
-                    ignore_errors=True,
-                )
-            except (OSError, dns.exception.DNSException):
+                await self._wire.ask(query, server, self._ports.get(server, 53), seconds)
+            except (OSError, EOFError, dns.exception.DNSException):
                 return False
             return True
 
@@ -277,13 +334,9 @@ def _literal(host: str) -> str | None:
         return None
 
 
-def _sources(nsswitch: Path) -> list[str]:
+def _sources(nsswitch: str) -> list[str]:
     """The services of the `hosts` line; glibc's default is `files dns`."""
-    try:
-        lines = nsswitch.read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
+    for line in nsswitch.splitlines():
         key, colon, rest = line.partition("#")[0].partition(":")
         if colon and key.strip() == "hosts":
             words = [word for word in rest.split() if not word.startswith("[")]
@@ -292,15 +345,11 @@ def _sources(nsswitch: Path) -> list[str]:
     return ["files", "dns"]
 
 
-def _in_hosts(hosts: Path, name: str) -> list[str]:
+def _in_hosts(hosts: str, name: str) -> list[str]:
     """The addresses that the hosts file binds to a name, in the order of the file."""
     wanted = name.rstrip(".").lower()
-    try:
-        lines = hosts.read_text(errors="replace").splitlines()
-    except OSError:
-        return []
     found: list[str] = []
-    for line in lines:
+    for line in hosts.splitlines():
         words = line.partition("#")[0].split()
         if len(words) > 1 and wanted in (word.lower() for word in words[1:]):
             address = _literal(words[0])

@@ -255,14 +255,10 @@ async def test_those_who_ask_together_share_one_question(tmp_path: Path) -> None
     assert len(asked) == 2, "one question for each family"
 
 
-@given(st.binary(max_size=300))
-def test_any_file_can_be_read(junk: bytes) -> None:
-    import tempfile
-
-    with tempfile.NamedTemporaryFile() as file:
-        Path(file.name).write_bytes(junk)
-        assert isinstance(_in_hosts(Path(file.name), "db"), list)
-        assert isinstance(_sources(Path(file.name)), list)
+@given(st.text(max_size=300))
+def test_any_file_can_be_read(junk: str) -> None:
+    assert isinstance(_in_hosts(junk, "db"), list)
+    assert isinstance(_sources(junk), list)
 
 
 _LABEL = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
@@ -275,21 +271,18 @@ _LABEL = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
     comment=st.text(alphabet="abc #", max_size=8),
 )
 def test_a_line_of_the_hosts_file_names_its_address(address: str, names: list[str], blank: str, comment: str) -> None:
-    import tempfile
-
-    with tempfile.NamedTemporaryFile("w") as file:
-        Path(file.name).write_text(f"# head\n{address}{blank}{blank.join(names)} #{comment}\n")
-        for name in names:
-            assert _in_hosts(Path(file.name), name.upper() + ".") == [address]
-        assert _in_hosts(Path(file.name), "no-such-name-here") == []
+    text = f"# head\n{address}{blank}{blank.join(names)} #{comment}\n"
+    for name in names:
+        assert _in_hosts(text, name.upper() + ".") == [address]
+    assert _in_hosts(text, "no-such-name-here") == []
 
 
-def test_missing_files_mean_the_defaults(tmp_path: Path) -> None:
-    assert _sources(tmp_path / "absent") == ["files", "dns"]
-    assert _in_hosts(tmp_path / "absent", "db") == []
+async def test_missing_files_mean_the_defaults(tmp_path: Path) -> None:
+    texts = await ResolverFiles(*(tmp_path / "absent",) * 3).read()
+    assert _sources(texts.nsswitch) == ["files", "dns"]
+    assert _in_hosts(texts.hosts, "db") == []
 
 
-def test_services_of_nsswitch(tmp_path: Path) -> None:
-    file = tmp_path / "nsswitch.conf"
-    file.write_text("passwd: files\n hosts:  files mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return] dns # x\n")
-    assert _sources(file) == ["files", "mdns4_minimal", "dns"]
+def test_services_of_nsswitch() -> None:
+    text = "passwd: files\n hosts:  files mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return] dns # x\n"
+    assert _sources(text) == ["files", "mdns4_minimal", "dns"]
