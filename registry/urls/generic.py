@@ -55,3 +55,13 @@ def build(url: ParsedUrl) -> str:
 def fields(url: ParsedUrl, default_port: int) -> dict[str, Any]:
     """The fields of an entry that this URL gives."""
     return address_fields(url, default_port)
+
+
+def scheme_of(connection: Any) -> str:
+    """JDBC's own for its type."""
+    return f"jdbc:{connection.url_scheme}"
+
+
+def options_of(connection: Any) -> dict[str, str]:
+    """None."""
+    return {}

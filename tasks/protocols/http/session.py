@@ -54,7 +54,9 @@ class HttpSession(Session):
 
     async def greet(self, recorder: Recorder) -> None:
         self._anonymous = self._answer = await self._get(self._url, credentials=False)
-        recorder.see(**self._shown(self._answer), http_version=self._answer.version, clock_skew_s=_skew(self._answer))
+        recorder.see(
+            **self._shown(self._answer), http_version=self._answer.version, clock_skew_s=clock_skew(self._answer)
+        )
 
     async def admit(self, recorder: Recorder) -> None:
         # 400: many servers' answer to plaintext on a TLS port; 426: an upgrade is wanted (RFC 9110, section 15.5.22).
@@ -320,7 +322,7 @@ def _negotiated(answer: Response) -> bool:
     return set(answer.schemes) <= {"negotiate", "ntlm", "kerberos", "digest"}
 
 
-def _skew(answer: Response) -> float | None:
+def clock_skew(answer: Response) -> float | None:
     """Seconds that the server's clock is ahead, by its Date; a cache's answer is older than its clock."""
     if "age" in answer.headers:
         return None

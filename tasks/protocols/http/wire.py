@@ -20,6 +20,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_INFORMATIONAL = 20
 #: Services that set many cookies and policies send heads beyond the usual 16 KiB. In bytes.
 _LONGEST_HEAD = 131072
+#: As much of a body as anybody here needs. In bytes.
+_LONGEST_CONTENT = 1 << 20
 #: What is read of a body, so that a connection can be used again: bytes and seconds.
 _BODY_BYTES, _BODY_SECONDS = 65536, 0.2
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -111,15 +113,21 @@ class Channel:
 
     async def get(self, url: str, headers: Mapping[str, str]) -> Response:
         """The head of the response. Raises `StreamBroken`, `NotHttp`, `StageFailed`."""
+        return await self.request("GET", url, headers)
+
+    async def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
+        """The head of the response to any request; `content` has what follows. Raises as `get` does."""
         split = urlsplit(url)
         target = (split.path or "/") + (f"?{split.query}" if split.query else "")
         try:
             request = h11.Request(
-                method="GET",
+                method=method,
                 target=target,
                 headers=[(name.encode(), value.encode()) for name, value in headers.items()],
             )
-            data = (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
+            data = self._http.send(request) or b""
+            data += self._http.send(h11.Data(body)) or b"" if body else b""
+            data += self._http.send(h11.EndOfMessage()) or b""
         except h11.LocalProtocolError:
             raise StageFailed(unsendable=True) from None
         await self.stream.send(data)
@@ -129,6 +137,14 @@ class Channel:
                 found = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
                 return Response(url, event.status_code, event.http_version.decode(), found)
         raise StageFailed(garbled=True, server_said="no HTTP response")
+
+    async def content(self, limit: int = _LONGEST_CONTENT) -> bytes:
+        """The body of the last response, cut off at the first piece beyond `limit` bytes."""
+        found = bytearray()
+        while self._http.their_state is h11.SEND_BODY and len(found) < limit:
+            event = await self._event()
+            found += event.data if isinstance(event, h11.Data) else b""
+        return bytes(found)
 
     async def reusable(self) -> bool:
         """Whether the last response has ended, so that another request may follow."""
