@@ -10,7 +10,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import SecretStr
@@ -19,7 +19,7 @@ from registry import types
 from registry.connection import EntryReading, read_entry
 from registry.errors import InvalidInputs
 from registry.network import declared
-from registry.secrets import resolve_reference
+from registry.secrets import resolve_field
 from registry.verdict import Warning
 from tasks.check import check
 from tasks.target import Target
@@ -46,7 +46,9 @@ def target(request: Mapping[str, Any]) -> Target:
 
 def _secrets(reading: EntryReading) -> dict[str, SecretStr]:
     return {
-        field: reading.literals[field] if field in reading.literals else resolve_reference(reference)
+        field: reading.literals[field]
+        if field in reading.literals
+        else resolve_field(reading.connection, field, reference)
         for field, reference in reading.connection.secret_references().items()
     }
 
@@ -63,10 +65,23 @@ async def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"verdict": verdict.model_dump(mode="json"), "seconds": time.perf_counter() - started}
 
 
+async def answer_all(requests: Sequence[Mapping[str, Any]], at_once: int) -> list[dict[str, Any]]:
+    """The answers to several requests, so many at a time."""
+    gate = asyncio.Semaphore(at_once)
+
+    async def one(request: Mapping[str, Any]) -> dict[str, Any]:
+        async with gate:
+            return await answer(request)
+
+    return list(await asyncio.gather(*(one(request) for request in requests)))
+
+
 def main() -> None:
     """Serve requests until standard input ends."""
     for line in sys.stdin:
-        print(json.dumps(asyncio.run(answer(json.loads(line)))), flush=True)
+        asked = json.loads(line)
+        together = answer_all(asked["all"], asked["at_once"]) if "all" in asked else answer(asked)
+        print(json.dumps(asyncio.run(together)), flush=True)
 
 
 if __name__ == "__main__":

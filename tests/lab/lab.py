@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from registry.verdict import Verdict
 from tests.lab import faults, servers
 from tests.lab.canaries import Canaries
-from tests.lab.certificates import Authority
+from tests.lab.certificates import Authority, Certificate
 from tests.lab.nameserver import Answer, NameServer
 from tests.lab.network import Network
 from tests.lab.topology import ROUTERS, VANTAGES, Dead, Host
@@ -51,6 +53,11 @@ class Lab:
         self.inside = self.network.inside
         self._agents: dict[str, subprocess.Popen[str]] = {}
         self._servers: dict[str, servers.Server] = {}
+        self._made = itertools.count()
+        #: What scenario files share, by its description: certificates, and set-ups of servers.
+        self.authorities: dict[str, Authority] = {}
+        self.certificates: dict[str, Certificate] = {}
+        self.prepared: dict[str, list[str]] = {}
 
     def close(self) -> None:
         """Remove everything."""
@@ -90,16 +97,26 @@ class Lab:
         """An nginx; see `servers.Http`."""
         return self._server(servers.Http, options)
 
+    def server(self, kind: type[AnyServer], **options: Any) -> AnyServer:
+        """A server of any class, such as those of `stores`."""
+        return self._server(kind, options)
+
     def _server(self, kind: type[AnyServer], options: dict[str, Any]) -> AnyServer:
         key = f"{kind.__name__} {sorted(options.items())!r}"
         if key not in self._servers:
             options.pop("own", None)
-            server = kind(self.network, f"{kind.__name__.lower()}{len(self._servers)}", **options)
+            server = kind(self.network, f"{kind.__name__.lower()}{next(self._made)}", **options)
             server.start()
             self._servers[key] = server
         found = self._servers[key]
         assert isinstance(found, kind)
         return found
+
+    def discard(self, server: servers.Server) -> None:
+        """Stop a server that is needed no more, and let others have its address."""
+        server.stop()
+        self._servers = {key: other for key, other in self._servers.items() if other is not server}
+        self.network.give_back(server.host)
 
     @contextlib.contextmanager
     def listener(self, kind: str, port: int, host: str = "", **changes: Any) -> Iterator[faults.Listener]:
@@ -170,18 +187,45 @@ class Lab:
             env={**os.environ, "HEADWATER_HOME": str(home), **(env or {})},
         )  # fmt: skip
 
-    def _ask(self, vantage: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        agent = self._agents.get(vantage)
-        if agent is None or agent.poll() is not None:
-            agent = self._agents[vantage] = self._agent(vantage)
+    def check_all(
+        self, requests: Sequence[Mapping[str, Any]], *, via: str = "local", at_once: int = 6
+    ) -> list[dict[str, Any]]:
+        """Check many entries from their vantages, several at a time.
+
+        Args:
+            requests: Each with ``type``, ``entry``, ``timeout``, ``vantage``, ``source``, ``permitted_ranges`` and
+                ``network``, as for `check`.
+
+        Returns:
+            For each request ``verdict`` and ``seconds``, or ``broken`` with the traceback.
+        """
+        places = dict.fromkeys(request["vantage"] for request in requests)
+        shares = {place: [request for request in requests if request["vantage"] == place] for place in places}
+
+        def ask(place: str) -> Iterator[dict[str, Any]]:
+            return iter(self._ask(place, {"all": shares[place], "at_once": at_once}))
+
+        for place in places:  # from this thread: a process ends with the thread that started it
+            self._running_agent(place)
+        with ThreadPoolExecutor(3) as pool:
+            answers = dict(zip(places, pool.map(ask, places), strict=True))
+        return [next(answers[request["vantage"]]) for request in requests]
+
+    def _ask(self, vantage: str, request: Mapping[str, Any]) -> Any:
+        agent = self._running_agent(vantage)
         assert agent.stdin is not None
         assert agent.stdout is not None
         agent.stdin.write(json.dumps(request) + "\n")
         agent.stdin.flush()
         line = agent.stdout.readline()
         assert line, "the agent died; what it said stands above"
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return json.loads(line)
+
+    def _running_agent(self, vantage: str) -> subprocess.Popen[str]:
+        agent = self._agents.get(vantage)
+        if agent is None or agent.poll() is not None:
+            agent = self._agents[vantage] = self._agent(vantage)
+        return agent
 
     def _agent(self, vantage: str) -> subprocess.Popen[str]:
         assert vantage in VANTAGES, f"no vantage {vantage!r}: {', '.join(VANTAGES)}"

@@ -79,6 +79,7 @@ class Vantage:
     Attributes:
         behind: The router that it is connected to.
         declared: What an operator would declare about its network (`registry.network.Network`), canaries apart.
+        kinds: The kinds of resource group that it can be tested as.
     """
 
     subnet: int
@@ -88,6 +89,7 @@ class Vantage:
     no_egress: bool = False
     behind: str = "router"
     declared: Mapping[str, Any] = field(default_factory=dict)
+    kinds: tuple[str, ...] = ("local", "ssh")
 
     @property
     def v4(self) -> str:
