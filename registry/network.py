@@ -63,6 +63,9 @@ class Network(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: Literal["serverless", "exclusive", "shared", "local"] = "local"
+    #: Where the VPC is, for the network audit: the cloud (inventory, alibaba, aws) and its region.
+    cloud: str | None = None
+    region_id: str | None = None
     vpc_id: str | None = None
     vswitch_id: str | None = None
     #: The networks from which internal addresses see the group come.

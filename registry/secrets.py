@@ -8,6 +8,7 @@ as the host, written by the same hand, and whoever may change one may change the
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets as random
@@ -48,11 +49,12 @@ class Bearer(Protocol):
 
 
 def binding(connection: Connection) -> str:
-    """What a stored secret is bound to: hosts, ports and TLS setting, in one canonical text."""
+    """What a stored secret is bound to: hosts and ports, or the instance, and TLS setting, in one canonical text."""
     tls = connection.tls()
     trust = "stored" if (tls.ca or "").startswith("stored:") else tls.ca
     addresses = sorted(f"{endpoint.host.lower()} {endpoint.port}" for endpoint in connection.endpoints())
-    return json.dumps([addresses, tls.mode, trust])
+    place = connection.place()
+    return json.dumps([addresses, tls.mode, trust, *([place] if place else [])])
 
 
 # --- references -----------------------------------------------------------------------------------------------------
@@ -69,20 +71,33 @@ def _from_environment(name: str) -> str:
 
 def _from_file(path: str) -> str:
     try:
-        status = Path(path).stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe or a device could keep the reader for ever
-            raise SecretUnresolved(f"{path} is no regular file")
-        if status.st_size > MAX_FILE:
-            raise SecretUnresolved(f"the file {path} is larger than {MAX_FILE} bytes: it holds no secret")
-        value = Path(path).read_bytes().decode()
-    except OSError as error:
-        raise SecretUnresolved(f"the file {path} cannot be read: {error.strerror}") from error
+        value = _bytes_of_file(path).decode()
     except UnicodeDecodeError:
         raise SecretUnresolved(f"the file {path} is no text (UTF-8)") from None
     value = value.removesuffix("\n").removesuffix("\r")
     if not value:
         raise SecretUnresolved(f"the file {path} is empty")
     return value
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in data
+
+
+def _bytes_of_file(path: str) -> bytes:
+    try:
+        status = Path(path).stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device could keep the reader for ever
+            raise SecretUnresolved(f"{path} is no regular file")
+        if status.st_size > MAX_FILE:
+            raise SecretUnresolved(f"the file {path} is larger than {MAX_FILE} bytes: it holds no secret")
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise SecretUnresolved(f"the file {path} cannot be read: {error.strerror}") from error
 
 
 _RESOLVERS: dict[str, Resolver] = {"env": _from_environment, "file": _from_file}
@@ -98,18 +113,34 @@ def register_resolver(scheme: str, resolver: Resolver) -> None:
     _RESOLVERS[scheme] = resolver
 
 
-def resolve_reference(reference: str) -> SecretStr:
+def resolve_reference(reference: str, *, binary: bool = False) -> SecretStr:
     """The value behind `env:`, `file:` or a registered scheme.
+
+    Args:
+        binary: A file may hold something else than text; it then comes as a data URI in base64 (RFC 2397).
 
     Raises:
         SecretUnresolved: It resolves to nothing; says why, never what.
     """
     scheme, _, rest = reference.partition(":")
+    if scheme == "file" and binary:
+        data = _bytes_of_file(rest)
+        if not _is_text(data):
+            return SecretStr("data:;base64," + base64.b64encode(data).decode())
     resolver = _RESOLVERS.get(scheme)
     if resolver is None:
         known = ", ".join(f"{name}:" for name in _RESOLVERS)
         raise SecretUnresolved(f"{scheme}: references can't be resolved here", instruction=f"use one of {known}")
     return SecretStr(resolver(rest))
+
+
+def resolve_field(connection: Connection, field: str, reference: str) -> SecretStr:
+    """The value of one field of a connection; of a field that is a file, whatever the file holds.
+
+    Raises:
+        SecretUnresolved: As `resolve_reference`.
+    """
+    return resolve_reference(reference, binary=connection.sensitive_fields().get(field) == "file")
 
 
 # --- stored secrets -------------------------------------------------------------------------------------------------
@@ -201,7 +232,8 @@ class Secrets:
                     row = stored.get(reference.removeprefix("stored:"))
                     found[field] = _open(row, ring, [bearer.path, field, binding(connection)])
                 else:
-                    found[field] = resolve_reference(reference)
+                    assert connection is not None  # noqa: S101 - it has references
+                    found[field] = resolve_field(connection, field, reference)
             except SecretUnresolved as error:
                 return SecretUnresolved(error.reason, where=where, instruction=error.instruction)
         return found

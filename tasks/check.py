@@ -144,9 +144,9 @@ class _Walk:
         """Where the data source is: in instance mode the cloud tells."""
         if self._connection.mode is not Mode.INSTANCE:
             raise StageSkipped("the connection string names the address itself")
-        from tasks import clouds
+        from tasks import instances
 
-        return await clouds.locate(self.target, recorder, self.budget.within(_RESOLVE_SHARE))
+        return await instances.locate(self.target, self.vantage, recorder, self.budget.within(_RESOLVE_SHARE))
 
     @property
     def _connection(self) -> Connection:
@@ -211,7 +211,15 @@ class _Walk:
         except StageFailed:
             stages = attempt.steps.stages
             told = provenance.noted(stages, self._allowlist, self.target.network, attempt.address)
-            attempt.steps.amend(stages[-1].name, **told)
+            attempt.steps.amend(stages[-1].name, **told, **self._bearing(attempt.address))
+
+    def _bearing(self, address: str) -> Mapping[str, Any]:
+        """What the cloud told of the way out of the group's own network, where the address is a public one."""
+        if self._connection.mode is not Mode.INSTANCE:
+            return {}
+        from tasks import instances
+
+        return instances.bearing(self.trace.head.stages, address)
 
     @property
     def _allowlist(self) -> Sequence[str]:

@@ -66,6 +66,10 @@ class Connection(BaseModel):
         """Every host and port that this connection names, in order of preference."""
         return ()
 
+    def place(self) -> str:
+        """What stands for the host where the connection names none: region and id of an instance; empty elsewhere."""
+        return ""
+
     def tls(self) -> TlsSettings:
         """What this connection wants of TLS."""
         return TlsSettings()

@@ -73,6 +73,23 @@ class CloudInstance(Connection):
         examples=["dataworks-reader"],
     )
 
+    cloud: str | None = Field(
+        default=None,
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Who knows the instance: inventory, alibaba or aws; unset: the inventory if it does, else the only "
+        "cloud that is configured.",
+        examples=["alibaba"],
+    )
+
+    @property
+    def instance(self) -> str:
+        """The id of the instance or cluster."""
+        return ""
+
+    def place(self) -> str:
+        names = (self.cloud, self.region_id, self.instance, self.cross_account_owner_id)
+        return " ".join(name or "-" for name in names)
+
     @model_validator(mode="after")
     def _account_and_role_together(self) -> Self:
         if (self.cross_account_owner_id is None) != (self.cross_account_role_name is None):
@@ -84,6 +101,10 @@ class Instance(CloudInstance):
     """A managed instance by its id."""
 
     instance_id: str = Field(min_length=1, description="Id of the instance.", examples=["pgm-bp1example"])
+
+    @property
+    def instance(self) -> str:
+        return self.instance_id
 
 
 class ReadReplica(Connection):

@@ -59,3 +59,14 @@ CAUSES = (
         remedy="Renew the token of {source}/{env}.",
     ),
 )
+        rules=(
+            Rule(
+                "instance",
+                {"cloud_answer": "bad_credentials"},
+                component="the credentials for {cloud}",
+                message="{cloud} does not accept the access key or token that Headwater itself uses here "
+                "({cloud_error}); nothing is known about {instance}.",
+                remedy="Renew the credentials for {cloud} on the machine or worker of {resource_group}; those of "
+                "{source}/{env} are not concerned.",
+            ),
+        ),

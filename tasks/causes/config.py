@@ -12,7 +12,10 @@ CAUSES = (
         Owner.USER,
         "A field that this type and connection mode require is not set.",
         **_TOLD,
-        rules=(Rule("config", {"problem": "CONFIG.MISSING_FIELD"}),),
+        rules=(
+            Rule("config", {"problem": "CONFIG.MISSING_FIELD"}),
+            Rule("instance", {"problem": "CONFIG.MISSING_FIELD"}),
+        ),
     ),
     Cause(
         "CONFIG.BAD_VALUE",
@@ -23,6 +26,7 @@ CAUSES = (
         **_TOLD,
         rules=(
             Rule("config", {"problem": "CONFIG.BAD_VALUE"}),
+            Rule("instance", {"problem": "CONFIG.BAD_VALUE"}),
             Rule(
                 "tls",
                 {"bad_file": "truststore_file"},
@@ -49,7 +53,17 @@ CAUSES = (
         Owner.USER,
         "A secret reference resolves to nothing here, or no key of the keyring decrypts the stored secret.",
         **_TOLD,
-        rules=(Rule("credentials", {}),),
+        rules=(
+            Rule("credentials", {}),
+            Rule(
+                "instance",
+                {"cloud_answer": "no_credentials"},
+                component="the credentials for {cloud}",
+                message="There are no credentials here with which {cloud} could be asked about {instance}.",
+                remedy="Give them as the SDK of {cloud} expects them (environment, configuration file or the role of "
+                "this machine), or put {instance} into the inventory file.",
+            ),
+        ),
     ),
     Cause(
         "DRIVER.MISSING",
@@ -63,10 +77,19 @@ CAUSES = (
         rules=(
             Rule(
                 "instance",
-                {"instance_mode": True},
+                {"missing_module": bool, "extra": bool},
                 rank=0,
-                message="Turning an instance id into an address needs a cloud inventory, which there is none of here.",
-                remedy="Give {source}/{env} the address of the instance: connection string mode (address or jdbc_url).",
+                message="Asking {cloud} where {instance} is needs {missing_module}, which is not installed here.",
+                remedy="Install it: pip install 'headwater[{extra}]'; or put {instance} into the inventory file.",
+            ),
+            Rule(
+                "instance",
+                {"unsupported_type": bool},
+                rank=0,
+                component="{cloud}",
+                message="Headwater does not know how to ask {cloud} for an instance of type {type}.",
+                remedy="Put {instance} into the inventory file, or give {source}/{env} its address: connection string "
+                "mode (address or jdbc_url).",
             ),
             Rule(
                 "config",

@@ -39,6 +39,9 @@ _LACKS = {"allowlist_standing": "lacks", "allowlist": ["10.3.0.0/16"]}
 _UNSURE = {**_LACKS, "allowlist_standing": "unsure"}
 
 #: A failed stage, its evidence, the cause that it asserts.
+_WANTED = {"instance": "rm-1", "region": "cn-hangzhou", "cloud": "alibaba"}
+_SAID = {"cloud_error": "A.B", "cloud_action": "DescribeDBInstanceAttribute", "cloud_api": "rds.aliyuncs.com"}
+_ROLE = {"account": "1234", "role": "reader"}
 EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("config", {"problem": "CONFIG.MISSING_FIELD", **_TOLD}, "CONFIG.MISSING_FIELD"),
     ("config", {"problem": "CONFIG.BAD_VALUE", **_TOLD}, "CONFIG.BAD_VALUE"),
@@ -46,7 +49,22 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("config", {"missing_module": "paramiko"}, "DRIVER.MISSING"),
     ("config", {"problem": "DRIVER.MISSING", "reason": "r", "where": "w", "instruction": "i"}, "DRIVER.MISSING"),
     ("login", {**_AT, "no_probe_for": "the login of DRDA"}, "DRIVER.MISSING"),
-    ("instance", {"missing_module": "a cloud inventory", "instance_mode": True}, "DRIVER.MISSING"),
+    ("instance", {**_WANTED, "missing_module": "boto3", "extra": "aws"}, "DRIVER.MISSING"),
+    ("instance", {**_WANTED, "unsupported_type": "hologres"}, "DRIVER.MISSING"),
+    ("instance", {**_WANTED, "problem": "CONFIG.MISSING_FIELD", **_TOLD}, "CONFIG.MISSING_FIELD"),
+    ("instance", {**_WANTED, "problem": "CONFIG.BAD_VALUE", **_TOLD}, "CONFIG.BAD_VALUE"),
+    ("instance", {**_WANTED, **_SAID, "cloud_answer": "no_credentials"}, "CONFIG.SECRET_UNRESOLVED"),
+    ("instance", {**_WANTED, **_SAID, "cloud_answer": "bad_credentials"}, "AUTH.TOKEN"),
+    ("instance", {**_WANTED, **_SAID, "cloud_answer": "not_found"}, "INSTANCE.NOT_FOUND"),
+    ("instance", {**_WANTED, **_SAID, "cloud_answer": "not_found", "found_in": "region_id r2"}, "INSTANCE.NOT_FOUND"),
+    ("instance", {**_WANTED, **_SAID, "cloud_answer": "not_found", "cloud": "inventory"}, "INSTANCE.NOT_FOUND"),
+    ("instance", {**_WANTED, "no_endpoint": True}, "INSTANCE.NOT_FOUND"),
+    ("instance", {**_WANTED, **_SAID, "cloud_answer": "denied"}, "INSTANCE.ROLE_DENIED"),
+    ("instance", {**_WANTED, **_SAID, **_ROLE, "cloud_answer": "denied"}, "INSTANCE.ROLE_DENIED"),
+    ("instance", {**_WANTED, **_SAID, **_ROLE, "cloud_answer": "denied", "cloud": "inventory"}, "INSTANCE.ROLE_DENIED"),
+    ("instance", {**_WANTED, "stopped": True, "status": "Stopped"}, "INSTANCE.STOPPED"),
+    ("instance", {**_WANTED, **_SAID, "cloud_answer": "failing"}, "PROBE.AGENT_DOWN"),
+    ("instance", {**_WANTED, "cloud_answer": "silent"}, "PROBE.DEADLINE"),
     ("credentials", _TOLD, "CONFIG.SECRET_UNRESOLVED"),
     ("resolve", {**_DNS, "rcode": "NXDOMAIN"}, "DNS.NXDOMAIN"),
     ("resolve", {**_DNS, "rcode": "NOERROR"}, "DNS.NO_ADDRESS"),
