@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows import terminal
-from flows.commands import changing, keys, looking, operate, registering, testing
+from flows.commands import allowlisting, changing, keys, looking, operate, registering, testing
 from registry.errors import HeadwaterError, InvalidInputs
 
 _WRONG_USAGE = 2
@@ -63,7 +63,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (testing, registering, looking, changing, operate):
+for module in (testing, registering, looking, changing, operate, allowlisting):
     module.register(app)
 app.add_typer(keys.app, name="keys")
 
