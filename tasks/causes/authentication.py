@@ -1,7 +1,7 @@
 """The credentials are not accepted. Which answer means which is in the table of each protocol."""
 
 from registry.verdict import Owner, State
-from tasks.causes import Cause
+from tasks.causes import Cause, Rule
 
 CAUSES = (
     Cause(
