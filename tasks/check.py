@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,15 +55,27 @@ async def check(target: Target, vantage: Vantage, *, timeout: float = 5.0, obser
     return diagnosis.diagnose(target, probed.trace, started_at=probed.started_at, elapsed_ms=probed.elapsed_ms)
 
 
-async def probe(target: Target, vantage: Vantage, *, timeout: float = 5.0, observe: Observer = unobserved) -> Probed:
+def _as_it_is(protocol: Protocol) -> Protocol:
+    return protocol
+
+
+async def probe(
+    target: Target,
+    vantage: Vantage,
+    *,
+    timeout: float = 5.0,
+    observe: Observer = unobserved,
+    adapt: Callable[[Protocol], Protocol] = _as_it_is,
+) -> Probed:
     """Gather the evidence for a verdict.
 
     Args:
         timeout: Seconds the whole check may take; it ends within 0.5 s more, whatever the peer does.
         observe: Hears of each stage when it begins and when it ends.
+        adapt: Makes the protocol ask something else of the peer than a check does: see `tasks.survey`.
     """
     trace, started_at, started = Trace(Steps(observe=observe), facts={"timeout_s": timeout}), now(), time.perf_counter()
-    walk = _Walk(target, vantage, Budget.of(timeout), trace)
+    walk = _Walk(target, vantage, Budget.of(timeout), trace, adapt)
     try:
         with walk.budget.under_way():
             async with asyncio.timeout(timeout + _GUARD):
@@ -78,11 +90,14 @@ async def probe(target: Target, vantage: Vantage, *, timeout: float = 5.0, obser
 class _Walk:
     """One check under way."""
 
-    def __init__(self, target: Target, vantage: Vantage, budget: Budget, trace: Trace) -> None:
+    def __init__(
+        self, target: Target, vantage: Vantage, budget: Budget, trace: Trace, adapt: Callable[[Protocol], Protocol]
+    ) -> None:
         self.target = target
         self.vantage = vantage
         self.budget = budget
         self.trace = trace
+        self.adapt = adapt
         self.secrets: Mapping[str, SecretStr] = {}
         self.endpoints: tuple[Endpoint, ...] = ()
 
@@ -90,7 +105,7 @@ class _Walk:
         """Every stage, until one fails."""
         stage = self.trace.head.stage
         with stage("config") as recorder:
-            protocol = self._configured(recorder)
+            protocol = self.adapt(self._configured(recorder))
         with stage("credentials") as recorder:
             self.secrets = await self._secrets(recorder)
         with stage("instance") as recorder:
@@ -207,6 +222,7 @@ class _Walk:
                 self.budget,
                 self.target.default_port,
                 self.target.refusal_of,
+                self.target.network,
             )
             await conversation.run(attempt.steps)
         except StageFailed:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from registry.network import Network, endpoint
 from registry.policy import Refusal
 from registry.verdict import Stage
-from tasks import witnesses
+from tasks import path_mtu, witnesses
 from tasks.budget import Budget
 from tasks.evidence import Recorder, StageFailed, Steps
 from tasks.fingerprints import identify
@@ -25,6 +27,10 @@ _CONNECT_SHARE = 0.8
 _WITNESS_SHARE = 0.6
 #: The part of the time left after which a peer that keeps us waiting has witnesses called.
 _PATIENCE = 0.3
+#: The part of the time left that is spent on looking around after a refusal that came at once.
+_LOOK_AROUND = 0.2
+#: A middle box that accepts for everybody does so about as fast as it did for this address: so many times, in seconds.
+_AS_FAST, _AT_LEAST = 4.0, 0.1
 #: Seconds at the end of a conversation kept for saying what was found, at most; a tenth of a shorter budget.
 _RESERVE = 0.3
 
@@ -40,14 +46,17 @@ class Conversation:
         budget: Budget,
         default_port: int,
         refusal_of: Callable[[str], Refusal | None],
+        network: Network | None = None,
     ) -> None:
         self.vantage = vantage
         self.protocol = protocol
         self.access = access
+        self.network = network or Network()
         self.budget = budget
         self.talk = budget.less(min(_RESERVE, budget.total / 10))
         self.default_port = default_port
         self._dial = _Dialer(self, refusal_of)
+        self._connected_in = 0.0
 
     async def run(self, steps: Steps) -> None:
         """Connect and run every stage of the protocol. Raises `StageFailed` when one fails; the steps tell which."""
@@ -76,36 +85,61 @@ class Conversation:
     async def _connect(self, recorder: Recorder) -> Stream:
         address, port = self.socket_address()
         recorder.see(address=address, port=port)
+        started = time.monotonic()
         waiting = asyncio.create_task(self._dial())
-
-        async def witness() -> dict[str, Any]:
-            budget = self.talk.within(_WITNESS_SHARE)
-            return await witnesses.of_silence(self.vantage, address, port, self.default_port, budget)
-
-        seen = await witnesses.beside(waiting, self.budget.left() * _PATIENCE, witness)
+        seen = await witnesses.beside(waiting, self.budget.left() * _PATIENCE, self._silence)
         try:
             stream = waiting.result()
         except ConnectFailed as failure:
             silent = failure.evidence.get("silent")
+            public = is_public(address)
             raise StageFailed(
                 **failure.evidence,
                 **seen,
                 **await self._refused(failure.evidence),
                 **await self._next_hop(failure.evidence, seen),
+                **await self._stopped(failure.evidence),
                 unix=address.startswith("/") or None,
-                public=is_public(address) or None,
+                public=public or None,
+                no_nat_declared=(public and self.network.has_no_nat) or None,
                 hasty=(silent and failure.evidence["waited_ms"] < self.budget.total * 400) or None,
             ) from None
+        self._connected_in = time.monotonic() - started
         recorder.see(source_address=stream.local_address())
         return stream
 
+    async def _silence(self) -> dict[str, Any]:
+        """Beside a connect that is not answered: other ports, other places, the same once more."""
+        address, port = self.socket_address()
+        budget = self.talk.within(_WITNESS_SHARE)
+        found = await asyncio.gather(
+            witnesses.of_silence(self.vantage, address, port, self.default_port, budget),
+            self._canaries(budget),
+            witnesses.of_repetition(self.vantage, address, port, budget),
+        )
+        seen = {key: value for part in found for key, value in part.items()}
+        return {**seen, "host_answers": bool(seen["ports_that_answer"] or seen["answers_ping"]) or None}
+
+    async def _canaries(self, budget: Budget) -> dict[str, Any]:
+        canaries = [endpoint(text) for text in self.network.canaries]
+        return await witnesses.of_canaries(self.vantage, canaries, *self.socket_address(), budget)
+
+    async def _stopped(self, evidence: Mapping[str, Any]) -> dict[str, Any]:
+        """After word from the way that there is none: is it so to every place?"""
+        stopped = "icmp_type" in evidence or evidence.get("errno") in ("EHOSTUNREACH", "ENETUNREACH")
+        return await self._canaries(self.talk.within(_LOOK_AROUND)) if stopped and not evidence.get("silent") else {}
+
     async def _refused(self, evidence: Mapping[str, Any]) -> dict[str, Any]:
-        """After a refusal: does the type's own port on the same host speak the protocol?"""
+        """After a refusal: is it the rule, and does the type's own port on the same host speak the protocol?"""
         refused = evidence.get("errno") == "ECONNREFUSED" and "icmp_type" not in evidence
-        if not refused or self.access.port == self.default_port or self.access.address.startswith("/"):
+        if not refused or self.access.address.startswith("/"):
             return {}
+        address, port = self.socket_address()
+        seen = await witnesses.of_repetition(self.vantage, address, port, self.talk.within(_LOOK_AROUND))
+        if port == self.default_port or seen["further_connects_answered"]:
+            return seen
         _, outcome = await self._again(replace(self.access, port=self.default_port), until="greet")
-        return {"default_port": self.default_port, "default_port_answers": outcome.stage is None}
+        return {**seen, "default_port": self.default_port, "default_port_answers": outcome.stage is None}
 
     async def _next_hop(self, evidence: Mapping[str, Any], seen: Mapping[str, Any]) -> Mapping[str, Any]:
         """After an unreachable of our own kernel that came before the witnesses: is the next hop there?"""
@@ -124,19 +158,20 @@ class Conversation:
         try:
             for name in session.order:
                 with steps.stage(name) as recorder:
-                    await self._stage(session, name, recorder, plainly or stream.received > 0)
+                    await self._stage(session, name, recorder, stream, plainly)
                 if name == until:
                     return
         except StageFailed as failure:
             failed = steps.failed()
             if failed is not None and not plainly:
                 steps.amend(failed.name, **await self._second_look(session, failed.name, failure.evidence))
+                steps.amend(failed.name, **await self._for_everybody(failure.evidence))
             raise
         finally:
             await session.close()
 
-    async def _stage(self, session: Session, name: str, recorder: Recorder, plainly: bool) -> None:
-        """Run a stage; unless `plainly`, beside a witness of the peer's silence: it has not said a byte yet."""
+    async def _stage(self, session: Session, name: str, recorder: Recorder, stream: Stream, plainly: bool) -> None:
+        """Run a stage; unless `plainly`, beside a witness of its hanging."""
         run = getattr(session, name)
         if plainly:
             try:
@@ -145,21 +180,62 @@ class Conversation:
                 raise StageFailed(**_how(broken)) from None
             return
         waiting: asyncio.Task[None] = asyncio.create_task(run(recorder))
+        heard = stream.received
 
-        async def witness() -> dict[str, Any]:
-            return await witnesses.of_muteness(self._dial)
+        async def witness() -> Mapping[str, Any]:
+            return await (self._stuck(name) if heard else self._mute(name))
 
-        seen = await witnesses.beside(waiting, self.talk.left() * _PATIENCE, witness, self._is_another)
-        if not self._is_another(seen):
+        seen = await witnesses.beside(waiting, self.talk.left() * _PATIENCE, witness, self._decides)
+        if not self._decides(seen):
             seen = {}
         if not waiting.done():
-            raise StageFailed(broken="silent", received_bytes=0, **seen)
+            raise StageFailed(broken="silent", received_bytes=stream.received, **seen)
         try:
             waiting.result()
         except StageFailed as failure:
             raise StageFailed(**{**failure.evidence, **seen}) from None
         except _BROKEN as broken:
             raise StageFailed(**{**_how(broken), **seen}) from None
+
+    async def _mute(self, name: str) -> Mapping[str, Any]:
+        """Beside a peer that has not said a byte yet: who is it, and is it there for this address at all?"""
+        stuck = asyncio.create_task(self._stuck(name))
+        try:
+            heard, everybody = await asyncio.gather(witnesses.of_muteness(self._dial), self._accepted_for_nobody())
+            if self._decides({**heard, **everybody}):
+                return {**heard, **everybody}
+            return await stuck
+        finally:
+            stuck.cancel()
+
+    async def _stuck(self, name: str) -> Mapping[str, Any]:
+        """Beside a conversation that hangs: does it go on when its packets are small?"""
+        if self.access.address.startswith("/"):
+            return {}
+
+        async def goes_on(size: int | None) -> bool:
+            _, outcome = await self._again(self.access, until=name, largest_segment=size)
+            return outcome.stage is None
+
+        return await path_mtu.find(goes_on, 6 if ":" in self.access.address else 4, self.talk)
+
+    async def _for_everybody(self, evidence: Mapping[str, Any]) -> Mapping[str, Any]:
+        """After a peer that hung up without a word, or spoke another protocol: was it the peer at all?"""
+        hung_up = evidence.get("broken") in ("eof", "reset", "error") and not evidence.get("received_bytes")
+        another = bool(evidence.get("not_protocol")) or self._is_another(evidence)
+        if not (hung_up or another) or "accepts_for_everybody" in evidence:
+            return {}
+        return {**await self._accepted_for_nobody(), "another_protocol": another or None}
+
+    async def _accepted_for_nobody(self) -> Mapping[str, Any]:
+        if self.access.address.startswith("/"):
+            return {}
+        seconds = min(self.talk.left(), _AT_LEAST + _AS_FAST * self._connected_in)
+        return await witnesses.of_acceptance(self.vantage, *self.socket_address(), Budget.of(seconds))
+
+    def _decides(self, seen: Mapping[str, Any]) -> bool:
+        """Whether a witness has seen why the conversation hangs."""
+        return self._is_another(seen) or "path_mtu" in seen or "accepts_for_everybody" in seen
 
     def _is_another(self, seen: Mapping[str, Any]) -> bool:
         """Whether the peer spoke another protocol to the witness."""
@@ -190,11 +266,13 @@ class Conversation:
         found = {key: tls.evidence[key] for key in wanted if key in tls.evidence}
         return {**found, "in_time": in_time(found)} if "not_after" in found else found
 
-    async def _again(self, access: Access, until: str = "") -> tuple[Steps, Outcome]:
+    async def _again(
+        self, access: Access, until: str = "", largest_segment: int | None = None
+    ) -> tuple[Steps, Outcome]:
         """A second conversation with the same host, to the end of a stage, without second looks of its own."""
         steps = Steps()
         try:
-            stream = await self._dial(access.port)
+            stream = await self._dial(access.port, largest_segment=largest_segment)
         except ConnectFailed as failure:
             return steps, Outcome("connect", failure.evidence)
         try:

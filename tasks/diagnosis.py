@@ -76,12 +76,11 @@ def explain(target: Target, failed: Stage, attempt: Attempt | None, *, timeout_s
     """The cause of one failed stage."""
     words = context(target, failed, attempt, timeout_s)
     protocol = _protocol(target)
-    for answer in protocol.answers if protocol else ():
-        if answer.stage in (None, failed.name) and matches(failed.evidence, answer.when):
-            return _finding(answer.code, answer, words)
-    for code, rule in causes.rules():
-        if rule.stage in (None, failed.name) and matches(failed.evidence, rule.when):
-            return _finding(code, rule, words)
+    before, after = causes.rules_before_answers(), causes.rules_after_answers()
+    answers = [(answer.code, answer) for answer in protocol.answers] if protocol else []
+    for code, row in (*before, *answers, *after):
+        if row.stage in (None, failed.name) and matches(failed.evidence, row.when):
+            return _finding(code, row, words)
     return _finding("SERVER.ERROR", Answer("SERVER.ERROR", {}), words)
 
 

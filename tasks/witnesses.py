@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from registry.connection import Endpoint
+from registry.policy import refusal_of
 from tasks.budget import Budget
 from tasks.fingerprints import identify
 from tasks.protocols import Dial
 from tasks.streams import StreamBroken, printable
-from tasks.vantages import ConnectFailed, Vantage
+from tasks.vantages import ConnectFailed, Vantage, is_public
 
 #: Ports that many hosts answer on, if only with a RST.
 _COMMON_PORTS = (22, 80, 443)
+#: A port where nobody listens (tcpmux, RFC 1078): a host without a firewall of its own answers with a RST.
+_NOBODY_LISTENS = 1
+#: Canaries that are asked, and for how many seconds checks from the same place share what they said.
+_CANARIES, _FRESH = 3, 2.0
+#: Nobody has these addresses (RFC 5737, RFC 3849).
+_NOBODYS = {4: "192.0.2.1", 6: "2001:db8::1"}
+#: Connects that are repeated to see whether the first one's failure was the rule.
+_FURTHER = 2
 
 #: An HTTP request makes the servers of many line protocols answer too, if only with an error.
 _QUESTION = b"GET / HTTP/1.0\r\n\r\n"
@@ -48,6 +59,95 @@ async def _answers(vantage: Vantage, address: str, port: int, budget: Budget) ->
         if "icmp_type" in failure.evidence:
             return failure.evidence
         return failure.evidence.get("errno") == "ECONNREFUSED"
+    stream.close()
+    return True
+
+
+async def of_canaries(
+    vantage: Vantage, canaries: Sequence[Endpoint], address: str, port: int, budget: Budget
+) -> dict[str, Any]:
+    """Whether places that answer everywhere answer here: on their own port, on this one, on one where nobody listens.
+
+    ``port_blocked``: none of those that should answer on this port does, though they answer otherwise;
+    ``egress_blocked``: and they are public as the address is, so that it is the same way out.
+    """
+    asked = canaries[:_CANARIES]
+    if not asked:
+        return {}
+    found = await asyncio.gather(*(_canary(vantage, one, port, budget) for one in asked))
+    answering = [one for one, answers in zip(asked, found, strict=True) if one.port in answers]
+    elsewhere = [one.host for one, answers in zip(asked, found, strict=True) if _NOBODY_LISTENS in answers]
+    on_port = [one.host for one, answers in zip(asked, found, strict=True) if port in answers]
+    # One whose own firewall happens to drop this port proves nothing; two that answer on any other do.
+    expected = len(elsewhere) > 1 or any(one.port == port for one in asked)
+    blocked = bool(expected and not on_port and (answering or elsewhere)) or None
+    seen: dict[str, Any] = {
+        "canaries_asked": [_told(one) for one in asked],
+        "canaries_that_answer": [_told(one) for one in answering],
+        "canaries_on_port": on_port,
+        "canaries_elsewhere": elsewhere,
+    }
+    return {**seen, "port_blocked": blocked, "egress_blocked": (blocked and is_public(address)) or None}
+
+
+async def _canary(vantage: Vantage, canary: Endpoint, port: int, budget: Budget) -> set[int]:
+    """The ports, of the three that matter, on which a canary answers."""
+    resolution = await vantage.resolve(canary.host, budget)
+    address = next((one for one in resolution.addresses if refusal_of(one) is None), None)
+    if address is None:
+        return set()
+    ports = list(dict.fromkeys((canary.port, port, _NOBODY_LISTENS)))
+    answers = await asyncio.gather(*(_shared(vantage, address, each, budget) for each in ports))
+    return {each for each, answer in zip(ports, answers, strict=True) if answer is True}
+
+
+_Looks = dict[tuple[int, str, str, int], tuple[float, asyncio.Task[bool | Mapping[str, Any]]]]
+_looks: _Looks = {}
+
+
+async def _shared(vantage: Vantage, address: str, port: int, budget: Budget) -> bool | Mapping[str, Any]:
+    """What a canary answers, asked once for the checks from one place that fail together."""
+    now, key = time.monotonic(), (id(asyncio.get_running_loop()), vantage.name, address, port)
+    for stale in [key for key, (taken, _) in _looks.items() if now - taken > _FRESH]:
+        del _looks[stale]
+    if key not in _looks:
+        _looks[key] = (now, asyncio.create_task(_answers(vantage, address, port, budget)))
+    return await asyncio.shield(_looks[key][1])
+
+
+def _told(endpoint: Endpoint) -> str:
+    return f"[{endpoint.host}]:{endpoint.port}" if ":" in endpoint.host else f"{endpoint.host}:{endpoint.port}"
+
+
+async def of_acceptance(vantage: Vantage, address: str, port: int, budget: Budget) -> dict[str, Any]:
+    """Whether a connection to an address that nobody has is accepted too: somebody on the way answers for everybody.
+
+    A private address counts only when both go by the same gateway; what is on our own segment passes nobody.
+    """
+    nobody = _NOBODYS[6 if ":" in address else 4]
+    if not is_public(address):
+        ours, theirs = await asyncio.gather(vantage.neighbour(address), vantage.neighbour(nobody))
+        if not ours.get("gateway") or ours.get("gateway") != theirs.get("gateway"):
+            return {}
+    try:
+        stream = await vantage.connect(nobody, port, budget, conversation=budget)
+    except ConnectFailed:
+        return {}
+    stream.close()
+    return {"accepts_for_everybody": nobody}
+
+
+async def of_repetition(vantage: Vantage, address: str, port: int, budget: Budget) -> dict[str, Any]:
+    """How many of a few more connects are accepted, after one that was not."""
+    answers = await asyncio.gather(*(_accepts(vantage, address, port, budget) for _ in range(_FURTHER)))
+    return {"further_connects": _FURTHER, "further_connects_answered": sum(answers)}
+
+
+async def _accepts(vantage: Vantage, address: str, port: int, budget: Budget) -> bool:
+    try:
+        stream = await vantage.connect(address, port, budget, conversation=budget)
+    except ConnectFailed:
+        return False
     stream.close()
     return True
 

@@ -25,7 +25,8 @@ class Rule:
     Attributes:
         stage: The failed stage; None for any.
         when: Evidence key -> value, set of values or predicate; all must fit.
-        rank: Rules of a lower rank are tried first: what excludes a neighbour comes before the neighbour.
+        rank: Rules of a lower rank are tried first: what excludes a neighbour comes before the neighbour. Those below
+            zero come even before the table of the protocol: what speaks there is not the peer.
         alternatives: The codes that remain, for `INCONCLUSIVE`.
         component, message, remedy: Templates that replace those of the cause.
     """
@@ -69,6 +70,18 @@ def rules() -> tuple[tuple[str, Rule], ...]:
     """Every generic rule with the code it asserts, the ones that exclude others first."""
     rows = [(cause.code, rule) for cause in catalogue().values() for rule in cause.rules]
     return tuple(sorted(rows, key=lambda row: row[1].rank))
+
+
+@cache
+def rules_before_answers() -> tuple[tuple[str, Rule], ...]:
+    """The rules that come before the table of a protocol."""
+    return tuple(row for row in rules() if row[1].rank < 0)
+
+
+@cache
+def rules_after_answers() -> tuple[tuple[str, Rule], ...]:
+    """The rules that come after it."""
+    return tuple(row for row in rules() if row[1].rank >= 0)
 
 
 def _all() -> Iterator[Cause]:

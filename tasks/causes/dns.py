@@ -60,6 +60,18 @@ CAUSES = (
         rules=(Rule("resolve", {"rcode": lambda rcode: bool(rcode) and rcode not in _FINAL}),),
     ),
     Cause(
+        "DNS.SPLIT_VIEW",
+        State.UNREACHABLE,
+        Owner.NETWORK,
+        "The name stands for other addresses here than in a resource group where the data source works, or for none: a "
+        "private zone or a host binding is missing or stale. Told when verdicts of several groups are reviewed "
+        "together.",
+        component="{name}",
+        message="{name} stands for other addresses in {resource_group} than where it works.",
+        remedy="Let {resource_group} resolve {name} as the groups do where it works: PrivateZone for a serverless "
+        "resource group, a host binding for an exclusive one, name server or /etc/hosts for a machine of one's own.",
+    ),
+    Cause(
         "DNS.NO_USABLE_FAMILY",
         State.UNREACHABLE,
         Owner.NETWORK,

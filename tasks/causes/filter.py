@@ -49,4 +49,31 @@ CAUSES = (
             ),
         ),
     ),
+    Cause(
+        "FILTER.EGRESS",
+        State.UNREACHABLE,
+        Owner.NETWORK,
+        "This vantage reaches nobody on that port, though others do: the canaries declared for it answer on other "
+        "ports only. Or something on the way accepts connections in everybody's name: one to an address that "
+        "nobody has (RFC 5737, RFC 3849) is accepted as well.",
+        component="TCP port {port} out of {resource_group}",
+        message="{resource_group} reaches nobody on TCP port {port}: neither {address}:{port} nor the canaries, which "
+        "answer it otherwise ({canaries_elsewhere}).",
+        remedy="Allow outgoing TCP port {port} to {address} in the rules of {resource_group} (security group, network "
+        "ACL, egress firewall).",
+        rules=(
+            Rule(
+                None,
+                {"accepts_for_everybody": bool},
+                rank=-10,
+                component="the way out of {resource_group}",
+                message="Something between {resource_group} and {address}:{port} accepts connections in everybody's "
+                "name, {accepts_for_everybody} included, which nobody has: a transparent proxy or firewall that does "
+                "not pass this one on.",
+                remedy="Let whoever runs the proxy or egress firewall of {resource_group} exempt TCP to "
+                "{address}:{port}.",
+            ),
+            Rule("connect", {"egress_blocked": True}, rank=12),
+        ),
+    ),
 )

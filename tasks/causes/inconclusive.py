@@ -110,6 +110,18 @@ CAUSES = (
                 + _LEFT_OUT,
                 remedy=_CHECK_LIST,
             ),
+            # A proxy that is meant to be there may have passed this one on, and the peer be another's.
+            Rule(
+                None,
+                {"accepts_for_everybody": bool, "another_protocol": True},
+                rank=-11,
+                alternatives=("FILTER.EGRESS", "PROTO.MISMATCH"),
+                component="{address}:{port}",
+                message="{address}:{port} speaks {looks_like} and not {protocol_title}, and so may a proxy on the way: "
+                "connections to {accepts_for_everybody}, which nobody has, are accepted as well.",
+                remedy="Let whoever runs the proxy of {resource_group} exempt TCP to {address}:{port}; then test again, "
+                "and correct the port or the type of the data source if it still answers so.",
+            ),
             # The canaries are public: what stops them on this port need not be what stops a private address.
             Rule(
                 "connect",

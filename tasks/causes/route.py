@@ -5,6 +5,15 @@ from tasks.causes import Cause, Rule
 
 _BEYOND_V4 = frozenset({0, 1, 5, 6, 7, 11, 12})
 _BEYOND_V6 = frozenset({0, 2, 3})
+_UNREACHABLE = frozenset({"EHOSTUNREACH", "ENETUNREACH"})
+
+
+def _told(value: object) -> bool:
+    return value is not None
+
+
+#: Declared to have no public address, and nothing observed that contradicts it.
+_NO_NAT = {"public": True, "no_nat_declared": True, "canaries_that_answer": lambda found: not found}
 
 CAUSES = (
     Cause(
@@ -22,12 +31,43 @@ CAUSES = (
         "ROUTE.NAT_MISSING",
         State.UNREACHABLE,
         Owner.NETWORK,
-        "The address is public and this vantage has no way out to the Internet: no default route.",
+        "The address is public and this vantage has no way out to the Internet: no default route, or no public place "
+        "answers from here while one does from elsewhere, or it is declared to have no NAT gateway with an address and "
+        "nothing comes back.",
         component="{resource_group}",
         message="{address} is a public address and {resource_group} has no way out to the Internet over {family}.",
         remedy="Give the VPC of {resource_group} an Internet NAT gateway with an EIP and an SNAT entry for its "
         "vSwitch, then add that EIP to the allowlist of the data source.",
-        rules=(Rule("route", {"errno": bool, "public": True, "way_out": False}, rank=40),),
+        rules=(
+            Rule("route", {"errno": bool, "public": True, "way_out": False}, rank=40),
+            Rule(
+                "connect",
+                {"silent": True, **_NO_NAT},
+                rank=55,
+                message="{address} is a public address, nothing comes back from it, and {resource_group} is declared "
+                "to have no public address to come from (no NAT gateway with an EIP, no EIP of its own).",
+            ),
+            Rule(
+                "connect",
+                {"icmp_type": _told, "icmp_from_here": False, "errno": _UNREACHABLE, **_NO_NAT},
+                rank=45,
+                message="{address} is a public address that {icmp_from} has no way to, and {resource_group} is "
+                "declared to have no public address to come from (no NAT gateway with an EIP, no EIP of its own).",
+            ),
+        ),
+    ),
+    Cause(
+        "ROUTE.MTU",
+        State.UNREACHABLE,
+        Owner.NETWORK,
+        "Small packets pass and large ones vanish on the way without word of it (RFC 2923): a conversation that hangs "
+        "goes on when its packets are kept small, and hangs again when they are not.",
+        component="the path from {source_address} to {address}",
+        message="Packets of more than {path_mtu} bytes vanish between {resource_group} and {address}: the connection "
+        "opens, and then hangs as soon as a large one is due (stage {stage}).",
+        remedy="Set the MTU of {resource_group}'s interface or tunnel to {path_mtu}, or clamp TCP's MSS to "
+        "{largest_segment} on the way; and let ICMP 'fragmentation needed' pass (ICMPv6: 'packet too big').",
+        rules=(Rule(None, {"path_mtu": bool}, rank=-9),),
     ),
     Cause(
         "ROUTE.REMOTE_UNREACHABLE",

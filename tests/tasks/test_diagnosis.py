@@ -29,19 +29,24 @@ _TOLD = {"reason": "is missing", "where": "orders/prod/database", "instruction":
 _ROUTE = {"errno": "ENETUNREACH", "address": "10.1.2.3", "family": "IPv4", "from_name": False, "way_out": True}
 _CERTIFICATE = {"subject": "CN=db", "issuer": "CN=CA", "names": ["db"], "not_before": "2025-01-01T00:00:00Z",
                 "not_after": "2026-01-01T00:00:00Z"}  # fmt: skip
+_CANARIES = {
+    "canaries_asked": ["198.51.100.1:443"], "canaries_that_answer": ["198.51.100.1:443"],
+    "canaries_elsewhere": ["198.51.100.1"],
+}  # fmt: skip
 _NEIGHBOUR = {"device": "eth0", "neighbour": "FAILED"}
 _HOST_KEY = {
     "host_key_line": "ssh-ed25519 AAAA",
     "shown_fingerprint": "SHA256:aaa", "known_fingerprints": ["SHA256:bbb"], "known_from": "host_key",
 }  # fmt: skip
 
-_LACKS = {"allowlist_standing": "lacks", "allowlist": ["10.3.0.0/16"]}
-_UNSURE = {**_LACKS, "allowlist_standing": "unsure"}
-
-#: A failed stage, its evidence, the cause that it asserts.
 _WANTED = {"instance": "rm-1", "region": "cn-hangzhou", "cloud": "alibaba"}
 _SAID = {"cloud_error": "A.B", "cloud_action": "DescribeDBInstanceAttribute", "cloud_api": "rds.aliyuncs.com"}
 _ROLE = {"account": "1234", "role": "reader"}
+_LACKS = {"allowlist_standing": "lacks", "allowlist": ["10.3.0.0/16"]}
+_BY_PEER = {"icmp_code": 13, "errno": "EHOSTUNREACH", "icmp_from_peer": True}
+_UNSURE = {**_LACKS, "allowlist_standing": "unsure"}
+
+#: A failed stage, its evidence, the cause that it asserts.
 EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("config", {"problem": "CONFIG.MISSING_FIELD", **_TOLD}, "CONFIG.MISSING_FIELD"),
     ("config", {"problem": "CONFIG.BAD_VALUE", **_TOLD}, "CONFIG.BAD_VALUE"),
@@ -103,6 +108,23 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
      INCONCLUSIVE),
     ("connect", {**_SILENT, "public": True}, INCONCLUSIVE),
     ("connect", _SILENT, INCONCLUSIVE),
+    ("connect", {**_SILENT, "public": True, "no_nat_declared": True}, "ROUTE.NAT_MISSING"),
+    ("connect", {**_ICMP, "errno": "ENETUNREACH", "icmp_code": 0, "public": True, "no_nat_declared": True},
+     "ROUTE.NAT_MISSING"),
+    ("connect", {**_SILENT, **_CANARIES, "public": True, "no_nat_declared": True}, INCONCLUSIVE),
+    ("connect", {**_SILENT, **_CANARIES, "public": True, "canaries_that_answer": []}, INCONCLUSIVE),
+    ("connect", {**_SILENT, **_CANARIES, "public": True, "port_blocked": True, "egress_blocked": True},
+     "FILTER.EGRESS"),
+    ("connect", {**_ICMP, **_CANARIES, "errno": "EHOSTUNREACH", "icmp_code": 13, "public": True,
+                 "port_blocked": True, "egress_blocked": True}, "FILTER.EGRESS"),
+    ("connect", {**_SILENT, **_CANARIES, "port_blocked": True, "answers_ping": True, "host_answers": True},
+     INCONCLUSIVE),
+    ("connect", {**_SILENT, "further_connects": 3, "further_connects_answered": 2}, INCONCLUSIVE),
+    ("connect", {**_AT, "errno": "ECONNREFUSED", "further_connects": 3, "further_connects_answered": 1}, INCONCLUSIVE),
+    ("greet", {"broken": "reset", "received_bytes": 0, "accepts_for_everybody": "192.0.2.1"}, "FILTER.EGRESS"),
+    ("greet", {"not_protocol": True, "first_bytes": "HTTP/1.1", "looks_like": "HTTP", "another_protocol": True,
+               "accepts_for_everybody": "192.0.2.1"}, INCONCLUSIVE),
+    ("tls", {"broken": "silent", "path_mtu": 1240, "largest_segment": 1200, "received_bytes": 9}, "ROUTE.MTU"),
     ("connect", {"interrupted": True}, "PROBE.DEADLINE"),
     ("connect", {**_AT, "errno": "EMFILE"}, "PROBE.AGENT_DOWN"),
     ("connect", {**_AT, "errno": "EADDRNOTAVAIL"}, "PROBE.AGENT_DOWN"),
@@ -115,7 +137,7 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("greet", {"host_key": "revoked", **_HOST_KEY}, "PEER.HOST_KEY"),
     ("connect", {**_AT, **_LACKS, "silent": True, "ports_that_answer": [22]}, "ADMIT.ALLOWLIST"),
     ("connect", {**_AT, **_LACKS, "silent": True, "ports_that_answer": [], "answers_ping": True}, "ADMIT.ALLOWLIST"),
-    ("connect", {**_AT, **_LACKS, **_ICMP, "icmp_code": 13, "errno": "EHOSTUNREACH", "icmp_from_peer": True}, "ADMIT.ALLOWLIST"),
+    ("connect", {**_AT, **_LACKS, **_ICMP, **_BY_PEER}, "ADMIT.ALLOWLIST"),
     ("connect", {**_AT, **_UNSURE, "silent": True, "ports_that_answer": [22]}, INCONCLUSIVE),
     ("connect", {**_AT, **_UNSURE, "silent": True, "answers_ping": True}, INCONCLUSIVE),
     ("connect", {**_AT, **_LACKS, "silent": True, "public": True}, INCONCLUSIVE),

@@ -1,0 +1,60 @@
+"""Somebody refuses here: is it the host, or something on the way?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.perspectives import Insight, Rule
+from tasks.perspectives.view import View, names
+
+_REFUSALS = ("PORT.CLOSED", "FILTER.REJECT", "FILTER.DROP")
+
+
+def refused_on_the_way(view: View, others: Sequence[View]) -> Insight | None:
+    """A RST for this place from a port that accepts others: a closed port would be closed to everybody."""
+    through = [other for other in others if other.connected and other.place == view.place]
+    if not (view.refused and through):
+        return None
+    address, port = view.place
+    return Insight(
+        "FILTER.REJECT",
+        component=f"{address}:{port}",
+        message=f"{names(through)} connects to {address}:{port}, and {view.group} gets a RST: a firewall on the way "
+        "refuses it, or the address is another machine's in that network.",
+        remedy=f"Allow TCP port {port} to {address} from {view.entries}; if no firewall refuses it, compare the routes "
+        f"of {view.group} and of {names(through)} to {address}.",
+        decided_by=through,
+    )
+
+
+def rejected_here(view: View, others: Sequence[View]) -> Insight | None:
+    """A firewall says no to this place and lets others pass."""
+    through = [other for other in others if other.connected and other.place == view.place]
+    if view.verdict.cause != "FILTER.REJECT" or view.refused or not through:
+        return None
+    icmp_from = view.fails_in("connect").get("icmp_from")
+    return Insight(
+        also=f"{names(through)} gets through",
+        remedy=f"Allow TCP port {view.place[1]} to {view.address} from {view.entries}"
+        + (f" on {icmp_from}." if icmp_from else "."),
+        decided_by=through,
+    )
+
+
+def refused_everywhere(view: View, others: Sequence[View]) -> Insight | None:
+    """Every place that tried meets the same end: it is at the host, or right before it."""
+    tried = [other for other in others if other.place == view.place and other.place[1] is not None]
+    same = [other for other in tried if other.verdict.cause == view.verdict.cause]
+    if view.verdict.cause not in _REFUSALS or not same or len(same) < len(tried):
+        return None
+    return Insight(
+        also=f"{names(same)} sees the same, so the cause is at {view.address} or right before it",
+        decided_by=same,
+    )
+
+
+RULES = (
+    Rule("refused on the way", refused_on_the_way, 40),
+    Rule("rejected here only", rejected_here, remark=True),
+    Rule("refused everywhere", refused_everywhere, 51, remark=True),
+)
