@@ -16,7 +16,8 @@ _FINGERPRINTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"[-+$:*](?:ERR|PONG|NOAUTH|DENIED|WRONGTYPE|OK|LOADING|\d)", "Redis"),
         (rb"220[ -].*(?:SMTP|ESMTP|mail)", "SMTP"),
         (rb"(?:220|421|530)[ -]", "FTP"),
-        (rb"AMQP", "AMQP"),
+        # The header of another version, or connection.start (class 10, method 10) on channel 0.
+        (rb"AMQP|\x01\x00\x00....\x00\x0a\x00\x0a", "AMQP"),
         (rb"INFO \{", "NATS"),
         # IAC and a negotiation verb (RFC 854).
         (rb"\xff[\xfb-\xfe]", "Telnet"),
@@ -28,6 +29,8 @@ _FINGERPRINTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         # ErrorResponse or authentication request with a plausible length.
         (rb"[ER]\x00\x00[\x00-\x10].", "PostgreSQL"),
         (rb"<(?:!DOCTYPE|html)", "HTTP"),
+        # OP_MSG, or OP_REPLY, below 48 MB: length, number, number answered, operation.
+        (rb"...[\x00-\x02].{8}(?:\xdd\x07\x00\x00|\x01\x00\x00\x00)", "MongoDB"),
         # A whole answer (type 4) to a PRELOGIN: its length, process 0, packet 0 or 1, window 0.
         (rb"\x04\x01[\x00-\x10].\x00\x00[\x00\x01]\x00", "SQL Server"),
     )

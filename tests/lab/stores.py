@@ -12,10 +12,76 @@ from typing import Any
 
 from tests.lab.certificates import Certificate
 from tests.lab.network import Network
-from tests.lab.servers import Server
+from tests.lab.servers import PASSWORD, Server
 
 #: The access key of `app` where there are access keys; its secret is `PASSWORD`.
 ACCESS_ID = "AKIAIOSFODNN7EXAMPLE"
+
+
+class RabbitMQ(Server):
+    """RabbitMQ 3.10: virtual host `shop` with the queues `orders` and `closed`, which `app` may not read.
+
+    Further: the virtual host `private` without `app`, `full` without room for a connection; `lines` of rabbitmq.conf.
+    """
+
+    port = 5672
+    user = "rabbitmq"
+
+    def __init__(
+        self, network: Network, name: str, *, lines: Sequence[str] = (), tls: Certificate | None = None
+    ) -> None:
+        self.lines = lines
+        super().__init__(network, name, tls=tls)
+
+    def prepare(self) -> None:
+        config = [
+            f"listeners.tcp.1 = {self.v4}:{self.port}", f"load_definitions = {self.folder / 'definitions.json'}",
+            "log.console.level = warning", *self.lines,
+        ]  # fmt: skip
+        if self.tls:
+            config += [
+                f"listeners.ssl.1 = {self.v4}:5671", f"ssl_options.certfile = {self.tls.certificate}",
+                f"ssl_options.keyfile = {self.tls.key}", f"ssl_options.cacertfile = {self.tls.authority}",
+            ]  # fmt: skip
+        (self.folder / "rabbitmq.conf").write_text("\n".join(config) + "\n")
+        (self.folder / "plugins").write_text("[].\n")
+        everything, app = (
+            {"configure": ".*", "write": ".*", "read": ".*"},
+            {"configure": "", "write": "", "read": "orders"},
+        )
+        definitions = {
+            "rabbit_version": "3.10.8",
+            "vhosts": [{"name": name} for name in ("/", "shop", "private", "full")],
+            "users": [
+                {"name": name, "password": PASSWORD, "tags": ""} for name in ("app", "guest")
+            ],
+            "permissions": [
+                {"user": "guest", "vhost": "/", **everything}, {"user": "app", "vhost": "shop", **app},
+                {"user": "app", "vhost": "full", **app},
+            ],
+            "queues": [
+                {"name": name, "vhost": "shop", "durable": True, "auto_delete": False, "arguments": {}}
+                for name in ("orders", "closed")
+            ],
+            "parameters": [
+                {"component": "vhost-limits", "vhost": "full", "name": "limits", "value": {"max-connections": 0}}
+            ],
+        }  # fmt: skip
+        (self.folder / "definitions.json").write_text(json.dumps(definitions))
+
+    def arguments(self) -> Sequence[str]:
+        folder = self.folder
+        environment = {
+            "HOME": folder, "RABBITMQ_NODENAME": f"{self.name}@localhost", "RABBITMQ_BASE": folder,
+            "RABBITMQ_MNESIA_BASE": folder / "mnesia", "RABBITMQ_LOGS": "-", "RABBITMQ_LOG_BASE": folder,
+            "RABBITMQ_CONFIG_FILE": folder / "rabbitmq", "RABBITMQ_ENABLED_PLUGINS_FILE": folder / "plugins",
+            "RABBITMQ_PID_FILE": folder / "pid", "ERL_EPMD_ADDRESS": "127.0.0.1",
+            # Two cores are enough: every scheduler spins for a while before it sleeps.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none",
+        }  # fmt: skip
+        return [
+            "env", *(f"{name}={value}" for name, value in environment.items()), "/usr/lib/rabbitmq/bin/rabbitmq-server",
+        ]  # fmt: skip
 
 
 class S3(Server):

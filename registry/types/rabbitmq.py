@@ -1,0 +1,59 @@
+"""RabbitMQ, and other brokers of AMQP 0-9-1."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from registry.connection.fields import SecretReference
+from registry.connection.model import Mode
+from registry.connection.parts import ManyAddresses, StorePasswords
+from registry.connection.tls import TlsSettings
+from registry.types import DataSourceType
+
+
+class ConnectionString(StorePasswords, ManyAddresses):
+    """Brokers, a virtual host, and who logs in."""
+
+    url_scheme: ClassVar[str] = "amqp"
+
+    virtual_host: str = Field(default="/", min_length=1, max_length=255, description="Virtual host.", examples=["shop"])
+    username: str = Field(min_length=1, max_length=255, description="Account that logs in.", examples=["app"])
+    password: SecretReference | None = Field(
+        default=None,
+        description="Its password; none where a client certificate proves the account (EXTERNAL).",
+        examples=["env:BROKER_PASSWORD"],
+    )
+
+    @property
+    def url_path(self) -> str:
+        """What stands behind the hosts in its URL."""
+        return "" if self.virtual_host == "/" else self.virtual_host
+
+    def tls(self) -> TlsSettings:
+        """Verifies as soon as there is a truststore."""
+        if not (self.truststore_file or self.keystore_file if self.tls_asked is None else self.tls_asked):
+            return TlsSettings()
+        mode = "verify-full" if self.truststore_file else "require"
+        return TlsSettings(mode, self.truststore_file, self.keystore_file, self.key_file, self.keystore_password)
+
+
+TYPE = DataSourceType(
+    name="rabbitmq",
+    title="RabbitMQ",
+    protocol="amqp",
+    default_port=5672,
+    modes={Mode.CONNECTION_STRING: ConnectionString},
+    aliases=("amqp",),
+    url_schemes=("amqp", "amqps"),
+    example={
+        "address": [{"host": "broker.example.com", "port": 5672}],
+        "virtual_host": "shop",
+        "username": "app",
+        "password": "env:BROKER_PASSWORD",
+        "objects": ["orders"],
+    },
+    tested="server",
+    notes="Objects are queues; none of their messages is taken.",
+)
