@@ -118,6 +118,29 @@ def sqlserver_word(properties: Mapping[str, str]) -> TlsMode | None:
     return "require" if trusted and given["encrypt"] != "strict" else "verify-full"
 
 
+def mongodb_word(properties: Mapping[str, str]) -> TlsMode | None:
+    """The mode that `tls` (or `ssl`) and the switches against verification name, None without any.
+
+    Raises:
+        ValueError: `tls` and `ssl` differ, or a word that is neither true nor false.
+    """
+    given = _folded(properties)
+    said = {_truth(given[key], key) for key in ("tls", "ssl") if key in given}
+    if not said:
+        return None
+    if len(said) > 1:
+        raise ValueError("tls and ssl differ, and mean the same; drop one of the two")
+    if not said.pop():
+        return "disable"
+    switches = {key: _truth(given.get(key.lower(), "false"), key) for key in _MONGODB_SWITCHES}
+    if switches["tlsInsecure"] or switches["tlsAllowInvalidCertificates"]:
+        return "require"
+    return "verify-ca" if switches["tlsAllowInvalidHostnames"] else "verify-full"
+
+
+_MONGODB_SWITCHES = ("tlsInsecure", "tlsAllowInvalidCertificates", "tlsAllowInvalidHostnames")
+
+
 def redis_switches(properties: Mapping[str, str]) -> tuple[bool | None, bool]:
     """Whether `ssl` asks for TLS (None: not said), and whether `verifyServerCertificate` leaves the check on."""
     given = _folded(properties)

@@ -42,6 +42,7 @@ DIALECTS = {
     "https": "http",
     "oracle": "oracle",
     "sqlserver": "sqlserver",
+    "mongodb": "mongodb",
     "clickhouse": "generic",
     "hive2": "generic",
     "amqp": "service",
@@ -60,7 +61,7 @@ DIALECTS = {
 #: Schemes of products that have no file in the catalogue.
 _OTHER_TYPES = {"oracle": "oracle", "clickhouse": "clickhouse", "hive2": "hive"}
 
-_NEVER_JDBC = ("rediss", "unix", "ftp", "ftps", "sftp", "http", "https")
+_NEVER_JDBC = ("mongodb", "rediss", "unix", "ftp", "ftps", "sftp", "http", "https")
 _SCHEME = re.compile(r"(jdbc:)?([a-z][a-z0-9.+-]*):(.*)", re.IGNORECASE | re.DOTALL)
 _MAX_LENGTH = 8192
 
