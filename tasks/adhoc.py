@@ -57,9 +57,9 @@ def _literals(reading: EntryReading | None) -> Mapping[str, SecretStr]:
     found = dict(reading.literals)
     named = {field: ref for field, ref in reading.connection.secret_references().items() if field not in found}
     if named:
-        from registry.secrets import resolve_reference
+        from registry.secrets import resolve_field
 
-        found |= {field: resolve_reference(reference) for field, reference in named.items()}
+        found |= {field: resolve_field(reading.connection, field, reference) for field, reference in named.items()}
     return found
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from registry import entries, types
 from registry.connection import Connection
 from registry.network import declared
-from registry.secrets import resolve_reference
+from registry.secrets import resolve_field
 from registry.verdict import Warning
 from tasks.target import Target
 
@@ -89,4 +89,5 @@ def unpack(packed: Mapping[str, Any]) -> Target:
 def _secrets(parcel: Parcel, connection: Connection) -> dict[str, SecretStr]:
     if parcel.secrets is not None:
         return {field: SecretStr(value) for field, value in parcel.secrets.items()}
-    return {field: resolve_reference(reference) for field, reference in connection.secret_references().items()}
+    references = connection.secret_references()
+    return {field: resolve_field(connection, field, reference) for field, reference in references.items()}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from registry.connection.kerberos import KerberosFiles
 from registry.connection.model import Mode
 from registry.connection.parts import Address, Instance, Login, ManyAddresses, PostgresqlTransport, ReadReplica
 from registry.types import DataSourceType
 
 
-class ConnectionString(PostgresqlTransport, Login, ManyAddresses):
+class ConnectionString(PostgresqlTransport, Login, KerberosFiles, ManyAddresses):
     """Hosts and ports."""
 
 
-class SingleHost(PostgresqlTransport, Login, Address):
+class SingleHost(PostgresqlTransport, Login, KerberosFiles, Address):
     """One host and port."""
 
 

@@ -3,6 +3,21 @@
 from registry.verdict import Owner, State
 from tasks.causes import Cause, Rule
 
+
+def _by_the_kdc(*errors: int) -> tuple[Rule, ...]:
+    """The same, said by a KDC (error numbers of RFC 4120, section 7.5.9)."""
+    return (
+        Rule(
+            None,
+            {"kerberos_error": frozenset(errors)},
+            rank=6,
+            component="{principal}",
+            message="The KDC gives {principal} no ticket for {asked_for} ({server_said}).",
+            remedy="Let the owner of the realm look at the principal: kadmin getprinc {principal}.",
+        ),
+    )
+
+
 CAUSES = (
     Cause(
         "AUTH.BAD_CREDENTIALS",
@@ -30,6 +45,7 @@ CAUSES = (
         component="{username}",
         message="{username} exists on {address}:{port}, but may not log in.",
         remedy="Let the DBA allow logins for {username}.",
+        rules=_by_the_kdc(12),
     ),
     Cause(
         "AUTH.EXPIRED_OR_LOCKED",
@@ -39,6 +55,7 @@ CAUSES = (
         component="{username}",
         message="The account {username} on {address}:{port} is locked, or its password has expired.",
         remedy="Let the DBA unlock {username} or set a new password, and store it in {source}/{env}.",
+        rules=_by_the_kdc(1, 18, 23),
     ),
     Cause(
         "AUTH.METHOD_UNSUPPORTED",
@@ -48,6 +65,7 @@ CAUSES = (
         component="{method}",
         message="{address}:{port} asks {username} to authenticate by {method}, which is not possible here.",
         remedy="Give {username} a method that clients with a password can use, or configure what {method} needs.",
+        rules=_by_the_kdc(14),
     ),
     Cause(
         "AUTH.TOKEN",
@@ -57,8 +75,6 @@ CAUSES = (
         component="{username}",
         message="{address}:{port} does not accept the token.",
         remedy="Renew the token of {source}/{env}.",
-    ),
-)
         rules=(
             Rule(
                 "instance",
@@ -70,3 +86,5 @@ CAUSES = (
                 "{source}/{env} are not concerned.",
             ),
         ),
+    ),
+)

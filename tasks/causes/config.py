@@ -28,6 +28,14 @@ CAUSES = (
             Rule("config", {"problem": "CONFIG.BAD_VALUE"}),
             Rule("instance", {"problem": "CONFIG.BAD_VALUE"}),
             Rule(
+                None,
+                {"bad_krb5_conf": bool},
+                rank=6,
+                component="kerberos_file_conf",
+                message="What is given as kerberos_file_conf cannot be read as a krb5.conf: {bad_krb5_conf}.",
+                remedy="Give the krb5.conf of the realm, with its [libdefaults] and [realms].",
+            ),
+            Rule(
                 "tls",
                 {"bad_file": "truststore_file"},
                 rank=10,
@@ -98,6 +106,12 @@ CAUSES = (
                 component="{where}",
                 message="{reason}",
                 remedy="{instruction}",
+            ),
+            Rule(
+                None,
+                {"missing_module": bool, "extra": bool},
+                rank=1,
+                remedy="Install it: pip install 'headwater[{extra}]'.",
             ),
             Rule(None, {"missing_module": bool}, rank=1),
             Rule(

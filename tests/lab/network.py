@@ -36,7 +36,7 @@ from tests.lab.topology import Dead as Dead
 
 _REQUIRED = (
     "ip", "nft", "nsenter", "setpriv", "openssl", "mariadbd", "mariadb-install-db", "redis-server", "vsftpd", "sshd",
-    "nginx", "/usr/lib/postgresql/15/bin/postgres",
+    "nginx", "/usr/lib/postgresql/15/bin/postgres", "krb5kdc", "kdb5_util", "kadmin.local",
 )  # fmt: skip
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
@@ -150,13 +150,14 @@ class Network:
         *,
         at: str = "router",
         longer_than: int | None = None,
+        protocol: str = "tcp",
     ) -> Iterator[None]:
         """A firewall rule for as long as the block lasts.
 
         Args:
             action: A key of `ACTIONS`.
             host: The destination address; empty for all.
-            port: The TCP port; None for every packet.
+            port: The port; None for every packet.
             at: A router filters what it forwards, ``server`` what comes in, a vantage what goes out.
             longer_than: Only packets of more than so many bytes, in both directions: a path with a hidden small MTU.
         """
@@ -168,7 +169,7 @@ class Network:
         for direction in ("daddr", "saddr") if longer_than else ("daddr",):
             match = [f"{family} {direction} {host}"] if host else []
             if port is not None:
-                match.append(f"tcp {'dport' if direction == 'daddr' else 'sport'} {port}")
+                match.append(f"{protocol} {'dport' if direction == 'daddr' else 'sport'} {port}")
             if longer_than:
                 match.append(f"meta length > {longer_than}")
             matches.append(" ".join(match))

@@ -46,12 +46,45 @@ _LACKS = {"allowlist_standing": "lacks", "allowlist": ["10.3.0.0/16"]}
 _BY_PEER = {"icmp_code": 13, "errno": "EHOSTUNREACH", "icmp_from_peer": True}
 _UNSURE = {**_LACKS, "allowlist_standing": "unsure"}
 
+_KERBEROS = {
+    "principal": "app@EXAMPLE.COM",
+    "keytab_versions": [1],
+    "keytab_principals": ["old@EXAMPLE.COM"],
+    "asked_for": "postgres/db.example.com@EXAMPLE.COM",
+    "realm": "EXAMPLE.COM",
+    "kdcs": ["kdc.example.com:88"],
+    "kdc_outcomes": ["udp kdc.example.com:88: no answer"],
+    "clock_skew_s": 3600,
+    "server_said": "KRB-ERROR 37",
+}
+
+
 #: A failed stage, its evidence, the cause that it asserts.
 EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("config", {"problem": "CONFIG.MISSING_FIELD", **_TOLD}, "CONFIG.MISSING_FIELD"),
     ("config", {"problem": "CONFIG.BAD_VALUE", **_TOLD}, "CONFIG.BAD_VALUE"),
     ("config", {"problem": "CONFIG.ENV_MISSING", **_TOLD}, "CONFIG.ENV_MISSING"),
     ("config", {"missing_module": "paramiko"}, "DRIVER.MISSING"),
+    ("login", {"missing_module": "minikerberos", "extra": "kerberos"}, "DRIVER.MISSING"),
+    ("login", {"bad_krb5_conf": "line 3: a brace is left open"}, "CONFIG.BAD_VALUE"),
+    ("login", {**_KERBEROS, "kdc_unreachable": True, "kdcs": ["kdc:88"]}, "AUTH.KERBEROS_KDC"),
+    ("login", {**_KERBEROS, "no_kdc": True, "realm": "A"}, "AUTH.KERBEROS_KDC"),
+    ("login", {**_KERBEROS, "kerberos_error": 29}, "AUTH.KERBEROS_KDC"),
+    ("login", {**_KERBEROS, "kerberos_error": 37}, "AUTH.KERBEROS_CLOCK"),
+    ("login", {**_KERBEROS, "kerberos_error": 37, "by_the_server": True}, "AUTH.KERBEROS_CLOCK"),
+    ("login", {**_KERBEROS, "kerberos_error": 33}, "AUTH.KERBEROS_CLOCK"),
+    ("login", {**_KERBEROS, "kerberos_error": 6}, "AUTH.KERBEROS_PRINCIPAL"),
+    ("login", {**_KERBEROS, "kerberos_error": 7}, "AUTH.KERBEROS_PRINCIPAL"),
+    ("login", {**_KERBEROS, "kerberos_error": 68}, "AUTH.KERBEROS_PRINCIPAL"),
+    ("login", {**_KERBEROS, "kerberos_error": 24}, "AUTH.KERBEROS_KEYTAB"),
+    ("login", {**_KERBEROS, "kerberos_error": 41, "by_the_server": True}, "AUTH.KERBEROS_KEYTAB"),
+    ("login", {**_KERBEROS, "key_does_not_fit": True}, "AUTH.KERBEROS_KEYTAB"),
+    ("login", {**_KERBEROS, "not_in_keytab": True}, "AUTH.KERBEROS_KEYTAB"),
+    ("login", {**_KERBEROS, "no_usable_key": True}, "AUTH.KERBEROS_KEYTAB"),
+    ("login", {**_KERBEROS, "bad_keytab": "it breaks off, or is damaged"}, "AUTH.KERBEROS_KEYTAB"),
+    ("login", {**_KERBEROS, "kerberos_error": 12}, "AUTH.LOGIN_FORBIDDEN"),
+    ("login", {**_KERBEROS, "kerberos_error": 18}, "AUTH.EXPIRED_OR_LOCKED"),
+    ("login", {**_KERBEROS, "kerberos_error": 14}, "AUTH.METHOD_UNSUPPORTED"),
     ("config", {"problem": "DRIVER.MISSING", "reason": "r", "where": "w", "instruction": "i"}, "DRIVER.MISSING"),
     ("login", {**_AT, "no_probe_for": "the login of DRDA"}, "DRIVER.MISSING"),
     ("instance", {**_WANTED, "missing_module": "boto3", "extra": "aws"}, "DRIVER.MISSING"),
@@ -221,7 +254,7 @@ POSTGRESQL: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("login", _sql("28P01", routine="auth_failed"), "AUTH.BAD_CREDENTIALS"),
     ("login", {"no_password": True}, "AUTH.BAD_CREDENTIALS"),
     ("login", {"method": "GSSAPI", "unsupported": True}, "AUTH.METHOD_UNSUPPORTED"),
-    ("login", {"server_proof": "wrong"}, "AUTH.METHOD_UNSUPPORTED"),
+    ("login", {"server_proof": "wrong", "method": "SCRAM-SHA-256"}, "AUTH.METHOD_UNSUPPORTED"),
     ("target", _sql("3D000", routine="InitPostgres"), "TARGET.MISSING"),
     ("target", _sql("42501", routine="CheckMyDatabase"), "TARGET.NO_CONNECT"),
     ("login", _sql("42501", routine="CheckMyDatabase"), "TARGET.NO_CONNECT"),

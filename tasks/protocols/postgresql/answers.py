@@ -95,8 +95,8 @@ ANSWERS = (
     Answer(
         "AUTH.METHOD_UNSUPPORTED",
         {"server_proof": "wrong"},
-        component="SCRAM-SHA-256",
-        message="{address}:{port} could not prove that it knows the password of {username}: it may be an impostor.",
+        component="{method}",
+        message="{address}:{port} could not prove that it is the server that {username} trusts: it may be an impostor.",
         remedy="Find out which server answers at {address}:{port} before trusting it.",
     ),
     Answer(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
@@ -27,9 +27,13 @@ from tasks.protocols.postgresql.wire import (
     startup,
 )
 from tasks.streams import Reader, Stream, StreamBroken, printable
+from tasks.survey import Survey, Wanted
 from tasks.tls import asks_for_certificate, start_tls
 
-_OK, _CLEARTEXT, _MD5, _GSS, _SSPI, _SASL = 0, 3, 5, 7, 9, 10
+if TYPE_CHECKING:
+    from tasks.kerberos.client import Client
+
+_OK, _CLEARTEXT, _MD5, _GSS, _GSS_CONTINUE, _SSPI, _SASL = 0, 3, 5, 7, 8, 9, 10
 _METHODS = {2: "Kerberos 5", 6: "SCM credentials", _GSS: "GSSAPI", _SSPI: "SSPI"}
 
 #: Names that are nobody's secret.
@@ -48,6 +52,7 @@ class PostgresqlSession(Session):
         self._request: Message | ServerError | None = None
         self._offers_tls = False
         self._password_proved = False
+        self._kerberos: Client | None = None
 
     # -- stages -------------------------------------------------------------------------------------------------------
 
@@ -115,6 +120,12 @@ class PostgresqlSession(Session):
             await self._send(b"p", f"md5{outer}".encode() + b"\0")
         elif code == _SASL:
             await self._scram(body, recorder)
+        elif code == _GSS and self.access.secret("kerberos_file_keytab"):
+            recorder.see(method="GSSAPI")
+            await self._kerberos_token(recorder)
+        elif code == _GSS_CONTINUE and self._kerberos is not None:
+            if not self._kerberos.accept(body):
+                raise StageFailed(server_proof="wrong", method="GSSAPI", server_said="a proof that does not fit")
         else:
             raise StageFailed(method=_METHODS.get(code, f"method {code}"), unsupported=True)
 
@@ -135,8 +146,18 @@ class PostgresqlSession(Session):
             await self._send(b"p", client.get_client_final().encode())
             client.set_server_final(_sasl(await self._next(recorder), 12))
         except ScramException:
-            raise StageFailed(server_proof="wrong", server_said="a SCRAM proof that does not fit") from None
+            said = "a SCRAM proof that does not fit"
+            raise StageFailed(server_proof="wrong", method=client.mechanism_name, server_said=said) from None
         self._password_proved = True
+
+    async def _kerberos_token(self, recorder: Recorder) -> None:
+        try:
+            from tasks.kerberos.access import client_of
+        except ModuleNotFoundError as missing:
+            raise StageFailed(missing_module=missing.name, extra="kerberos") from None
+        self._kerberos = client_of(self.access, self.dial)
+        service = self.access.connection.properties.get("kerberosServerName", "postgres")
+        await self._send(b"p", await self._kerberos.token(service, self.access.host, recorder))
 
     def _password(self) -> str:
         password = self.access.secret("password")
@@ -165,6 +186,12 @@ class PostgresqlSession(Session):
         if objects:
             recorder.see(objects=list(objects))
         await self._facts(recorder, demand_something=not objects)
+
+    async def survey(self, wanted: Wanted) -> Survey:
+        from tasks.protocols.postgresql.survey import survey
+
+        await self._search_path()
+        return await survey(self, wanted)
 
     async def close(self) -> None:
         try:
