@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from registry.connection import Connection
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.streams import Stream
+from tasks.survey import Survey, Wanted
 from tasks.tls import TlsMaterial
 
 
@@ -123,6 +124,14 @@ class Session:
     async def privilege(self, recorder: Recorder) -> None:
         """Something in it can be read: the bound objects, where some are bound."""
         raise StageSkipped("nothing to read is configured")
+
+    async def survey(self, wanted: Wanted) -> Survey:
+        """What the peer and the bound objects are like, for a comparison; read-only, after `target` has passed.
+
+        Raises:
+            StageSkipped: The protocol tells nothing that could be compared.
+        """
+        raise StageSkipped("this protocol tells nothing that could be compared")
 
     async def close(self) -> None:
         """Say goodbye, where the protocol has a word for it. Never raises."""

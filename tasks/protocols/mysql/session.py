@@ -17,6 +17,7 @@ from tasks.protocols.mysql.answers import ACCESS_DENIED, ACCESS_DENIED_NO_PASSWO
 from tasks.protocols.mysql.authentication import CACHING_SHA2, ED25519, NATIVE, Exchange
 from tasks.protocols.mysql.wire import Greeting, Malformed, ServerError
 from tasks.streams import Reader, Stream, StreamBroken, printable
+from tasks.survey import Survey, Wanted
 from tasks.tls import start_tls
 
 _QUIT, _INIT_DB, _QUERY = b"\x01", b"\x02", b"\x03"
@@ -170,6 +171,15 @@ class MysqlSession(Session):
             await self._read_one_of([str(name) for (name,) in tables], recorder)
         if read_only and self._wants_writer():
             raise StageFailed(wrong_role=True)
+
+    async def survey(self, wanted: Wanted) -> Survey:
+        from tasks.protocols.mysql.survey import survey
+
+        return await survey(self, wanted)
+
+    async def query(self, sql: str) -> Rows | ServerError:
+        """The rows of one statement, or how the server refuses it."""
+        return (await self._query(sql))[0]
 
     async def close(self) -> None:
         try:
@@ -387,7 +397,12 @@ _PART = re.compile(r"`((?:[^`]|``)+)`|([^`.]+)")
 
 def quoted(name: str) -> str:
     """A table's name as SQL: ``table`` or ``database.table``, each part plain or in backticks."""
-    return ".".join(_identifier(one.replace("``", "`") or two) for one, two in _PART.findall(name))
+    return ".".join(map(_identifier, parts(name)))
+
+
+def parts(name: str) -> list[str]:
+    """The parts of a table's name, without backticks."""
+    return [one.replace("``", "`") or two for one, two in _PART.findall(name)]
 
 
 def _identifier(name: str) -> str:

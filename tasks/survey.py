@@ -1,0 +1,81 @@
+"""A survey: what a server and the bound objects in it are like, read in the place of a check's last stage.
+
+Plain data, so that the surveys of two environments can be compared by pure functions (`tasks.comparison`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+#: Objects that a survey looks at where none is bound.
+MOST_OBJECTS = 50
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a survey is to find out besides what costs nothing.
+
+    Attributes:
+        count: Whether to count rows exactly.
+        fresh: The column whose newest value tells how fresh a table is; None: one that an index makes cheap to ask.
+        statement_ms: Milliseconds that the server may spend on one statement.
+    """
+
+    count: bool = False
+    fresh: str | None = None
+    statement_ms: int = 3000
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; `position` counts from 1 over the columns that are there."""
+
+    name: str
+    type: str
+    nullable: bool
+    position: int
+
+
+@dataclass(frozen=True)
+class Object:
+    """One bound object.
+
+    Attributes:
+        exists: Whether this account sees it where it looks for it.
+        kind: ``table``, ``view``...; empty where it does not exist.
+        place: The schema or database that it is in.
+        elsewhere: Other schemas or databases that have one of this name.
+        rows: None: not known. An estimate unless `exact`.
+        newest: The newest value of the column `newest_of`, as the server writes it.
+        privileges: What this account may do with it.
+        notes: What could not be found out, and why.
+    """
+
+    name: str
+    exists: bool
+    kind: str = ""
+    place: str = ""
+    elsewhere: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    rows: int | None = None
+    exact: bool = False
+    newest: str | None = None
+    newest_of: str | None = None
+    privileges: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found on one server.
+
+    Attributes:
+        settings: Name -> value, as the server writes it; those that it does not tell are left out.
+        complete: Whether `objects` are all that there are (bound ones always are).
+    """
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    objects: tuple[Object, ...] = ()
+    complete: bool = True
+    notes: tuple[str, ...] = ()
