@@ -82,8 +82,8 @@ async def of_canaries(
     expected = len(elsewhere) > 1 or any(one.port == port for one in asked)
     blocked = bool(expected and not on_port and (answering or elsewhere)) or None
     seen: dict[str, Any] = {
-        "canaries_asked": [_told(one) for one in asked],
-        "canaries_that_answer": [_told(one) for one in answering],
+        "canaries_asked": [_spelled(one) for one in asked],
+        "canaries_that_answer": [_spelled(one) for one in answering],
         "canaries_on_port": on_port,
         "canaries_elsewhere": elsewhere,
     }
@@ -115,7 +115,7 @@ async def _shared(vantage: Vantage, address: str, port: int, budget: Budget) -> 
     return await asyncio.shield(_looks[key][1])
 
 
-def _told(endpoint: Endpoint) -> str:
+def _spelled(endpoint: Endpoint) -> str:
     return f"[{endpoint.host}]:{endpoint.port}" if ":" in endpoint.host else f"{endpoint.host}:{endpoint.port}"
 
 
