@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows import terminal
-from flows.commands import allowlisting, changing, keys, looking, operate, registering, testing
+from flows.commands import allowlisting, changing, groups, keys, looking, operate, registering, testing
 from registry.errors import HeadwaterError, InvalidInputs
 
 _WRONG_USAGE = 2
@@ -65,6 +65,7 @@ app = typer.Typer(
 )
 for module in (testing, registering, looking, changing, operate, allowlisting):
     module.register(app)
+app.add_typer(groups.app, name="group")
 app.add_typer(keys.app, name="keys")
 
 

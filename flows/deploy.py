@@ -1,7 +1,7 @@
 """`headwater deploy`: the flows on a Prefect server, with the choices of their forms.
 
 `prefect deploy --all` does most of it. What it leaves: the work pool must exist, schedules that are gone from
-`prefect.yaml` stay on the server (Prefect 3.8), and a form cannot offer what the registry holds.
+`prefect.yaml` stay on the server (Prefect 3.8), and neither forms nor deployments follow what the registry holds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows import worker_groups
 from registry.errors import HeadwaterError, InvalidInput
 from registry.store import Store, open_store
 
@@ -53,11 +54,12 @@ def deploy(project: Path = PROJECT) -> Iterator[str]:
     yield from asyncio.run(_clear_schedules(wanted))
     with open_store() as store:
         yield from asyncio.run(_sync(wanted, _choices(store)))
+        yield from asyncio.run(worker_groups.sync(store.groups.list()))
     yield f"next: start a worker with `prefect worker start --pool {POOL}`"
 
 
 def sync_choices() -> bool:
-    """Bring the choices of the forms to what the registry holds now; for calling after a change of it.
+    """Bring the choices of the forms, and the worker groups, to what the registry holds now; for after a change of it.
 
     Returns:
         Whether there was something to do: false at once where `PREFECT_API_URL` is not set.
@@ -69,7 +71,8 @@ def sync_choices() -> bool:
         return False
     _server()
     with open_store() as store:
-        return bool(asyncio.run(_sync(_deployments(PROJECT), _choices(store))))
+        said = asyncio.run(_sync(_deployments(PROJECT), _choices(store)))
+        return bool([*said, *asyncio.run(worker_groups.sync(store.groups.list()))])
 
 
 def _server() -> str:

@@ -20,13 +20,16 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
-from flows import checking, present
+from flows import present
 from flows.checking import GroupPlan
+from flows.panel import Panel
+from flows.remarks import heard_by
 from registry.errors import HeadwaterError, InvalidInput
 from registry.store import Store
 from registry.verdict import Stage, Status, Verdict
 from tasks import report
 from tasks.check import check
+from tasks.fleet import check_all
 from tasks.vantages import Outpost, Vantage
 
 #: Checks that one task run stands for. Each chunk waits for its slowest check, so chunks are large.
@@ -76,15 +79,17 @@ async def run(store: Store, plans: Sequence[GroupPlan], *, timeout: float) -> Ro
     Args:
         timeout: Seconds for each check.
     """
-    done, started = Round(), time.perf_counter()
+    kept, started = _Kept(store, plans), time.perf_counter()
     here = [plan.vantage for plan in plans if not isinstance(plan.vantage, Outpost)]
-    if here and sum(len(plan.targets) for plan in plans) == 1:
-        verdict = await _diagnose(plans[0], here[0], timeout)
-        await asyncio.to_thread(store.verdicts.record, [verdict])
-        done.verdicts.append(verdict)
-    else:
-        await asyncio.gather(*(_check_group(store, plan, timeout, done.verdicts) for plan in plans))
-    done.seconds = time.perf_counter() - started
+    try:
+        if here and sum(len(plan.targets) for plan in plans) == 1:
+            await kept.take([await _diagnose(plans[0], here[0], timeout)])
+        else:
+            with heard_by(get_run_logger().info):
+                await asyncio.gather(*(_check_group(kept, plan, timeout) for plan in plans))
+    finally:
+        await kept.take_rest()
+    done = Round(kept.verdicts, time.perf_counter() - started)
     _log(done.verdicts)
     return done
 
@@ -101,49 +106,75 @@ def _log(verdicts: Sequence[Verdict]) -> None:
 # --- many -----------------------------------------------------------------------------------------------------------
 
 
+class _Kept:
+    """What a run has seen: reviewed, in the registry, and as much of it as its report needs."""
+
+    def __init__(self, store: Store, plans: Sequence[GroupPlan]) -> None:
+        self.verdicts: list[Verdict] = []
+        self._store = store
+        self._panel = Panel(plans, store.verdicts)
+        self._detailed = 0
+
+    async def take(self, batch: Sequence[Verdict]) -> None:
+        """Take in what one group saw; kept is what all groups have seen by now."""
+        await self._keep(await self._panel.add(batch))
+
+    async def take_rest(self) -> None:
+        """Keep what groups that broke off have left alone."""
+        await self._keep(await self._panel.rest())
+
+    async def _keep(self, reviewed: Sequence[Verdict]) -> None:
+        if not reviewed:
+            return
+        await asyncio.to_thread(self._store.verdicts.record, reviewed)
+        for verdict in reviewed:
+            whole = not verdict.connectable and self._detailed < report.DETAILS
+            self._detailed += whole
+            self.verdicts.append(verdict if whole else _light(verdict))
+
+
+def _light(verdict: Verdict) -> Verdict:
+    return verdict.model_copy(update={"stages": []})
+
+
 class _Work:
     """What a task run is to do. No dataclass: Prefect looks for futures in every field of one."""
 
-    def __init__(self, label: str, store: Store, plan: GroupPlan, timeout: float, kept: list[Verdict]) -> None:
+    def __init__(self, label: str, plan: GroupPlan, timeout: float, kept: _Kept) -> None:
         self.label = label
-        self.store = store
         self.plan = plan
         self.timeout = timeout
         self.kept = kept
-        self.detailed = 0
-
-    async def keep(self, batch: list[Verdict]) -> None:
-        """Into the registry; the run itself goes on with what its report needs."""
-        await asyncio.to_thread(self.store.verdicts.record, batch)
-        for verdict in batch:
-            whole = not verdict.connectable and self.detailed < report.DETAILS
-            self.detailed += whole
-            self.kept.append(verdict if whole else verdict.model_copy(update={"stages": []}))
 
 
-async def _check_group(store: Store, plan: GroupPlan, timeout: float, kept: list[Verdict]) -> None:
+async def _check_group(kept: _Kept, plan: GroupPlan, timeout: float) -> None:
     targets = plan.targets
-    for start in range(0, len(targets), CHUNK):
-        part = replace(plan, targets=targets[start : start + CHUNK])
-        numbers = f" {start + 1}-{start + len(part.targets)}" if len(targets) > CHUNK else ""
-        work = _Work(f"{plan.group}{numbers}", store, part, timeout, [])
-        state: State[None] = await cast(Any, _check_many)(work, return_state=True)
-        kept += work.kept
-        if not state.is_completed():
-            await state.aresult()  # raises what went wrong
+    try:
+        for start in range(0, len(targets), CHUNK):
+            part = replace(plan, targets=targets[start : start + CHUNK])
+            numbers = f" {start + 1}-{start + len(part.targets)}" if len(targets) > CHUNK else ""
+            work = _Work(f"{plan.group}{numbers}", part, timeout, kept)
+            state: State[None] = await cast(Any, _check_many)(work, return_state=True)
+            if not state.is_completed():
+                await state.aresult()  # raises what went wrong
+    finally:
+        await plan.vantage.close()
 
 
 @task(name="check", task_run_name="{work.label}", cache_policy=NO_CACHE, persist_result=False)
 async def _check_many(work: _Work) -> State[None]:
     """Check a chunk of one resource group's targets."""
-    batch: list[Verdict] = []
-    async for verdict in checking.run([work.plan], timeout=work.timeout):
-        batch.append(verdict)
-        if len(batch) == _BATCH:
-            await work.keep(batch)
-            batch = []
-    await work.keep(batch)
-    return Round(work.kept).state()
+    batch, seen = list[Verdict](), list[Verdict]()
+    try:
+        async for verdict in check_all(work.plan.targets, work.plan.vantage, timeout=work.timeout):
+            batch.append(verdict)
+            seen.append(_light(verdict))
+            if len(batch) == _BATCH:
+                await work.kept.take(batch)
+                batch = []
+    finally:
+        await work.kept.take(batch)
+    return Round(seen).state()
 
 
 # --- one ------------------------------------------------------------------------------------------------------------

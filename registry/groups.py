@@ -65,6 +65,8 @@ class WorkerSettings(Settings):
 
     work_pool: Annotated[str, Field(min_length=1)]
     work_queue: str | None = None
+    #: Seconds that a check may wait until a worker has started on it; beside the check's own time.
+    start_timeout_s: Annotated[float, Field(ge=1, le=3600)] = 60
 
 
 #: Kind -> model of its settings. `registry.documents` accepts the settings under the kind's own name.

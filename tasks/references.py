@@ -8,15 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from registry import secrets
 from registry.errors import SecretUnresolved
+from tasks import prefect_api
 
 _REMOTE = ("prefect:", "vault:")
 #: Seconds that a secret store may take for its whole answer, and the bytes that the answer may have.
@@ -44,7 +43,7 @@ def _from_prefect(reference: str) -> str:
             f"prefect:{reference} names no block",
             instruction='write "prefect:secret/NAME" or "prefect:SLUG/NAME.FIELD"',
         )
-    settings = {**_prefect_profile(), **os.environ}
+    settings = prefect_api.settings()
     api = settings.get("PREFECT_API_URL")
     if not api:
         raise SecretUnresolved(
@@ -53,33 +52,9 @@ def _from_prefect(reference: str) -> str:
         )
     path = f"/block_types/slug/{quote(slug, safe='')}/block_documents/name/{quote(name, safe='')}"
     document = _get(
-        f"{api.rstrip('/')}{path}?include_secrets=true", _prefect_headers(settings), f"prefect:{slug}/{name}"
+        f"{api.rstrip('/')}{path}?include_secrets=true", prefect_api.headers(settings), f"prefect:{slug}/{name}"
     )
     return _field(document.get("data") or {}, field or "value", f"prefect:{reference}")
-
-
-def _prefect_profile() -> dict[str, str]:
-    """The settings of Prefect's active profile: what `prefect config set` keeps in `profiles.toml`."""
-    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
-    path = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
-    try:
-        content = tomllib.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    name = os.environ.get("PREFECT_PROFILE") or content.get("active")
-    profiles = content.get("profiles")
-    found = profiles.get(name) if isinstance(profiles, dict) and isinstance(name, str) else None
-    return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}
-
-
-def _prefect_headers(settings: Mapping[str, str]) -> dict[str, str]:
-    if key := settings.get("PREFECT_API_KEY"):
-        return {"Authorization": f"Bearer {key}"}
-    if user := settings.get("PREFECT_API_AUTH_STRING"):
-        import base64
-
-        return {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()}
-    return {}
 
 
 def _from_vault(reference: str) -> str:

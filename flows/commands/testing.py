@@ -103,7 +103,7 @@ def _test_registered(
         plans = checking.gather(store, workspace=workspace, source=source, env=side, group=place)
         total = sum(len(plan.targets) for plan in plans)
         try:
-            return show.run(total, checking.run(plans, timeout=timeout))
+            return show.run(total, checking.run(plans, timeout=timeout, history=store.verdicts))
         finally:
             store.verdicts.record(show.shown)
 
@@ -190,12 +190,16 @@ class _Watch:
             from rich.live import Live
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            columns = (TextColumn("testing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            from flows.remarks import heard_by
+
+            columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             console = Console(stderr=True)
             self._bar = Progress(*columns, console=console)
             self._task = self._bar.add_task("testing", total=self._total)
             self._live = Live(get_renderable=self._picture, console=console, transient=True, refresh_per_second=8)
             self._live.start()
+            self._hearing = heard_by(lambda remark: self._bar.update(self._task, description=remark))
+            self._hearing.__enter__()
         return self
 
     def add(self, verdict: Verdict) -> None:
@@ -215,4 +219,5 @@ class _Watch:
 
     def __exit__(self, *_: object) -> None:
         if self._visible:
+            self._hearing.__exit__(None, None, None)
             self._live.stop()
