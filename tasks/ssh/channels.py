@@ -86,10 +86,10 @@ class Channels:
         if kind not in _MESSAGES:
             return False
         body = message.asbytes()
-        number = int.from_bytes(body[1:5], "big")
+        number = int.from_bytes(body[:4], "big")
         if number < _FIRST:
             return False
-        self._inbox.append((kind, number, body[5:]))
+        self._inbox.append((kind, number, body[4:]))
         self._wake()
         return True
 
@@ -163,12 +163,7 @@ class Channels:
             ChannelRefused: The server says no.
             TimeoutError: No answer in time; `waited` of the exception's argument says for how long one was owed.
         """
-        try:
-            async with asyncio.timeout(budget.left()):
-                await self._places.acquire()
-        except TimeoutError:
-            raise TimeoutError(0.0) from None
-        channel = Channel(self, next(self._numbers), conversation, self._places.release)
+        channel = Channel(self, next(self._numbers), conversation, await self._place(kind, budget))
         asked = time.monotonic()
         try:
             if self.lost.is_set():
@@ -184,6 +179,17 @@ class Channels:
             channel.close()
             raise
         return channel
+
+    async def _place(self, kind: str, budget: Budget) -> Callable[[], None]:
+        """Wait for a turn; gives what ends it. Sessions are few, and whoever asks for them counts them."""
+        if kind == "session":
+            return _nothing
+        try:
+            async with asyncio.timeout(budget.left()):
+                await self._places.acquire()
+        except TimeoutError:
+            raise TimeoutError(0.0) from None
+        return self._places.release
 
     def forget(self, channel: Channel) -> None:
         """The number of a channel is no longer in use on either side."""
@@ -363,6 +369,10 @@ class Channel:
 
     def local_address(self) -> str:
         return self.source_address
+
+
+def _nothing() -> None:
+    pass
 
 
 def _told(ended: asyncio.Future[None]) -> None:

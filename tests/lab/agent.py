@@ -23,7 +23,7 @@ from registry.secrets import resolve_field
 from registry.verdict import Warning
 from tasks.check import check
 from tasks.target import Target
-from tasks.vantages import open_vantage
+from tasks.vantages import Outpost, Vantage, open_vantage
 
 
 def target(request: Mapping[str, Any]) -> Target:
@@ -53,35 +53,47 @@ def _secrets(reading: EntryReading) -> dict[str, SecretStr]:
     }
 
 
-async def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+async def answer(request: Mapping[str, Any], places: Mapping[str, Vantage]) -> dict[str, Any]:
     """The verdict and the seconds that it took, or the traceback of a check that broke."""
     started = time.perf_counter()
     try:
-        verdict = await check(
-            target(request), open_vantage("local", request["vantage"], {}), timeout=request["timeout"]
-        )
+        verdict = await check(target(request), places[_place(request)], timeout=request["timeout"])
     except Exception:
         return {"broken": traceback.format_exc()}
     return {"verdict": verdict.model_dump(mode="json"), "seconds": time.perf_counter() - started}
 
 
+def _place(request: Mapping[str, Any]) -> str:
+    return json.dumps([request.get("kind", "local"), request["vantage"], request.get("settings", {})])
+
+
 async def answer_all(requests: Sequence[Mapping[str, Any]], at_once: int) -> list[dict[str, Any]]:
-    """The answers to several requests, so many at a time."""
+    """The answers to several requests, so many at a time; those for one resource group share its vantage."""
     gate = asyncio.Semaphore(at_once)
+    places: dict[str, Vantage] = {}
+    for request in requests:
+        kind, name, settings = json.loads(_place(request))
+        place = open_vantage(kind, name, settings)
+        assert not isinstance(place, Outpost)
+        places.setdefault(_place(request), place)
 
     async def one(request: Mapping[str, Any]) -> dict[str, Any]:
         async with gate:
-            return await answer(request)
+            return await answer(request, places)
 
-    return list(await asyncio.gather(*(one(request) for request in requests)))
+    try:
+        return list(await asyncio.gather(*(one(request) for request in requests)))
+    finally:
+        for place in places.values():
+            await place.close()
 
 
 def main() -> None:
     """Serve requests until standard input ends."""
     for line in sys.stdin:
         asked = json.loads(line)
-        together = answer_all(asked["all"], asked["at_once"]) if "all" in asked else answer(asked)
-        print(json.dumps(asyncio.run(together)), flush=True)
+        answers = asyncio.run(answer_all(asked.get("all", [asked]), asked.get("at_once", 1)))
+        print(json.dumps(answers if "all" in asked else answers[0]), flush=True)
 
 
 if __name__ == "__main__":

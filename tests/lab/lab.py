@@ -17,6 +17,7 @@ from registry.verdict import Verdict
 from tests.lab import faults, servers
 from tests.lab.canaries import Canaries
 from tests.lab.certificates import Authority, Certificate
+from tests.lab.hops import HUB, Hops
 from tests.lab.nameserver import Answer, NameServer
 from tests.lab.network import Network
 from tests.lab.topology import ROUTERS, VANTAGES, Dead, Host
@@ -48,6 +49,7 @@ class Lab:
         for view in self.views.values():
             view.start()
         self.canaries = Canaries(self.network)
+        self.hops = Hops(self.network)
         self.ca = Authority(self.network.directory)
         self.filter = self.network.filter
         self.inside = self.network.inside
@@ -69,6 +71,7 @@ class Lab:
         for names in (self.names, *self.views.values()):
             names.close()
         self.canaries.close()
+        self.hops.close()
         self.network.down()
 
     # -- servers ----------------------------------------------------------------------------------------------------
@@ -157,6 +160,7 @@ class Lab:
     def check(
         self, type: str, entry: Mapping[str, Any], *, timeout: float = 5.0, vantage: str = "client",
         source: str = "orders", permitted_ranges: Sequence[str] = (), network: Mapping[str, Any] | None = None,
+        via: str = "local", settings: Mapping[str, Any] | None = None,
     ) -> Verdict:  # fmt: skip
         """Check one entry, written as in the declarative file, from a vantage.
 
@@ -164,13 +168,18 @@ class Lab:
 
         Args:
             network: What is declared about the vantage's network, in place of what is true (`Vantage.network`).
+            via: ``local`` runs the check at the vantage, ``ssh`` in ``hub`` through an SSH server at the vantage.
+            settings: Those of the resource group, in place of those that go into the vantage.
         """
         request = {
             "type": type, "entry": entry, "timeout": timeout, "vantage": vantage, "source": source,
             "permitted_ranges": list(permitted_ranges),
             "network": VANTAGES[vantage].network if network is None else network,
         }  # fmt: skip
-        answer = self._ask(vantage, request)
+        if settings is not None:
+            request["settings"] = settings
+        place, request = self._placed(request, via)
+        answer = self._ask(place, request)
         assert "broken" not in answer, answer["broken"]
         assert answer["seconds"] <= timeout + GRACE, f"took {answer['seconds']:.2f} s with a deadline of {timeout} s"
         return Verdict.model_validate(answer["verdict"])
@@ -199,8 +208,9 @@ class Lab:
         Returns:
             For each request ``verdict`` and ``seconds``, or ``broken`` with the traceback.
         """
-        places = dict.fromkeys(request["vantage"] for request in requests)
-        shares = {place: [request for request in requests if request["vantage"] == place] for place in places}
+        placed = [self._placed(request, via) for request in requests]
+        places = dict.fromkeys(place for place, _ in placed)
+        shares = {here: [request for place, request in placed if place == here] for here in places}
 
         def ask(place: str) -> Iterator[dict[str, Any]]:
             return iter(self._ask(place, {"all": shares[place], "at_once": at_once}))
@@ -209,7 +219,14 @@ class Lab:
             self._running_agent(place)
         with ThreadPoolExecutor(3) as pool:
             answers = dict(zip(places, pool.map(ask, places), strict=True))
-        return [next(answers[request["vantage"]]) for request in requests]
+        return [next(answers[place]) for place, _ in placed]
+
+    def _placed(self, request: Mapping[str, Any], via: str) -> tuple[str, dict[str, Any]]:
+        """Where a request is sent to, and with what, so that it is answered from its vantage."""
+        if via == "local":
+            return request["vantage"], dict(request)
+        settings = request.get("settings") or self.hops.settings(request["vantage"])
+        return HUB, {**request, "kind": via, "settings": settings}
 
     def _ask(self, vantage: str, request: Mapping[str, Any]) -> Any:
         agent = self._running_agent(vantage)
@@ -228,7 +245,7 @@ class Lab:
         return agent
 
     def _agent(self, vantage: str) -> subprocess.Popen[str]:
-        assert vantage in VANTAGES, f"no vantage {vantage!r}: {', '.join(VANTAGES)}"
+        assert vantage in (*VANTAGES, HUB), f"no vantage {vantage!r}: {', '.join(VANTAGES)}"
         return subprocess.Popen(
             self.network.command(vantage, [sys.executable, "-m", "tests.lab.agent"]),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
