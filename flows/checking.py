@@ -6,21 +6,21 @@ The command line and the flows share it.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
+from flows.panel import Panel
 from registry.errors import InvalidInput, NotFound, SecretUnresolved
-from registry.network import Network
 from registry.store import Store
 from registry.targets import CheckTarget, Environment, TargetGroup
 from registry.verdict import Verdict, Warning
-from tasks import perspectives, references
+from registry.verdicts import Verdicts
+from tasks import references
 from tasks.adhoc import removed
 from tasks.fleet import check_all
-from tasks.perspectives import View
 from tasks.target import Target, from_registry
 from tasks.vantages import Outpost, Vantage, open_vantage
 from tasks.vantages.local import LocalVantage
@@ -85,11 +85,14 @@ def _group_plan(group: TargetGroup, targets: Sequence[Target]) -> GroupPlan:
         return GroupPlan(group.name, LocalVantage(group.name), told)
 
 
-async def run(plans: Sequence[GroupPlan], *, timeout: float = 5.0) -> AsyncIterator[Verdict]:
+async def run(
+    plans: Sequence[GroupPlan], *, timeout: float = 5.0, history: Verdicts | None = None
+) -> AsyncIterator[Verdict]:
     """Check everything, from all groups at once; verdicts come as soon as all groups have seen a data source.
 
     Args:
         timeout: Seconds for each check.
+        history: The verdicts of the past, for what they tell about those of now.
     """
     ready: asyncio.Queue[Verdict | BaseException | None] = asyncio.Queue()
 
@@ -102,43 +105,24 @@ async def run(plans: Sequence[GroupPlan], *, timeout: float = 5.0) -> AsyncItera
         ready.put_nowait(None)
 
     running = [asyncio.create_task(from_one(one)) for one in plans]
-    panel = _Panel(plans)
+    panel = Panel(plans, history)
+    left, broken = len(running), list[BaseException]()
     try:
-        left = len(running)
         while left:
-            item = await ready.get()
-            if isinstance(item, BaseException):
-                raise item
-            if item is None:
-                left -= 1
-            else:
-                for verdict in panel.add(item):
-                    yield verdict
+            # Those that have come in the meantime are taken together: the past is asked about many at once.
+            items = [await ready.get(), *(ready.get_nowait() for _ in range(ready.qsize()))]
+            left -= items.count(None)
+            broken += [item for item in items if isinstance(item, BaseException)]
+            for verdict in await panel.add(item for item in items if isinstance(item, Verdict)):
+                yield verdict
+        for verdict in await panel.rest():
+            yield verdict
+        if broken:
+            raise broken[0]
     finally:
         for task in running:
             task.cancel()
         await asyncio.gather(*(one.vantage.close() for one in plans))
-
-
-class _Panel:
-    """Keeps the verdicts over a data source until all groups have seen it, so that they can be reviewed together."""
-
-    def __init__(self, plans: Sequence[GroupPlan]) -> None:
-        self._networks = {(one.group, *_subject(target)): target.network for one in plans for target in one.targets}
-        self._missing = Counter(_subject(target) for one in plans for target in one.targets)
-        self._views: defaultdict[tuple[str, ...], list[View]] = defaultdict(list)
-
-    def add(self, verdict: Verdict) -> list[Verdict]:
-        """The verdicts that are ready with this one."""
-        key = _subject(verdict)
-        network = self._networks.get((verdict.resource_group, *key), Network())
-        self._views[key].append(View(verdict, network))
-        self._missing[key] -= 1
-        return perspectives.review(self._views.pop(key)) if self._missing[key] == 0 else []
-
-
-def _subject(one: Target | Verdict) -> tuple[str, str, str]:
-    return one.workspace, one.source, one.env
 
 
 class _Secrets:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import Select, delete, func, insert, select
 from sqlalchemy.orm import Session, aliased
 
 from registry import model
@@ -16,6 +18,15 @@ from registry.verdict import State, Verdict
 
 _CHUNK = 500
 _Key = tuple[int, str, str]
+
+
+class Pair(NamedTuple):
+    """What verdicts are about: one environment of one source, seen from one resource group."""
+
+    workspace: str
+    source: str
+    env: str
+    resource_group: str
 
 
 @dataclass(frozen=True)
@@ -169,6 +180,45 @@ class Verdicts:
         with self._database.read() as session:
             return [Verdict.model_validate_json(text) for text in session.scalars(wanted)]
 
+    def last_good(self, pairs: Iterable[Pair]) -> dict[Pair, Verdict]:
+        """The newest verdict of each pair that was Connectable; those that never were are left out."""
+        standing, record = model.Standing, aliased(model.VerdictRecord)
+        newest = (
+            select(record.id)
+            .where(
+                record.data_source_id == standing.data_source_id,
+                record.env == standing.env,
+                record.resource_group == standing.resource_group,
+                record.state == State.CONNECTABLE.value,
+            )
+            .order_by(record.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        good = model.VerdictRecord
+        columns = (standing.data_source_id, standing.env, standing.resource_group, good.document)
+        wanted = select(*columns).join(good, good.id == newest)
+        with self._database.read() as session:
+            found = _of_pairs(session, pairs, wanted, standing.data_source_id)
+            return {pair: Verdict.model_validate_json(rows[0]) for pair, rows in found.items()}
+
+    def usual_ms(self, pairs: Iterable[Pair], *, last: int = 20, least: int = 5) -> dict[Pair, float]:
+        """The median time of the newest Connectable verdicts of each pair, in milliseconds.
+
+        Args:
+            last: Verdicts that count.
+            least: Pairs with fewer verdicts are left out.
+        """
+        record = model.VerdictRecord
+        key = (record.data_source_id, record.env, record.resource_group)
+        nth = func.row_number().over(partition_by=key, order_by=record.id.desc()).label("nth")
+        ranked = select(*key, record.elapsed_ms, nth).where(record.state == State.CONNECTABLE.value).subquery()
+        columns = [ranked.c[name] for name in ("data_source_id", "env", "resource_group", "elapsed_ms")]
+        wanted = select(*columns).where(ranked.c.nth <= last)
+        with self._database.read() as session:
+            found = _of_pairs(session, pairs, wanted, ranked.c.data_source_id)
+            return {pair: median(rows) for pair, rows in found.items() if len(rows) >= least}
+
     def prune(self, before: datetime) -> int:
         """Forget verdicts that began before a moment; the newest of each source, environment and group stays.
 
@@ -203,7 +253,22 @@ def _stands(
     return Standing(workspace, source, env, group, State(state), cause, since)
 
 
-def _source_ids(session: Session, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], int]:
+def _of_pairs(
+    session: Session, pairs: Iterable[Pair], wanted: Select[Any], source_id: Any
+) -> Mapping[Pair, Sequence[Any]]:
+    """The last column of a query that begins with source id, environment and group, for some pairs; many at once."""
+    asked = list(pairs)
+    ids = _source_ids(session, asked)
+    keys = {(ids[one.workspace, one.source], *one[2:]): one for one in asked if (one.workspace, one.source) in ids}
+    found: defaultdict[Pair, list[Any]] = defaultdict(list)
+    for chunk in _chunks(sorted({key[0] for key in keys})):
+        for *key, value in session.execute(wanted.where(source_id.in_(chunk))):
+            if (pair := keys.get((key[0], key[1], key[2]))) is not None:
+                found[pair].append(value)
+    return found
+
+
+def _source_ids(session: Session, verdicts: Sequence[Verdict | Pair]) -> dict[tuple[str, str], int]:
     names: dict[str, set[str]] = {}
     for verdict in verdicts:
         names.setdefault(verdict.workspace, set()).add(verdict.source)

@@ -16,7 +16,7 @@ _NEARLY_FULL = 0.9
 #: Seconds by which a server's clock may differ from ours, Kerberos' own limit (RFC 4120, section 1.6).
 _CLOCK_SKEW = 300
 #: A check is slow when it takes this many times what is usual, and at least this much more, in milliseconds.
-_SLOWER, _SLOWER_BY_MS = 4.0, 500.0
+_SLOWER, SLOWER_BY_MS = 4.0, 500.0
 
 
 def of(stages: Iterable[Stage]) -> list[Warning]:
@@ -32,7 +32,7 @@ def of(stages: Iterable[Stage]) -> list[Warning]:
 
 def latency(elapsed_ms: float, usual_ms: float | None) -> Warning | None:
     """`LATENCY.HIGH`: a check took far longer than the same check usually does; both in milliseconds."""
-    if usual_ms is None or elapsed_ms < max(_SLOWER * usual_ms, usual_ms + _SLOWER_BY_MS):
+    if usual_ms is None or elapsed_ms < max(_SLOWER * usual_ms, usual_ms + SLOWER_BY_MS):
         return None
     times = elapsed_ms / max(usual_ms, 1.0)
     told = f"the check took {elapsed_ms:.0f} ms, {times:.0f} times the usual {usual_ms:.0f} ms"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from registry.store import Store
 from registry.verdict import State, Verdict
+from registry.verdicts import Pair
 from tests.registry.samples import retail, source
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -49,3 +50,26 @@ def test_what_went_and_came_back_has_not_changed(store: Store) -> None:
         store.verdicts.record([verdict(minute, cause)])
     assert store.verdicts.changed(NOON + timedelta(minutes=0.5)) == []
     assert store.verdicts.changed(NOON - timedelta(minutes=1)) == [], "well from the first: no change"
+
+
+def _pair(name: str, group: str = "local") -> Pair:
+    return Pair("retail", name, "prod", group)
+
+
+def test_the_last_good_verdict_of_each_pair_is_found(store: Store) -> None:
+    retail(store, source("orders"), source("stock"), source("never"))
+    store.verdicts.record([verdict(0, None), verdict(0, "PORT.CLOSED", "never"), verdict(0, None, "stock")])
+    store.verdicts.record([verdict(1, None), verdict(2, "PORT.CLOSED"), verdict(3, "DNS.NXDOMAIN")])
+
+    found = store.verdicts.last_good([_pair("orders"), _pair("never"), _pair("orders", "other"), _pair("unknown")])
+    assert {pair.source: one.started_at for pair, one in found.items()} == {"orders": verdict(1, None).started_at}
+
+
+def test_what_is_usual_is_the_median_of_the_newest_good_ones(store: Store) -> None:
+    retail(store, source("orders"), source("stock"))
+    times = [9000.0, 100.0, 120.0, 110.0, 90.0, 5000.0]
+    for minute, elapsed in enumerate(times):
+        store.verdicts.record([verdict(minute, None).model_copy(update={"elapsed_ms": elapsed})])
+    store.verdicts.record([verdict(9, "PORT.CLOSED"), verdict(9, None, "stock")])
+
+    assert store.verdicts.usual_ms([_pair("orders"), _pair("stock")], last=5) == {_pair("orders"): 110.0}

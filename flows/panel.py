@@ -1,0 +1,78 @@
+"""Keeps the verdicts over a data source until all its resource groups have seen it, and has them reviewed together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from registry.network import Network
+from registry.verdict import Verdict
+from registry.verdicts import Pair, Verdicts
+from tasks import cautions, perspectives
+from tasks.perspectives import View
+from tasks.target import Target
+
+if TYPE_CHECKING:
+    from flows.checking import GroupPlan
+
+_Subject = tuple[str, str, str]
+
+
+class Panel:
+    """The verdicts of one run on their way from the groups to whoever records and shows them.
+
+    Args:
+        history: Where the verdicts of the past are; without it, only those of the present are held together.
+    """
+
+    def __init__(self, plans: Sequence[GroupPlan], history: Verdicts | None = None) -> None:
+        self._networks = {_pair(target): target.network for one in plans for target in one.targets}
+        self._missing = Counter(_subject(target) for one in plans for target in one.targets)
+        self._waiting: defaultdict[_Subject, list[Verdict]] = defaultdict(list)
+        self._history = history
+
+    async def add(self, verdicts: Iterable[Verdict]) -> list[Verdict]:
+        """Take these in. Returns the verdicts over what all groups have now seen, reviewed."""
+        complete: list[list[Verdict]] = []
+        for verdict in verdicts:
+            subject = _subject(verdict)
+            self._waiting[subject].append(verdict)
+            self._missing[subject] -= 1
+            if self._missing[subject] == 0:
+                complete.append(self._waiting.pop(subject))
+        return await self._reviewed(complete)
+
+    async def rest(self) -> list[Verdict]:
+        """What is left when no more will come: a group that broke off keeps nothing back of what others saw."""
+        left, self._waiting = list(self._waiting.values()), defaultdict(list)
+        return await self._reviewed(left)
+
+    async def _reviewed(self, subjects: Sequence[Sequence[Verdict]]) -> list[Verdict]:
+        verdicts = [verdict for together in subjects for verdict in together]
+        before, usual = await self._past(verdicts)
+
+        def view(verdict: Verdict) -> View:
+            pair = _pair(verdict)
+            return View(verdict, self._networks.get(pair, Network()), before.get(pair), usual.get(pair))
+
+        return [told for together in subjects for told in perspectives.review([view(one) for one in together])]
+
+    async def _past(self, verdicts: Sequence[Verdict]) -> tuple[dict[Pair, Verdict], dict[Pair, float]]:
+        """The last good verdicts of those that fail, and the usual time of those that took long."""
+        failing = [_pair(one) for one in verdicts if not one.connectable]
+        slow = [_pair(one) for one in verdicts if one.connectable and one.elapsed_ms > cautions.SLOWER_BY_MS]
+        if self._history is None or not (failing or slow):
+            return {}, {}
+        before = await asyncio.to_thread(self._history.last_good, failing) if failing else {}
+        usual = await asyncio.to_thread(self._history.usual_ms, slow) if slow else {}
+        return before, usual
+
+
+def _subject(one: Target | Verdict) -> _Subject:
+    return one.workspace, one.source, one.env
+
+
+def _pair(one: Target | Verdict) -> Pair:
+    return Pair(*_subject(one), one.resource_group)

@@ -1,0 +1,77 @@
+"""Verdicts on their way: held until all groups have spoken, reviewed with the past, and never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import cast
+
+from flows.checking import GroupPlan
+from flows.panel import Panel
+from registry.verdict import Verdict
+from registry.verdicts import Pair, Verdicts
+from tasks.vantages.local import LocalVantage
+from tests.tasks.support import target
+from tests.tasks.test_perspectives import fine, refused, silent
+
+
+class Past:
+    """A history that counts how often it is asked."""
+
+    def __init__(self, good: Verdict) -> None:
+        self.good = good
+        self.asked: list[list[Pair]] = []
+
+    def last_good(self, pairs: Iterable[Pair]) -> dict[Pair, Verdict]:
+        self.asked.append(list(pairs))
+        return dict.fromkeys(self.asked[-1], self.good)
+
+    def usual_ms(self, pairs: Iterable[Pair]) -> dict[Pair, float]:
+        self.asked.append(list(pairs))
+        return dict.fromkeys(self.asked[-1], 100.0)
+
+
+def _plans(*groups: str, sources: int = 1) -> list[GroupPlan]:
+    return [
+        GroupPlan(
+            group,
+            LocalVantage(group),
+            [replace(target(), source=f"orders{number}", resource_group=group) for number in range(sources)],
+        )
+        for group in groups
+    ]
+
+
+def _of(verdict: Verdict, number: int = 0) -> Verdict:
+    return verdict.model_copy(update={"source": f"orders{number}"})
+
+
+async def test_verdicts_wait_for_each_other_and_are_reviewed_together() -> None:
+    panel = Panel(_plans("a", "b"))
+    assert await panel.add([_of(silent("a").verdict)]) == []
+    told = await panel.add([_of(fine("b").verdict)])
+    assert [verdict.cause for verdict in told] == ["FILTER.DROP", None]
+
+
+async def test_a_group_that_broke_off_keeps_nothing_back() -> None:
+    panel = Panel(_plans("a", "b", "c"))
+    assert await panel.add([_of(silent("a").verdict), _of(fine("b").verdict)]) == []
+    assert [verdict.cause for verdict in await panel.rest()] == ["FILTER.DROP", None]
+    assert await panel.rest() == []
+
+
+async def test_the_past_is_asked_about_all_failing_ones_at_once_and_about_no_other() -> None:
+    past = Past(fine("a").verdict)
+    panel = Panel(_plans("a", sources=40), cast(Verdicts, past))
+    well = [_of(fine("a").verdict, number) for number in range(20)]
+    sick = [_of(refused("a").verdict, number) for number in range(20, 40)]
+    told = await panel.add([*well, *sick])
+    assert [len(pairs) for pairs in past.asked] == [20]
+    assert all("it worked from a until" in verdict.message for verdict in told[20:])
+    assert past.asked[0][0] == Pair("sales", "orders20", "prod", "a")
+
+
+async def test_a_check_that_took_far_longer_than_usual_is_told() -> None:
+    slow = _of(fine("a").verdict).model_copy(update={"elapsed_ms": 3000.0})
+    (told,) = await Panel(_plans("a"), cast(Verdicts, Past(slow))).add([slow])
+    assert [warning.code for warning in told.warnings] == ["LATENCY.HIGH"]
