@@ -63,6 +63,8 @@ CAUSES = (
         **_TOLD,
         rules=(
             Rule("credentials", {}),
+            # One that the resource group itself needs.
+            Rule(None, {"tunnel": "secret"}, rank=2),
             Rule(
                 "instance",
                 {"cloud_answer": "no_credentials"},

@@ -38,6 +38,31 @@ CAUSES = (
             Rule("connect", {"errno": bool, "icmp_from_peer": True}, rank=14),
             Rule("connect", {"icmp_version": 4, "icmp_type": 3, "icmp_code": _REJECT_V4}, rank=15),
             Rule("connect", {"icmp_version": 6, "icmp_type": 1, "icmp_code": _REJECT_V6}, rank=15),
+            # Seen from a machine that counts ICMP messages and does not show them.
+            Rule(
+                "connect",
+                {"refused_by": "icmp"},
+                rank=13,
+                component="{address}:{port}",
+                message="A firewall between {resource_group} and {address}, or on it, refuses TCP port {port} with an "
+                "ICMP message.",
+                remedy="Allow TCP port {port} on {address} from {source_cidr} (security group, host firewall, network "
+                "ACL).",
+            ),
+            Rule(
+                "connect",
+                {
+                    "errno": frozenset({"EHOSTUNREACH", "ENETUNREACH", "EACCES", "EPERM"}),
+                    "channel_code": 2,
+                    "answers_ping": True,
+                },
+                rank=22,
+                component="{address}:{port}",
+                message="{address} answers an echo, and TCP port {port} is refused on the way with an ICMP message "
+                "({errno}).",
+                remedy="Allow TCP port {port} on {address} from {source_cidr} (security group, host firewall, network "
+                "ACL).",
+            ),
             # Unreachable, says this machine, though the next hop is there.
             Rule("connect", {"errno": bool, "icmp_from_here": True, "neighbour": frozenset(_ALIVE)}, rank=23),
             Rule(

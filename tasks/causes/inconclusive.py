@@ -43,6 +43,49 @@ CAUSES = (
                 message="The name servers {nameservers} answer for other names, but not for {name}.",
                 remedy="Ask another name server for {name}: if it answers, the fault is in {nameservers}.",
             ),
+            # Through SSH, name servers are asked over TCP, and the far machine tells little of how it looks names up.
+            Rule(
+                "resolve",
+                {"rcode": "TIMEOUT", "answered_over_udp": True},
+                rank=44,
+                alternatives=("DNS.NXDOMAIN", "DNS.NO_ADDRESS", "DNS.SERVER_FAILURE"),
+                component="{name}",
+                message="{resource_group} finds no address for {name}, and its name servers ({nameservers}) do not "
+                "answer over TCP, which could tell why.",
+                remedy="Ask on that machine: getent ahosts {name}; or let {nameservers} answer on TCP port 53.",
+            ),
+            Rule(
+                "resolve",
+                {"rcode": "TIMEOUT", "refused_over_tcp": True},
+                rank=45,
+                alternatives=("DNS.RESOLVER_DOWN", "DNS.SERVER_FAILURE", "DNS.NXDOMAIN"),
+                component="{name}",
+                message="The name servers of {resource_group} ({nameservers}) refuse TCP, and its own look-up of "
+                "{name} did not come to an end in time.",
+                remedy="Ask on that machine: getent ahosts {name}; or let {nameservers} answer on TCP port 53.",
+            ),
+            Rule(
+                "connect",
+                {"errno": "ECONNREFUSED", "refusal_unclear": True},
+                rank=39,
+                alternatives=("PORT.CLOSED", "FILTER.REJECT"),
+                component="{address}:{port}",
+                message="{address}:{port} is refused as seen from {resource_group}: no program listens, or a firewall "
+                "refuses in its place.",
+                remedy="See whether ICMP messages come back: tcpdump -ni any icmp, while this runs on that machine: "
+                "nc -vz {address} {port}",
+            ),
+            Rule(
+                "connect",
+                {"channel_code": 2, "refusal_unclear": True},
+                rank=42,
+                alternatives=("FILTER.REJECT", "ROUTE.REMOTE_UNREACHABLE"),
+                component="{address}:{port}",
+                message="{address}:{port} cannot be reached from {resource_group} ({far_error}), and neither its "
+                "neighbour table nor an echo tells who reports it.",
+                remedy="Trace the route on that machine: traceroute -T -p {port} {address}; the last hop that answers "
+                "is the one to ask.",
+            ),
             # Routers answer some packets only: they limit how many such messages they send.
             Rule(
                 "connect",

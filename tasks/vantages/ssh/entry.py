@@ -128,6 +128,7 @@ class Entry:
         evidence: dict[str, Any] = {
             "shown_fingerprint": shown.fingerprint,
             "host_key_line": shown.line,
+            "hop_known_as": name,
             "known_hosts_line": f"{name} {shown.line}",
             "host_key_file": f"/etc/ssh/ssh_host_{_file_word(shown.kind)}_key.pub",
         }
@@ -205,10 +206,17 @@ class Entry:
 
     def explain(self, phase: str, evidence: Mapping[str, Any]) -> VantageFailed:
         """The fault behind a conversation that did not come to its end."""
-        return self.failure(_kind(phase, evidence), phase=phase, tried=list(self.tried) or None, **_plain(evidence))
+        told = {f"hop_{key}": value for key, value in evidence.items() if value is not None}
+        speaks = evidence.get("looks_like") or evidence.get("first_bytes") or evidence.get("server_said")
+        return self.failure(
+            _kind(phase, evidence), phase=phase, tried=list(self.tried) or None, hop_speaks=speaks, **told
+        )
 
 
 def _kind(phase: str, evidence: Mapping[str, Any]) -> str:
+    # OpenSSH refuses in these fixed words before its version line, where the protocol has no code.
+    if evidence.get("before_version") in _CROWDED:
+        return "startups"
     for key, kind in _KINDS:
         if evidence.get(key):
             return kind
@@ -223,18 +231,14 @@ def _kind(phase: str, evidence: Mapping[str, Any]) -> str:
     return "not_ssh"
 
 
+_CROWDED = ("Exceeded MaxStartups", "Not allowed at this time")
 #: What stands in the evidence of `SshConnection` -> the fault.
 _KINDS = (
     ("before_version", "not_ssh"),
     ("not_protocol", "not_ssh"),
-    ("ssh_version", "algorithms"),
+    ("ssh_version", "version"),
     ("no_common_algorithm", "algorithms"),
 )
-
-
-def _plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """The connection's own evidence, under names that no rule for data sources reads."""
-    return {f"hop_{key}": value for key, value in evidence.items() if value is not None}
 
 
 def _file_word(kind: str) -> str:
