@@ -169,15 +169,16 @@ async def _replica(cloud: Cloud, wanted: Wanted, primary: Instance, replica: str
 
 def _see(recorder: Recorder, instance: Instance) -> None:
     """Note what the cloud says. A list that is not all there is, is not noted as the list."""
-    whole = instance.allowlist is not None and not instance.security_groups
+    known = instance.allowlist is not None and instance.allowlist_whole
     recorder.see(
         status=instance.status,
         endpoints=[str(place) for place in instance.endpoints],
         vpc_id=instance.vpc_id,
         vswitch_cidrs=list(instance.vswitch_cidrs) or None,
-        allowlist=list(instance.allowlist or ()) if whole else None,
+        allowlist=list(instance.allowlist or ()) if known else None,
         allowlist_size=len(instance.allowlist) if instance.allowlist is not None else None,
         security_groups=list(instance.security_groups) or None,
+        untold=list(instance.untold) or None,
         tls_enabled=instance.tls.enabled,
         tls_forced=instance.tls.forced,
         not_after=instance.tls.expires,

@@ -78,7 +78,9 @@ class Instance:
         running: Whether it can be connected to; transitional states in which it usually can count as running.
         vswitch_cidrs: Those of the VPC that it is in.
         allowlist: Addresses, CIDRs and ranges that may come in; None when that is not known.
-        security_groups: Groups of machines that may come in beside: the allowlist is then not all there is.
+        security_groups: Groups of machines that may come in beside.
+        allowlist_whole: Whether the allowlist is all there is: no groups, no entries that cannot be read.
+        untold: What the cloud did not tell, each with its error code: ``allowlist (Forbidden.RAM)``.
     """
 
     id: str
@@ -90,7 +92,9 @@ class Instance:
     vswitch_cidrs: tuple[str, ...] = ()
     allowlist: tuple[str, ...] | None = None
     security_groups: tuple[str, ...] = ()
+    allowlist_whole: bool = True
     tls: Tls = field(default_factory=Tls)
+    untold: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
