@@ -36,6 +36,7 @@ class CheckTarget:
         entry_id: None: the source has no configuration for this environment (`CONFIG.ENV_MISSING`).
         connection: None together with `entry_id`, or when the entry does not fit its type; `problem` says why.
         removed: URL parameters that were taken out when the entry was written.
+        version: The version of the entry.
     """
 
     workspace: str
@@ -48,6 +49,7 @@ class CheckTarget:
     connection: Connection | None
     problem: HeadwaterError | None = None
     removed: tuple[RemovedParameter, ...] = ()
+    version: int | None = None
 
     @property
     def path(self) -> str:
@@ -157,6 +159,7 @@ def _sources(
             model.Entry.properties,
             model.Entry.references,
             model.Entry.removed,
+            model.Entry.version,
         )
         .outerjoin(model.Entry, model.Entry.data_source_id == model.DataSource.id)
         .where(model.DataSource.workspace_id == owner.id)
@@ -187,8 +190,8 @@ def _at(
             connection = entries.build(type_, row.mode, row.properties, row.references)
         except HeadwaterError as error:
             problem = error
-    entry_id = row.id if row is not None else None
+    entry_id, version = (row.id, row.version) if row is not None else (None, None)
     removed = tuple(RemovedParameter(key, why) for key, why in row.removed.items()) if row is not None else ()
     ranges = tuple(owner.permitted_ranges)
     for place in places:
-        yield CheckTarget(owner.name, name, type_, env, place, ranges, entry_id, connection, problem, removed)
+        yield CheckTarget(owner.name, name, type_, env, place, ranges, entry_id, connection, problem, removed, version)

@@ -120,6 +120,14 @@ class _Walk:
                 await self._attempt(one, protocol, access)
 
         await asyncio.gather(*(attempt(one) for one in self.trace.attempts))
+        self._note_failing()
+
+    def _note_failing(self) -> None:
+        """Beside an address that works: those that do not."""
+        best = self.trace.best()
+        failing = [one.address for one in self.trace.attempts if not one.succeeded]
+        if best is not None and best.succeeded and failing:
+            best.steps.amend("connect", failing_addresses=failing)
 
     def _configured(self, recorder: Recorder) -> Protocol:
         target = self.target
@@ -137,6 +145,7 @@ class _Walk:
         except ModuleNotFoundError as missing:
             raise StageFailed(missing_module=missing.name) from None
         recorder.see(allowlist=list(target.connection.allowlist) or None)
+        recorder.see(configuration_version=target.version)
         recorder.see(protocol=protocol.name, endpoints=[f"{one.host}:{one.port}" for one in self.endpoints] or None)
         return protocol
 

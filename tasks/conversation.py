@@ -260,7 +260,7 @@ class Conversation:
         material = replace(self.access.tls, mode="require")
         steps, _ = await self._again(self.access.over(material), until="tls")
         tls = steps.named("tls")
-        wanted = ("subject", "issuer", "names", "not_before", "not_after")
+        wanted = ("subject", "issuer", "names", "not_before", "not_after", "fingerprint_sha256")
         if tls is None:
             return {}
         found = {key: tls.evidence[key] for key in wanted if key in tls.evidence}

@@ -190,10 +190,14 @@ class _Dns:
                         "addresses": addresses,
                         "canonical_name": first.canonical_name,
                         "ttl_s": first.ttl,
+                        "silent_nameservers": self._silent(log) or None,
+                        **await self._completed(host, candidate, candidates),
                     },
                 )
             if any(answer.loop for answer in answers):
                 evidence["cname_loop"] = True
+            if alias_end := next((answer.canonical_name for answer in answers if answer.canonical_name), None):
+                evidence["alias_end"] = alias_end
             outcomes.append(_worst([answer.rcode for answer in answers]))
         rcode = _overall(outcomes)
         if rcode == "TIMEOUT":
@@ -202,6 +206,21 @@ class _Dns:
             if found is not None:
                 return Resolution(found.addresses, {**evidence, "rcode": rcode, **found.evidence})
         return Resolution((), {**evidence, "rcode": rcode})
+
+    def _silent(self, log: list[str]) -> list[str]:
+        """The servers that let questions pass which another one then answered."""
+        return [server for server in self._servers if any(_timed_out(line, server) for line in log)]
+
+    async def _completed(self, host: str, found: str, candidates: list[str]) -> dict[str, Any]:
+        """What a name with dots means by itself, when the search list made it another one."""
+        absolute = f"{host.rstrip('.')}."
+        if "." not in host.rstrip(".") or found.lower() == absolute.lower():
+            return {}
+        completed: dict[str, Any] = {"completed_to": found.rstrip(".")}
+        if candidates.index(found) < candidates.index(absolute):
+            answers = await asyncio.gather(self._ask(absolute, "A"), self._ask(absolute, "AAAA"))
+            completed["addresses_by_itself"] = [address for answer in answers for address in answer.addresses] or None
+        return completed
 
     def _candidates(self, host: str) -> list[str]:
         """The absolute names to ask for, in the order of resolv.conf(5)."""
@@ -229,6 +248,8 @@ class _Dns:
                 return answer
             alias = _read(response, answer)
             if alias is None:
+                if len(seen) > 1 and answer.canonical_name is None:
+                    answer.canonical_name = name.rstrip(".")
                 return answer
             name = alias
 
@@ -290,8 +311,6 @@ def _read(response: dns.message.Message, answer: _Answer) -> str | None:
     import dns.message
     import dns.rcode
 
-    if response.rcode() != dns.rcode.NOERROR:
-        return None
     try:
         chain = response.resolve_chaining()  # type: ignore[attr-defined]
     except dns.message.ChainTooLong:
@@ -302,11 +321,18 @@ def _read(response: dns.message.Message, answer: _Answer) -> str | None:
     question = response.question[0].name
     if chain.canonical_name != question:
         answer.canonical_name = chain.canonical_name.to_text(omit_final_dot=True)
+    if response.rcode() != dns.rcode.NOERROR:
+        return None
     if chain.answer is not None:
         answer.addresses = [record.address for record in chain.answer]
         answer.ttl = chain.minimum_ttl
         return None
     return str(chain.canonical_name) if chain.canonical_name != question else None
+
+
+def _timed_out(line: str, server: str) -> bool:
+    asked, *_, outcome, _milliseconds, _unit = line.split()
+    return asked == server and outcome == "TIMEOUT"
 
 
 def _worst(rcodes: list[str | None]) -> str:

@@ -36,6 +36,7 @@ class Target:
         permitted_ranges: CIDRs that tests of this workspace may be aimed at; empty for the default policy.
         network: What is declared about the network of the resource group.
         warnings: What registration already found, such as removed URL parameters.
+        version: The version of the entry in the registry, where it comes from there.
     """
 
     workspace: str
@@ -50,6 +51,7 @@ class Target:
     permitted_ranges: tuple[str, ...] = ()
     network: Network = field(default_factory=Network)
     warnings: tuple[Warning, ...] = ()
+    version: int | None = None
     problem: HeadwaterError | None = field(default=None)
     problem_code: str = ""
 
@@ -87,6 +89,7 @@ def from_registry(
         permitted_ranges=found.permitted_ranges,
         network=declared(found.group.network),
         warnings=warnings,
+        version=found.version,
         problem=problem,
         problem_code=code if problem is not None else "",
     )

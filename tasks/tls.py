@@ -6,6 +6,7 @@ says no, a second, unverified handshake on a fresh stream fetches the certificat
 
 from __future__ import annotations
 
+import hashlib
 import os
 import ssl
 import time
@@ -307,10 +308,12 @@ def _refused(error: ssl.SSLError, first_bytes: bytes) -> dict[str, Any]:
 
 
 def certificate_facts(der: bytes | None, verified: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Names, issuer and dates of a certificate, as flat evidence."""
+    """Names, issuer, dates and fingerprint of a certificate, as flat evidence."""
+    fingerprint = {"fingerprint_sha256": hashlib.sha256(der).hexdigest()} if der else {}
     if verified and "notAfter" in verified:
         # ssl has parsed a verified certificate already; a cold start saves another parser's import.
         return {
+            **fingerprint,
             "subject": _flat(verified.get("subject", ())),
             "issuer": _flat(verified.get("issuer", ())),
             "names": [value for kind, value in verified.get("subjectAltName", ()) if kind in ("DNS", "IP Address")],
@@ -324,6 +327,7 @@ def certificate_facts(der: bytes | None, verified: Mapping[str, Any] | None = No
     try:
         certificate = x509.load_der_x509_certificate(der)
         found = {
+            **fingerprint,
             "subject": certificate.subject.rfc4514_string(),
             "issuer": certificate.issuer.rfc4514_string(),
             "not_before": _iso(certificate.not_valid_before_utc.timestamp()),

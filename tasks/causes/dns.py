@@ -15,7 +15,18 @@ CAUSES = (
         message="The name {name} does not exist for the name servers of {resource_group} ({nameservers}).",
         remedy="Correct the host name, or publish {name} where {resource_group} resolves names: a PrivateZone record "
         "for a serverless resource group, a host binding for an exclusive one.",
-        rules=(Rule("resolve", {"rcode": "NXDOMAIN"}),),
+        rules=(
+            Rule(
+                "resolve",
+                {"rcode": "NXDOMAIN", "alias_end": bool},
+                rank=49,
+                component="{alias_end}",
+                message="The name {name} is an alias of {alias_end}, which does not exist for the name servers of "
+                "{resource_group} ({nameservers}).",
+                remedy="Publish {alias_end}, or let {name} be an alias of a name that exists.",
+            ),
+            Rule("resolve", {"rcode": "NXDOMAIN"}),
+        ),
     ),
     Cause(
         "DNS.NO_ADDRESS",
@@ -33,6 +44,14 @@ CAUSES = (
                 rank=40,
                 message="The name {name} is an alias that leads in a circle.",
                 remedy="Break the CNAME loop of {name}, or configure the name that has an address.",
+            ),
+            Rule(
+                "resolve",
+                {"rcode": "NOERROR", "alias_end": bool},
+                rank=49,
+                component="{alias_end}",
+                message="The name {name} is an alias of {alias_end}, which exists and has no A or AAAA record.",
+                remedy="Add an A or AAAA record for {alias_end}, or let {name} be an alias of a name that has one.",
             ),
             Rule("resolve", {"rcode": "NOERROR"}),
         ),

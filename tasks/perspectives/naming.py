@@ -95,6 +95,18 @@ def other_name_servers(view: View, _others: Sequence[View]) -> Insight | None:
     return Insight(also=f"{view.group} asks {', '.join(asked)}, and {told} is declared for it", evidence=evidence)
 
 
+def completed_name(view: View, _others: Sequence[View]) -> Insight | None:
+    """The search list has made another name of the configured one."""
+    completed = view.seen("resolve").get("completed_to")
+    if view.verdict.connectable or not completed:
+        return None
+    by_itself = view.seen("resolve").get("addresses_by_itself")
+    told = f"the search list of {view.group} has completed {view.name} to {completed}"
+    if by_itself:
+        told += f", while {view.name} by itself stands for {', '.join(by_itself)}"
+    return Insight(also=f"{told}; write {view.name}. with a dot at its end to have it taken as it is")
+
+
 def _codes(view: View) -> tuple[str, ...]:
     return (view.verdict.cause or "", *view.verdict.alternatives)
 
@@ -118,5 +130,6 @@ RULES = (
     Rule("name unknown here only", unknown_here, 11),
     Rule("resolver fails here only", resolver_here, remark=True),
     Rule("name unknown everywhere", unknown_everywhere, remark=True),
+    Rule("name completed", completed_name, 59, remark=True),
     Rule("other name servers than declared", other_name_servers, 60, remark=True),
 )

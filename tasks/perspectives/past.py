@@ -14,14 +14,13 @@ from tasks.perspectives.view import View
 _WATCHED: tuple[tuple[str, str, str], ...] = (
     ("config", "endpoints", "the configured address"),
     ("config", "configuration_version", "the version of the configuration"),
-    ("config", "credential_version", "the version of the credentials"),
+    ("credentials", "references", "the reference of the credentials"),
     ("resolve", "from", "where the name is looked up"),
     ("resolve", "nameservers", "the name servers"),
     ("resolve", "addresses", "the address"),
     ("route", "source_address", "the source address"),
     ("privilege", "source_address_seen_by_server", "the source address that the server sees"),
     ("tls", "issuer", "the issuer of the certificate"),
-    ("tls", "serial", "the certificate"),
     ("tls", "fingerprint_sha256", "the certificate"),
     ("tls", "not_after", "the certificate"),
     ("greet", "server_version", "the version of the server"),
@@ -49,7 +48,7 @@ def _changes(view: View, before: View) -> Iterator[tuple[str, str]]:
     for stage, key, what in _WATCHED:
         was, now = before.seen(stage).get(key), view.seen(stage).get(key)
         if was is not None and now is not None and _plain(was) != _plain(now):
-            short = key in ("serial", "fingerprint_sha256")
+            short = key == "fingerprint_sha256"
             yield what, "changed" if short else f"changed from {_plain(was)} to {_plain(now)}"
 
 
