@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -121,7 +122,7 @@ class WorkPool:
             deployment: Its id.
             limit: Seconds that the run may take from its start.
         """
-        body = {"name": name, "parameters": dict(parameters)}
+        body = {"name": name, "parameters": dict(parameters), "idempotency_key": str(uuid.uuid4())}
         made = await self._api.post(f"/deployments/{deployment}/create_flow_run", body)
         if made is None:
             raise StageFailed(agent="no-deployment", deployment=deployment)

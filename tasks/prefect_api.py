@@ -6,6 +6,7 @@ a private CA, and the token that a server with CSRF protection wants of every re
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tomllib
 import uuid
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 #: Seconds that one answer may take, unless the caller's own time ends before.
 _PATIENCE = 15.0
+#: Statuses after which Prefect's own client asks again, and the seconds before each further time.
+_BUSY = (429, 502, 503)
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 def settings() -> dict[str, str]:
@@ -126,14 +130,25 @@ class PrefectApi:
         return True
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        """The server's answer; one that is busy, as SQLite is while another writes, is asked again."""
         import httpx
 
-        try:
-            return await self._client.request(method, f"{self._url}{path}", json=body)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise StageFailed(
-                agent="server-unreachable", api=self.api, http_error=_innermost(error)
-            ) from None  # the request, with its headers, stays out of every traceback
+        for pause in (*_PAUSES, None):
+            try:
+                response = await self._client.request(method, f"{self._url}{path}", json=body)
+            except httpx.RemoteProtocolError as error:  # it closed the connection as we were about to use it
+                if pause is None:
+                    raise self._unreachable(error) from None
+            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                raise self._unreachable(error) from None  # the request, with its headers, stays out of every traceback
+            else:
+                if response.status_code not in _BUSY or pause is None:
+                    return response
+            await asyncio.sleep(pause)
+        raise AssertionError("the last answer is returned")
+
+    def _unreachable(self, error: Exception) -> StageFailed:
+        return StageFailed(agent="server-unreachable", api=self.api, http_error=_innermost(error))
 
     def _read(self, response: httpx.Response) -> Any:
         if response.status_code == 404:

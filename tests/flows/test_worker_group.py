@@ -195,7 +195,6 @@ async def test_without_a_key_references_travel_and_secrets_do_not(world: World) 
 def test_the_command_line_tests_from_a_worker(world: World) -> None:
     done = world.headwater("test", "retail/orders", "--group", "k8s_pool", "--output", "jsonl")
     assert done.returncode == 1, done.stderr
-    print(done.stdout)
     verdicts = {one["env"]: one["cause"] for one in map(json.loads, done.stdout.splitlines())}
     assert verdicts == {"dev": "PORT.CLOSED", "prod": None}
 
@@ -258,18 +257,18 @@ async def test_boxes_that_are_replayed_expired_foreign_changed_or_of_others_are_
     with open_store() as store:
         key = store.groups.get("k8s_pool").public_key
     assert key is not None
-    keys = sealing.registry_keys()
+    keys, work = sealing.registry_keys(), content()
     monkeypatch.setenv("HEADWATER_HOME", str(tmp_path / "stranger"))
     stranger = sealing.registry_keys()
-    sealed = {"worker": key, "keys": keys, "lifetime": 60.0}
-    box = sealing.seal(content(), group="k8s_pool", **sealed)
+    sealed: dict[str, Any] = {"worker": key, "keys": keys, "lifetime": 60.0}
+    box = sealing.seal(work, group="k8s_pool", **sealed)
     wanted = {
         "replayed": used["parameters"]["request"],
-        "foreign": sealing.seal(content(), group="k8s_pool", **{**sealed, "keys": stranger}),
-        "expired": sealing.seal(content(), group="k8s_pool", **{**sealed, "lifetime": -400.0}),
+        "foreign": sealing.seal(work, group="k8s_pool", **{**sealed, "keys": stranger}),
+        "expired": sealing.seal(work, group="k8s_pool", **{**sealed, "lifetime": -400.0}),
         "tampered": f"{box[:-1]}{'A' if box[-1] != 'A' else 'B'}",
-        "other-group": sealing.seal(content(), group="other", **sealed),
-        "unsealed": sealing.letter(content(), group="k8s_pool", lifetime=60),
+        "other-group": sealing.seal(work, group="other", **sealed),
+        "unsealed": sealing.letter(work, group="k8s_pool", lifetime=60),
         "broken": sealing.seal({"targets": []}, group="k8s_pool", **sealed),
     }
     runs = {why: start(world.server, "k8s_pool", request) for why, request in wanted.items()}
@@ -287,8 +286,8 @@ async def test_boxes_that_are_replayed_expired_foreign_changed_or_of_others_are_
 def start(server: PrefectServer, group: str, request: str) -> str:
     """Start a run of `check-here` as anybody who reaches the server can."""
     deployment = server.get(f"/deployments/name/{worker.FLOW}/{group}")
-    parameters = {"group": group, "request": request}
-    return str(server.post(f"/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})["id"])
+    body = {"parameters": {"group": group, "request": request}}
+    return str(ask(server, "POST", f"/deployments/{deployment['id']}/create_flow_run", body).json()["id"])
 
 
 async def finished(server: PrefectServer, run: str) -> dict[str, Any]:
@@ -350,23 +349,36 @@ async def test_no_secret_is_found_anywhere_on_the_way(world: World, caplog: pyte
 
 
 @pytest.fixture
-def idle(world: World) -> str:
+def idle(world: World) -> Iterator[str]:
     """A pool that has a deployment for the group of the same name, and no worker."""
     name = f"idle-{time.time_ns()}"
-    world.server.post("/work_pools/", {"name": name, "type": "process"})
-    flow = world.server.post("/flows/", {"name": worker.FLOW})["id"]
-    world.server.post("/deployments/", {"name": name, "flow_id": flow, "work_pool_name": name})
-    return name
+    ask(world.server, "POST", "/work_pools/", {"name": name, "type": "process"})
+    flow = ask(world.server, "POST", "/flows/", {"name": worker.FLOW}).json()["id"]
+    ask(world.server, "POST", "/deployments/", {"name": name, "flow_id": flow, "work_pool_name": name})
+    yield name
+    made = world.server.get(f"/deployments/name/{worker.FLOW}/{name}")["id"]
+    ask(world.server, "DELETE", f"/deployments/{made}")
+
+
+def ask(server: PrefectServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+    """Ask until the server, whose database one writes at a time, has time."""
+    for _ in range(20):
+        answer = httpx.request(method, f"{server.api}{path}", json=body, timeout=30)
+        if answer.status_code != 503:
+            break
+        time.sleep(0.2)
+    answer.raise_for_status()
+    return answer
 
 
 def beat(server: PrefectServer, pool: str) -> None:
     """Look like a worker that is alive."""
-    httpx.post(f"{server.api}/work_pools/{pool}/workers/heartbeat", json={"name": "w"}).raise_for_status()
+    ask(server, "POST", f"/work_pools/{pool}/workers/heartbeat", {"name": "w"})
 
 
 def pause(server: PrefectServer, path: str) -> None:
     """Pause a pool or a queue."""
-    httpx.patch(f"{server.api}{path}", json={"is_paused": True}).raise_for_status()
+    ask(server, "PATCH", path, {"is_paused": True})
 
 
 async def down(pool: str, within: float, **more: Any) -> Verdict:
@@ -475,9 +487,9 @@ async def played(
 
     (run,) = await eventually(fresh)
     artifact = {"key": worker.VERDICTS, "type": "table", "data": json.dumps(rows), "flow_run_id": run}
-    world.server.post("/artifacts/", artifact)
+    ask(world.server, "POST", "/artifacts/", artifact)
     for state in ({"type": "PENDING"}, {"type": "RUNNING"}, final):
-        world.server.post(f"/flow_runs/{run}/set_state", {"state": state, "force": True})
+        ask(world.server, "POST", f"/flow_runs/{run}/set_state", {"state": state, "force": True})
     verdict, *others = await waiting
     return verdict, others
 
