@@ -92,6 +92,10 @@ def _access_key_used(evidence: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _unreached(evidence: Mapping[str, Any]) -> str | None:
+    return f"advertised, and not to be reached from here: {'; '.join(evidence['unreached'])}"
+
+
 #: The evidence that a rule reads, the warning's code, and the rule.
 _RULES: tuple[tuple[str, str, Callable[[Mapping[str, Any]], str | None]], ...] = (
     ("allowlist", "ADMIT.ALLOWLIST_TOO_WIDE", provenance.too_wide),
@@ -101,5 +105,6 @@ _RULES: tuple[tuple[str, str, Callable[[Mapping[str, Any]], str | None]], ...] =
     ("account_valid_until", "AUTH.EXPIRES_SOON", _account_expires_soon),
     ("connections_used", "CAPACITY.NEARLY_FULL", _nearly_full),
     ("clock_skew_s", "SERVER.CLOCK_SKEW", _skewed),
+    ("unreached", "DNS.SOME_ADDRESSES_FAIL", _unreached),
     ("access_key_used", "AUTH.ACCESS_KEY_USED", _access_key_used),
 )

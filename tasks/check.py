@@ -31,6 +31,8 @@ _GUARD = 0.2
 _RESOLVE_SHARE = 0.7
 #: Addresses of one data source that are tried at the same time.
 _ADDRESSES_AT_ONCE = 8
+#: The fields in which types keep the password of the client's private key; the first that is set counts.
+_KEY_PASSWORDS = ("client_password", "key_password", "keystore_password")
 #: Where these keep their values, asking takes a network round trip.
 _REMOTE_SCHEMES = ("prefect:", "vault:")
 
@@ -215,7 +217,7 @@ class _Walk:
             ca=pem("truststore_file"),
             certificate=pem("keystore_file"),
             key=secrets.get("key_file"),
-            key_password=secrets.get("client_password") or secrets.get("keystore_password"),
+            key_password=next((secrets[name] for name in _KEY_PASSWORDS if name in secrets), None),
         )
         return Access("", 0, "", connection, secrets, material)
 

@@ -41,7 +41,9 @@ def build(url: ParsedUrl) -> str:
 
 def fields(url: ParsedUrl, default_port: int) -> dict[str, Any]:
     """The fields of an entry that this URL gives."""
-    found = {**_FIELDS[url.scheme](url, default_port), "username": url.username, "password": url.password}
+    prefix = "sasl_" if url.scheme == "kafka" else ""
+    account = {f"{prefix}username": url.username, f"{prefix}password": url.password}
+    found = {**_FIELDS[url.scheme](url, default_port), **account}
     return {name: value for name, value in found.items() if value}
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
+import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,6 +85,66 @@ class RabbitMQ(Server):
         return [
             "env", *(f"{name}={value}" for name, value in environment.items()), "/usr/lib/rabbitmq/bin/rabbitmq-server",
         ]  # fmt: skip
+
+
+class Kafka(Server):
+    """A scripted broker (`kafka_broker`) on 9092 in clear, 9093 over TLS and 9094 and 9095 with a login.
+
+    Topic `orders` is led by broker 1, itself; `far` by broker 2, which `elsewhere` (host, port) stands for; `closed`
+    may not be seen, `unreadable` may not be read.
+    """
+
+    port = 9092
+
+    def __init__(
+        self, network: Network, name: str, *, elsewhere: tuple[str, int] | None = None, itself: str = "",
+        tls: Certificate | None = None,
+    ) -> None:  # fmt: skip
+        self.elsewhere = elsewhere
+        self.itself = itself
+        super().__init__(network, name, tls=tls)
+
+    def arguments(self) -> Sequence[str]:
+        itself = self.itself or self.v4
+        files = {"certificate": str(self.tls.certificate), "key": str(self.tls.key)} if self.tls else {}
+        login = {"mechanisms": ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], "user": "app", "password": PASSWORD}
+
+        def listener(port: int, **more: Any) -> dict[str, Any]:
+            beside = [[2, *self.elsewhere]] if self.elsewhere else []
+            return {"brokers": [[1, itself, port], *beside], **more}
+
+        settings = {
+            "host": self.v4, "topics": {"orders": 1, "far": 2, "closed": -1, "unreadable": 1},
+            "listeners": {
+                9092: listener(9092), 9094: listener(9094, **login),
+                **({9093: listener(9093, **files), 9095: listener(9095, **login, **files)} if files else {}),
+            },
+        }  # fmt: skip
+        return [sys.executable, str(Path(__file__).with_name("kafka_broker.py")), json.dumps(settings)]
+
+
+class LibrdkafkaMock(Server):
+    """The cluster of three brokers that librdkafka brings for tests of its clients, on the loopback of a vantage."""
+
+    def prepare(self) -> None:
+        self.port = 0  # type: ignore[misc]
+
+    def arguments(self) -> Sequence[str]:
+        options = {"test.mock.num.brokers": 3, "allow.auto.create.topics": "true"}
+        given = [word for name, value in options.items() for word in ("-X", f"{name}={value}")]
+        return ["kcat", *given, "-b", "ignored", "-C", "-t", "orders", "-d", "broker"]
+
+    def start(self) -> None:
+        command = self.network.command("client", self.arguments())
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        ends = time.monotonic() + 10
+        while not (found := re.search(r"127\.0\.0\.1:(\d+)", self.log.read_text(errors="replace"))):
+            assert time.monotonic() < ends, self.log.read_text(errors="replace")
+            time.sleep(0.05)
+        self.port = int(found[1])  # type: ignore[misc]
 
 
 class S3(Server):

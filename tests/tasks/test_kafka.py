@@ -1,0 +1,111 @@
+"""Kafka's protocol: brokers as the protocol guide allows them."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from registry.connection import read_entry
+from registry.errors import InvalidInputs
+from registry.types import get
+from tasks import causes
+from tasks.protocols.kafka.wire import array, text
+from tests.tasks.scripted import Conversation, Peer, converse
+
+
+def answer(correlation: int, body: bytes) -> bytes:
+    return struct.pack("!ii", len(body) + 4, correlation) + body
+
+
+def versions(correlation: int = 1, **spans: tuple[int, int]) -> bytes:
+    known = {"1": (4, 11), "2": (1, 5), "3": (0, 12), "17": (0, 1), "18": (0, 3), "36": (0, 2), **spans}
+    rows = [struct.pack("!hhh", int(key), *span) for key, span in known.items()]
+    return answer(correlation, struct.pack("!h", 0) + array(rows))
+
+
+def partition(error: int = 0, leader: int = 1) -> bytes:
+    return struct.pack("!hii", error, 0, leader) + array([]) + array([])
+
+
+def topic(name: str, error: int = 0, partitions: list[bytes] | None = None) -> bytes:
+    return struct.pack("!h", error) + text(name) + b"\0" + array([partition()] if partitions is None else partitions)
+
+
+def metadata(correlation: int, *topics: bytes, host: str = "192.0.2.2", old: bool = False) -> bytes:
+    brokers = array([struct.pack("!i", 1) + text(host) + struct.pack("!i", 9092) + text(None)])
+    before, cluster = (b"", b"") if old else (struct.pack("!i", 0), text("lab"))
+    return answer(correlation, before + brokers + cluster + struct.pack("!i", 1) + array(list(topics)))
+
+
+def offsets(correlation: int, error: int = 0) -> bytes:
+    row = text("orders") + array([struct.pack("!ihqq", 0, error, -1, 7)])
+    return answer(correlation, array([row]))
+
+
+def fetched(correlation: int, error: int = 0) -> bytes:
+    row = text("orders") + array([struct.pack("!ihqqii", 0, error, 7, 7, 0, 0)])
+    return answer(correlation, struct.pack("!i", 0) + array([row]))
+
+
+async def talk(*words: bytes, **changes: Any) -> Conversation:
+    entry = {"address": {"host": "192.0.2.2", "port": 9092}, "objects": ["orders"], **changes}
+    return await converse("kafka", entry, {"sasl_password": "canary"}, Peer(*words))
+
+
+async def test_a_topic_is_read_from_its_leader() -> None:
+    went = await talk(versions(), metadata(2, topic("orders")), offsets(3), fetched(4))
+    assert went.cause is None, went
+    assert went.seen("target")["cluster"] == "lab"
+
+
+async def test_an_old_broker_is_not_asked_for_a_topic_that_it_might_create() -> None:
+    old = versions(**{"3": (0, 2)})
+    went = await talk(old, metadata(2, topic("orders"), topic("other"), old=True), offsets(3), fetched(4))
+    assert went.cause is None, went
+    went = await talk(old, metadata(2, topic("other"), old=True))
+    assert went.cause == "TARGET.OBJECT_MISSING"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], "PROTO.MISMATCH"),
+        ([b"-ERR unknown command\r\n"], "PROTO.MISMATCH"),
+        ([versions(**{"1": (12, 17)})], "PROTO.MISMATCH"),
+        ([versions(), metadata(2, topic("orders", 3, []))], "TARGET.OBJECT_MISSING"),
+        ([versions(), metadata(2, topic("orders", 29, []))], "PRIV.OBJECT_DENIED"),
+        ([versions(), metadata(2, topic("orders", 17, []))], "CONFIG.BAD_VALUE"),
+        ([versions(), metadata(2, topic("orders", 0, [partition(5, -1)]))], "SERVER.NOT_READY"),
+        ([versions(), metadata(2, topic("orders")), offsets(3, 6)], "SERVER.NOT_READY"),
+        ([versions(), metadata(2, topic("orders")), offsets(3), fetched(4, 29)], "PRIV.OBJECT_DENIED"),
+        ([versions(), metadata(2, topic("orders")), offsets(3), fetched(4, 89)], "CAPACITY.CONNECTIONS"),
+        ([versions(), metadata(2, topic("orders")), offsets(3), fetched(4, 56)], "SERVER.ERROR"),
+        ([versions(), metadata(2, topic("orders"), host="localhost")], "CONFIG.BAD_VALUE"),
+        ([versions(), metadata(2, topic("orders"), host="192.0.2.9")], "PORT.CLOSED"),
+        ([versions(), answer(9, b"")], "SERVER.ERROR"),
+    ],
+)
+async def test_what_brokers_answer(words: list[bytes], code: str) -> None:
+    went = await talk(*words)
+    assert went.cause == code, went
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(max_size=60), max_size=3))
+async def test_whatever_a_peer_says_ends_in_a_cause_of_the_catalogue(words: list[bytes]) -> None:
+    went = await talk(*words)
+    failed = went.steps.failed()
+    assert failed is not None
+    assert went.cause in causes.catalogue()
+
+
+def test_a_secret_among_the_further_settings_is_refused() -> None:
+    config = {"sasl.jaas.config": 'PlainLoginModule required password="hunter2";'}
+    entry = {"address": {"host": "k", "port": 9092}, "kafka_config": config}
+    with pytest.raises(InvalidInputs, match="sasl_password") as caught:
+        read_entry(get("kafka"), entry)
+    assert "hunter2" not in str(caught.value)
