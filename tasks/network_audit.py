@@ -163,6 +163,9 @@ def _gateway(facts: Facts) -> Finding:
         return _vpc_unknown(facts)
     leading = [gateway for gateway in vpc.nat_gateways if gateway.internet]
     working = _working(vpc)
+    other = _other_way(facts)
+    if other is not None:
+        return other
     if working:
         return _met(working[0].id, f"{vpc.id} has the Internet NAT gateway {working[0].id}")
     if leading:
@@ -180,6 +183,17 @@ def _gateway(facts: Facts) -> Finding:
         f"{_vswitch_words(facts)}",
         vpc.id,
     )
+
+
+def _other_way(facts: Facts) -> Finding | None:
+    """A default route of the group's vSwitch that leads to no NAT gateway known: what is behind it is not known."""
+    if facts.vpc is None:
+        return None
+    own, gateways = {one.id for one in own_vswitches(facts)}, {one.id for one in facts.vpc.nat_gateways}
+    for route in facts.vpc.routes or ():
+        if route.destination == "0.0.0.0/0" and route.vswitch_id in (None, *own) and route.next_hop not in gateways:
+            return _unknown(route.next_hop, f"the default route leads to {route.next_hop}, which is no NAT gateway")
+    return None
 
 
 def _vpc_unknown(facts: Facts) -> Finding:
@@ -211,6 +225,9 @@ def _snat(facts: Facts) -> Finding:
             f"{vpc.id} is not known to have {_vswitch_words(facts)}",
             "Declare network.vswitch_id of the group, one of: " + (", ".join(one.id for one in vpc.vswitches) or "-"),
         )
+    other = _other_way(facts)
+    if other is not None:
+        return other
     bare = [one for one in own if not any(_covers(entry, one) for entry in snat_entries(facts))]
     if not bare:
         return _met(own[0].id, f"SNAT entries cover {_vswitch_words(facts)}")
