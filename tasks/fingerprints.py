@@ -29,6 +29,8 @@ _FINGERPRINTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         # ErrorResponse or authentication request with a plausible length.
         (rb"[ER]\x00\x00[\x00-\x10].", "PostgreSQL"),
         (rb"<(?:!DOCTYPE|html)", "HTTP"),
+        # ACCEPT, REFUSE, REDIRECT or RESEND of a listener: length, no checksums.
+        (rb"[\x00-\x20][\x08-\xff]\x00\x00[\x02\x04\x05\x0b][\x00-\x0f]\x00\x00", "Oracle"),
         # OP_MSG, or OP_REPLY, below 48 MB: length, number, number answered, operation.
         (rb"...[\x00-\x02].{8}(?:\xdd\x07\x00\x00|\x01\x00\x00\x00)", "MongoDB"),
         # A whole answer (type 4) to a PRELOGIN: its length, process 0, packet 0 or 1, window 0.

@@ -46,6 +46,17 @@ DIALECTS = {
     "clickhouse": "generic",
     "hive2": "generic",
     "amqp": "service",
+    "bigquery": "service",
+    "datahub": "service",
+    "dlf": "service",
+    "lake": "service",
+    "loghub": "service",
+    "maxcompute": "service",
+    "milvus": "service",
+    "paimon": "service",
+    "salesforce": "service",
+    "snowflake": "service",
+    "tablestore": "service",
     "amqps": "service",
     "elasticsearch": "service",
     "hbase": "service",
@@ -59,7 +70,7 @@ DIALECTS = {
 }
 
 #: Schemes of products that have no file in the catalogue.
-_OTHER_TYPES = {"oracle": "oracle", "clickhouse": "clickhouse", "hive2": "hive"}
+_OTHER_TYPES = {"clickhouse": "clickhouse", "hive2": "hive"}
 
 _NEVER_JDBC = ("mongodb", "rediss", "unix", "ftp", "ftps", "sftp", "http", "https")
 _SCHEME = re.compile(r"(jdbc:)?([a-z][a-z0-9.+-]*):(.*)", re.IGNORECASE | re.DOTALL)

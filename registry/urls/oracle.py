@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import SecretStr
@@ -210,4 +210,19 @@ def _written_description(url: ParsedUrl) -> str:
 
 def fields(url: ParsedUrl, default_port: int) -> dict[str, Any]:
     """The fields of an entry that this URL gives."""
-    return address_fields(url, default_port)
+    found = address_fields(replace(url, database=None), default_port)
+    names = {"service_name": url.options.get("service"), "sid": url.options.get("sid")}
+    over_tls = {"security_protocol": "authTypeSsl"} if url.options.get("protocol") == "tcps" else {}
+    return {**found, **{name: value for name, value in names.items() if value}, **over_tls}
+
+
+def scheme_of(connection: Any) -> str:
+    """The JDBC driver's."""
+    return "jdbc:oracle"
+
+
+def options_of(connection: Any) -> dict[str, str]:
+    """Service, SID, and whether TLS is spoken."""
+    said = {"service": connection.service_name, "sid": connection.sid}
+    over_tls = {"protocol": "tcps"} if connection.tls().mode != "disable" else {}
+    return {**{name: value for name, value in said.items() if value}, **over_tls}

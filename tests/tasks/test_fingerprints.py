@@ -32,6 +32,7 @@ from tasks.fingerprints import identify
         (b"ERROR\r\n", "Memcached"),
         (b"\xff\xfd\x18\xff\xfd\x20", "Telnet"),
         (bytes.fromhex("0401002b000001000000"), "SQL Server"),
+        (bytes.fromhex("004a0000040000002200003e") + b"(DESCRIPTION=", "Oracle"),
         (bytes.fromhex("3501000002000000" + "01000000dd070000" + "0000000000"), "MongoDB"),
         (b"", None),
         (b"\x8f\x02\xde\xad\xbe\xef", None),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from registry.verdict import INCONCLUSIVE
-from tasks.protocols import Answer, redirects
+from tasks.protocols import Answer
+from tasks.protocols.advertised import ADVERTISED_ANSWERS
 
 USER_NOT_FOUND, UNAUTHORIZED, AUTHENTICATION_FAILED, COMMAND_NOT_FOUND = 11, 13, 18, 59
 #: Stopping, stepping down, recovering, in no state to be read.
@@ -13,7 +14,7 @@ _NOT_PRIMARY = frozenset({10107, 13435})
 _ATLAS = 8000
 
 ANSWERS = (
-    *redirects.ANSWERS,
+    *ADVERTISED_ANSWERS,
     Answer("TLS.REQUIRED", {"over_tls": "answers"}, stage="greet"),
     Answer("TLS.NOT_OFFERED", {"in_plaintext": "answers"}, stage="tls"),
     Answer(

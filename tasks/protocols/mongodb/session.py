@@ -11,15 +11,14 @@ from typing import Any
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols.advertised import reach
 from tasks.protocols.mongodb import wire
 from tasks.protocols.mongodb.answers import COMMAND_NOT_FOUND, UNAUTHORIZED
 from tasks.protocols.mongodb.wire import Document, Malformed
-from tasks.protocols.redirects import redirected
 from tasks.streams import Reader, Stream, StreamBroken, printable
 from tasks.tls import may_want_tls, start_tls
 
 _SHA1, _SHA256, _X509, _PLAIN = "SCRAM-SHA-1", "SCRAM-SHA-256", "MONGODB-X509", "PLAIN"
-_FINGERPRINT = "MongoDB"
 #: Collections tried for one that may be read.
 _MOST_TRIES = 20
 #: Any member may answer: what is asked here is the same on all of them.
@@ -73,8 +72,10 @@ class MongodbSession(Session):
         """The first answer, if it is MongoDB's."""
         self._number += 1
         await self.stream.send(wire.message(self._number, hello))
-        looks_like = identify(first := await self.reader.peek(64))
-        if looks_like not in (None, _FINGERPRINT):
+        first = await self.reader.peek(64)
+        # Bytes of another protocol are known at once; those of a header may look like many things.
+        looks_like = identify(first)
+        if len(first) < wire.HEADER and looks_like is not None:
             raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=looks_like)
         try:
             head = await self.reader.exactly(wire.HEADER)
@@ -104,7 +105,7 @@ class MongodbSession(Session):
         if role == "secondary" and primary is not None and self._goes_to_members:
             # A driver that is told the set's name leaves this address for the ones that the members go by.
             host, _, port = primary.rpartition(":")
-            (await redirected(self.dial, host.strip("[]"), int(port))).close()
+            (await reach(self.dial, self.access, host.strip("[]"), int(port), "the primary")).close()
         recorder.see(replica_set=actual, members=[str(host) for host in self._hello.get("hosts", ())])
 
     async def login(self, recorder: Recorder) -> None:

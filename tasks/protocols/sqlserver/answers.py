@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from registry.verdict import INCONCLUSIVE
-from tasks.protocols import Answer, redirects
+from tasks.protocols import Answer
+from tasks.protocols.advertised import ADVERTISED_ANSWERS
 
 #: The login was accepted, and the database that it names was not opened.
 CANNOT_OPEN = frozenset({4060, 4063, 4064, 911, 916, 922, 927, 942, 945, 948, 978, 983, 40613, 42109})
@@ -13,7 +14,7 @@ NAMES_CLIENT = frozenset({40615, 40914, 47073})
 _NOT_ONLINE = frozenset({"OFFLINE", "RESTORING", "RECOVERING", "RECOVERY_PENDING", "SUSPECT", "EMERGENCY"})
 
 ANSWERS = (
-    *redirects.ANSWERS,
+    *ADVERTISED_ANSWERS,
     Answer("TLS.NOT_OFFERED", {"tls_refused": True}, stage="tls"),
     Answer(
         "TLS.REQUIRED",

@@ -13,7 +13,7 @@ from typing import Any
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry, Session
-from tasks.protocols.redirects import redirected
+from tasks.protocols.advertised import reach
 from tasks.protocols.sqlserver import wire
 from tasks.protocols.sqlserver.answers import CANNOT_OPEN, NAMES_CLIENT
 from tasks.protocols.sqlserver.wire import Answer, Encryption, Greeting, Malformed, ServerError
@@ -190,7 +190,7 @@ class SqlserverSession(Session):
         host, port = route
         self.stream.close()
         access = replace(self.access, host=host.partition("\\")[0], port=port)
-        self.stream = await redirected(self.dial, access.host, port)
+        self.stream = await reach(self.dial, self.access, access.host, port, "the server behind it")
         self._plain, self.reader, self.access = self.stream, Reader(self.stream), access
         unseen = Recorder()
         await self.greet(unseen)
