@@ -94,18 +94,20 @@ class Conversation:
             silent = failure.evidence.get("silent")
             public = is_public(address)
             raise StageFailed(
-                **failure.evidence,
-                **seen,
-                **await self._refused(failure.evidence),
-                **await self._next_hop(failure.evidence, seen),
-                **await self._stopped(failure.evidence),
+                **{
+                    **seen,
+                    **failure.evidence,
+                    **await self._refused(failure.evidence),
+                    **await self._next_hop(failure.evidence, seen),
+                    **await self._stopped(failure.evidence),
+                },
                 unix=address.startswith("/") or None,
                 public=public or None,
                 no_nat_declared=(public and self.network.has_no_nat) or None,
                 hasty=(silent and failure.evidence["waited_ms"] < self.budget.total * 400) or None,
             ) from None
         self._connected_in = time.monotonic() - started
-        recorder.see(source_address=stream.local_address())
+        recorder.see(source_address=stream.local_address() or None)
         return stream
 
     async def _silence(self) -> dict[str, Any]:
@@ -143,7 +145,7 @@ class Conversation:
 
     async def _next_hop(self, evidence: Mapping[str, Any], seen: Mapping[str, Any]) -> Mapping[str, Any]:
         """After an unreachable of our own kernel that came before the witnesses: is the next hop there?"""
-        own = evidence.get("icmp_from_here") and "neighbour" not in seen
+        own = evidence.get("icmp_from_here") and "neighbour" not in {**evidence, **seen}
         return await self.vantage.neighbour(self.access.address) if own else {}
 
     def socket_address(self) -> tuple[str, int]:
