@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows import terminal
-from flows.commands import allowlisting, changing, groups, keys, looking, operate, registering, testing
+from flows.commands import allowlisting, changing, comparing, groups, keys, looking, operate, registering, testing
 from registry.errors import HeadwaterError, InvalidInputs
 
 _WRONG_USAGE = 2
@@ -63,7 +63,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (testing, registering, looking, changing, operate, allowlisting):
+for module in (testing, registering, looking, changing, operate, allowlisting, comparing):
     module.register(app)
 app.add_typer(groups.app, name="group")
 app.add_typer(keys.app, name="keys")
