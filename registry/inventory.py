@@ -219,12 +219,23 @@ def parse(name: str, text: str) -> Inventory:
     try:
         found = Inventory.model_validate(parsed.data)
     except ValidationError as error:
-        problems += [_told(parsed, fault) for fault in error.errors(include_url=False)]
+        problems += [_told(parsed, fault) for fault in _innermost(error.errors(include_url=False))]
     else:
         problems += _disagreements(parsed, found)
     if problems:
         raise InvalidInputs(problems)
     return found
+
+
+def _innermost(faults: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without those of a whole that only repeat the faults of its parts: a list of faulty items counts as empty."""
+    places = [fault["loc"] for fault in faults]
+    return [
+        fault
+        for fault in faults
+        if fault["type"] != "too_short"
+        or not any(len(place) > len(fault["loc"]) and place[: len(fault["loc"])] == fault["loc"] for place in places)
+    ]
 
 
 def _told(parsed: texts.Parsed, fault: ErrorDetails) -> InvalidInput:
