@@ -1,0 +1,176 @@
+"""Checks by Prefect workers at the vantages: any entries, sealed, in one flow run a vantage.
+
+    hub (Prefect server, registry) 10.99.N.1 -- mgmt -- 10.99.N.2 vantage of subnet N (worker)
+
+The server listens in the management network (`tests.lab.hops`), which leads nowhere else; a worker sees the server
+there, and everything else as its vantage sees it. Each worker has a home and a key pair of its own.
+
+    verdicts = check_many(lab, "client", [{"type": "postgresql", "entry": {...}}, ...])
+
+A server takes 10 s to start, a worker 5 s, a run 5 s, on a machine that has nothing else to do; the checks of a run are
+made at the same time. Everything stays until the lab ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from flows.worker_groups import ENTRYPOINT
+from registry import sealing
+from registry.groups import WorkerSettings
+from registry.verdict import Verdict
+from tasks.target import Target
+from tasks.vantages.worker import FLOW, WorkerPool
+from tests.lab.agent import target
+from tests.lab.hops import HUB
+from tests.lab.lab import Lab
+from tests.lab.topology import VANTAGES
+from tests.working import Worker
+
+PORT = 4200
+_API = f"http://127.0.0.1:{PORT}/api"
+_START_SECONDS = 120.0
+#: Many scenarios run beside it.
+_START_TIMEOUT_S = 90.0
+
+
+def check_many(lab: Lab, vantage: str, requests: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    """Have entries checked by the worker of a vantage, in one flow run for each timeout among them.
+
+    Args:
+        requests: Each as for `Lab.check_all`: ``type`` and ``entry``, written as in the declarative file and with
+            secrets in it; if wanted ``source``, ``timeout`` (seconds, 5 by default), ``permitted_ranges`` and
+            ``network`` (as declared; by default what is true).
+
+    Returns:
+        The verdicts, in the order of the requests.
+    """
+    return _of(lab).check_many(vantage, requests)
+
+
+def _of(lab: Lab) -> Workers:
+    if lab not in _workers:
+        _workers[lab] = Workers(lab)
+    return _workers[lab]
+
+
+class Workers:
+    """The Prefect server of a lab, and the workers at its vantages, each started when it is first asked for."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._folder = lab.network.directory / "prefect"
+        self._workers: dict[str, Worker] = {}
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def check_many(self, vantage: str, requests: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        """See `check_many`."""
+        worker = self._worker(vantage)
+        wanted = [self._target(vantage, number, request) for number, request in enumerate(requests)]
+        timeouts = [float(request.get("timeout", 5.0)) for request in requests]
+        public_key = worker.headwater("group", "keygen", vantage)
+        pool = WorkerPool(
+            vantage, WorkerSettings(work_pool=vantage, start_timeout_s=_START_TIMEOUT_S), public_key=public_key
+        )
+        found: dict[str, Verdict] = {}
+        with self._at_hub():
+            for timeout in sorted(set(timeouts)):
+                share = [one for one, own in zip(wanted, timeouts, strict=True) if own == timeout]
+                found |= asyncio.run(_checked(pool, share, timeout))
+        return [_restored(found[one.workspace], one.workspace) for one in wanted]
+
+    def _target(self, vantage: str, number: int, request: Mapping[str, Any]) -> Target:
+        """The target of a request; its workspace tells those of one name apart."""
+        defaults = {"source": "orders", "permitted_ranges": (), "network": VANTAGES[vantage].network}
+        return replace(target({**defaults, **request, "vantage": vantage}), workspace=f"lab-{number}")
+
+    @contextmanager
+    def _at_hub(self) -> Iterator[None]:
+        """Act as the registry: in the hub, with its home."""
+        changed = {"HEADWATER_HOME": str(self._folder / "registry"), "PREFECT_API_URL": _API}
+        before = {name: os.environ.get(name) for name in (*changed, "HEADWATER_KEYRING")}
+        os.environ.update(changed)
+        os.environ.pop("HEADWATER_KEYRING", None)
+        try:
+            with self._lab.inside(HUB):
+                yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+    # -- server and workers -----------------------------------------------------------------------------------------
+
+    def _worker(self, vantage: str) -> Worker:
+        if vantage not in self._workers:
+            self._lab.hops.wire(vantage)
+            self._serve()
+            self._deploy(vantage)
+            number = VANTAGES[vantage].subnet
+            settings = {"PREFECT_API_URL": f"http://10.99.{number}.1:{PORT}/api", **_QUIET}
+            prefix = self._lab.network.command(vantage, [sys.executable])[:-1]
+            worker = Worker(self._folder / vantage, vantage, settings, prefix=prefix)
+            with self._at_hub():
+                registry = sealing.registry_keys().public
+            worker.headwater("group", "keygen", vantage, "--trust", registry)
+            worker.start()
+            self._workers[vantage] = worker
+        return self._workers[vantage]
+
+    def _deploy(self, vantage: str) -> None:
+        with self._at_hub(), httpx.Client(base_url=_API, timeout=30) as client:
+            pool = client.post("/work_pools/", json={"name": vantage, "type": "process"})
+            assert pool.is_success, pool.text
+            flow = client.post("/flows/", json={"name": FLOW}).json()["id"]
+            deployment = {"name": vantage, "flow_id": flow, "work_pool_name": vantage, "entrypoint": ENTRYPOINT}
+            made = client.post("/deployments/", json=deployment)
+            assert made.is_success, made.text
+
+    def _serve(self) -> None:
+        if self._server is not None:
+            return
+        home = self._folder / "server"
+        home.mkdir(parents=True)
+        environment = {**os.environ, **_QUIET, "PREFECT_HOME": str(home), "PREFECT_API_URL": _API}
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "0.0.0.0", "--port", str(PORT)]
+        log = home / "server.log"
+        with log.open("wb") as said:
+            self._server = subprocess.Popen(
+                self._lab.network.command(HUB, command), env=environment, stdout=said, stderr=said, cwd=home
+            )
+        ends = time.monotonic() + _START_SECONDS
+        while not self._is_well():
+            if self._server.poll() is not None or time.monotonic() > ends:
+                raise RuntimeError("the Prefect server does not start:\n" + log.read_text()[-3000:])
+            time.sleep(0.2)
+
+    def _is_well(self) -> bool:
+        with self._lab.inside(HUB):
+            try:
+                return httpx.get(f"{_API}/health", timeout=2).status_code == 200
+            except httpx.HTTPError:
+                return False
+
+
+_QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+_workers: WeakKeyDictionary[Lab, Workers] = WeakKeyDictionary()
+
+
+async def _checked(pool: WorkerPool, targets: Sequence[Target], timeout: float) -> dict[str, Verdict]:
+    return {verdict.workspace: verdict async for verdict in pool.check_all(targets, timeout=timeout)}
+
+
+def _restored(verdict: Verdict, workspace: str) -> Verdict:
+    """The verdict with the workspace that entries of the lab have."""
+    texts = {name: getattr(verdict, name).replace(workspace, "lab") for name in ("component", "message", "remedy")}
+    return verdict.model_copy(update={"workspace": "lab", **texts})
