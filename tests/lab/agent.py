@@ -24,6 +24,7 @@ from registry.verdict import Warning
 from tasks.check import check
 from tasks.target import Target
 from tasks.vantages import Outpost, Vantage, open_vantage
+from tests.lab import recording
 
 
 def target(request: Mapping[str, Any]) -> Target:
@@ -90,6 +91,7 @@ async def answer_all(requests: Sequence[Mapping[str, Any]], at_once: int) -> lis
 
 def main() -> None:
     """Serve requests until standard input ends."""
+    recording.install_if_asked()
     for line in sys.stdin:
         asked = json.loads(line)
         answers = asyncio.run(answer_all(asked.get("all", [asked]), asked.get("at_once", 1)))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from registry.verdict import Verdict
-from tests.lab import faults, servers
+from tests.lab import faults, recording, servers
 from tests.lab.canaries import Canaries
 from tests.lab.certificates import Authority, Certificate
 from tests.lab.hops import HUB, Hops
@@ -55,6 +55,8 @@ class Lab:
         self.inside = self.network.inside
         self._agents: dict[str, subprocess.Popen[str]] = {}
         self._servers: dict[str, servers.Server] = {}
+        #: Where what the diagnosis was given is kept for the mutation run.
+        self.recorded = Path(os.environ.get(recording.VARIABLE) or self.network.directory / "recorded")
         self._made = itertools.count()
         #: What scenario files share, by its description: certificates, and set-ups of servers.
         self.authorities: dict[str, Authority] = {}
@@ -249,4 +251,5 @@ class Lab:
         return subprocess.Popen(
             self.network.command(vantage, [sys.executable, "-m", "tests.lab.agent"]),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+            env={**os.environ, recording.VARIABLE: str(self.recorded)},
         )  # fmt: skip

@@ -224,6 +224,8 @@ class Network:
         """Kernel settings that let a scenario be judged at once and again: no duplicate-address wait, no ICMP limit."""
         settings = {
             "ipv4/icmp_ratelimit": 0,
+            "ipv4/icmp_msgs_per_sec": 100000,
+            "ipv4/icmp_msgs_burst": 10000,
             "ipv6/icmp/ratelimit": 0,
             "ipv6/conf/default/accept_dad": 0,
             "ipv6/conf/all/accept_dad": 0,

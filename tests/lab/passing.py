@@ -13,6 +13,7 @@ from registry.verdict import Verdict
 from tasks.perspectives import View, review
 from tests.lab.expectation import check_invariants
 from tests.lab.lab import GRACE, Lab
+from tests.lab.recording import keep_review
 from tests.lab.scenario import Expect, Kind, Scenario, filled
 from tests.lab.standing import Standing
 from tests.lab.topology import VANTAGES
@@ -152,6 +153,7 @@ def _reviewed(one: Standing, kind: Kind, seen: dict[Kind, Seen], before: dict[Ki
             for vantage, verdict in verdicts.items()
             if verdict is not None
         }
+        keep_review(one.words["slug"], list(views.values()), one.lab.recorded)
         verdicts |= dict(zip(views, review(list(views.values())), strict=True))
     for vantage in own:
         words = one.words | {"vantage": vantage, "vantage.v4": VANTAGES[vantage].v4, "vantage.v6": VANTAGES[vantage].v6}

@@ -217,9 +217,10 @@ class Expect(_Data):
 
 
 class Differing(Expect):
-    """What one kind of vantage says otherwise, and why that is right."""
+    """What one kind of vantage says otherwise, and why that is right; with `at` at one vantage only."""
 
     reason: str
+    at: str = ""
 
 
 class Scenario(_Data):
@@ -283,7 +284,10 @@ class Scenario(_Data):
 
     def expected(self, vantage: str, kind: Kind) -> Expect:
         """What must be said at a vantage of a kind."""
-        return self.differs.get(kind) or self.elsewhere.get(vantage) or self.expect
+        differing = self.differs.get(kind)
+        if differing is not None and differing.at in ("", vantage):
+            return differing
+        return self.elsewhere.get(vantage) or self.expect
 
 
 def load(path: Path) -> Scenario:

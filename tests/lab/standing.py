@@ -83,7 +83,7 @@ class Standing:
             "entry": filled(source.entry, self.words, self.scenario.name),
             "timeout": source.timeout,
             "permitted_ranges": list(source.permitted_ranges),
-            "source": self.scenario.name,
+            "source": self.words["slug"],
             "vantage": vantage,
             "network": self.scenario.declared.get(vantage, VANTAGES[vantage].network),
         }

@@ -12,7 +12,7 @@ from tests.lab.passing import Outcome, kinds_of, pass_all
 from tests.lab.scenario import Kind, Scenario
 
 #: The kinds of vantage that this lab can be looked at from.
-KINDS: tuple[Kind, ...] = ("local",)
+KINDS: tuple[Kind, ...] = ("local", "ssh")
 SCENARIOS = scenario.every()
 CASES = {
     f"{one.name}-{language}-{vantage}-{kind}": (one, language, vantage, kind)

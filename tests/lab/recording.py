@@ -1,0 +1,102 @@
+"""What the diagnosis was given, kept for the mutation run: it is pure, so it can be asked again with a rule less."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from registry.verdict import Verdict
+from tasks import diagnosis
+from tasks.evidence import Attempt, Steps, Trace, unobserved
+from tasks.perspectives import View
+from tasks.target import Target, no_secrets
+
+#: Names the folder into which every diagnosis of a process is kept.
+VARIABLE = "HEADWATER_RECORD"
+
+
+@dataclass(frozen=True)
+class Diagnosed:
+    """One diagnosis: what it was given."""
+
+    target: Target
+    trace: Trace
+
+    @property
+    def label(self) -> tuple[str, str]:
+        """Source and resource group."""
+        return self.target.source, self.target.resource_group
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """One review of the verdicts of several places."""
+
+    label: str
+    views: tuple[View, ...]
+
+
+Record = Diagnosed | Reviewed
+
+
+def keep(record: Record, folder: Path) -> None:
+    """Add a record to those of this process; one that cannot be kept is left out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        data = pickle.dumps(record)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return
+    with (folder / f"{os.getpid()}.records").open("ab") as file:
+        file.write(data)
+
+
+def kept(folder: Path) -> Iterator[Record]:
+    """Every record of a folder."""
+    for path in sorted(folder.glob("*.records")):
+        with path.open("rb") as file:
+            while True:
+                try:
+                    yield pickle.load(file)
+                except EOFError:
+                    break
+
+
+def install(folder: Path) -> None:
+    """Keep every diagnosis that this process makes from now on."""
+    diagnose = diagnosis.diagnose
+
+    def recorded(target: Target, trace: Trace, **times: Any) -> Verdict:
+        verdict = diagnose(target, trace, **times)
+        keep(Diagnosed(replace(target, secrets=no_secrets), _plain(trace)), folder)
+        return verdict
+
+    diagnosis.diagnose = recorded
+
+
+def install_if_asked() -> None:
+    """The same, where the environment names a folder."""
+    if folder := os.environ.get(VARIABLE):
+        install(Path(folder))
+
+
+def keep_review(label: str, views: Sequence[View], folder: Path) -> None:
+    """Keep what a review was given."""
+    keep(Reviewed(label, tuple(views)), folder)
+
+
+def _plain(trace: Trace) -> Trace:
+    """The trace without those who watched it."""
+
+    def unwatched(steps: Steps) -> Steps:
+        return replace(steps, observe=unobserved)
+
+    attempts = [
+        Attempt(one.host, one.port, one.address, unwatched(one.steps)) if type(one) is Attempt else
+        replace(one, steps=unwatched(one.steps))
+        for one in trace.attempts
+    ]  # fmt: skip
+    return replace(trace, head=unwatched(trace.head), attempts=attempts)
