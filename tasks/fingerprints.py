@@ -21,7 +21,9 @@ _FINGERPRINTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"INFO \{", "NATS"),
         # IAC and a negotiation verb (RFC 854).
         (rb"\xff[\xfb-\xfe]", "Telnet"),
-        (rb"(?:ERROR|CLIENT_ERROR|SERVER_ERROR)\r\n", "Memcached"),
+        (rb"(?:VERSION \d|(?:ERROR|CLIENT_ERROR|SERVER_ERROR)(?: [ -~]*)?\r\n)", "Memcached"),
+        # A response of the binary protocol (magic, opcode version) without key and extras.
+        (rb"\x81\x0b\x00\x00\x00\x00", "Memcached"),
         # A packet header (3 bytes length, sequence 0), then protocol version 10 and a version string, or an error.
         (rb"...\x00(?:\x0a[0-9.]|\xff..)", "MySQL"),
         (rb"\x05\x00\x00\x00\x0b\x08\x05\x1a\x00", "MySQL X"),

@@ -9,7 +9,7 @@ from pydantic import Field
 from registry.connection.fields import SecretReference
 from registry.connection.model import Mode
 from registry.connection.parts import ManyAddresses, StorePasswords
-from registry.connection.tls import TlsSettings
+from registry.connection.tls import TlsMode, TlsSettings
 from registry.types import DataSourceType
 
 
@@ -35,7 +35,7 @@ class ConnectionString(StorePasswords, ManyAddresses):
         """Verifies as soon as there is a truststore."""
         if not (self.truststore_file or self.keystore_file if self.tls_asked is None else self.tls_asked):
             return TlsSettings()
-        mode = "verify-full" if self.truststore_file else "require"
+        mode: TlsMode = "verify-full" if self.truststore_file else "require"
         return TlsSettings(mode, self.truststore_file, self.keystore_file, self.key_file, self.keystore_password)
 
 

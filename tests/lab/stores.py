@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.certificates import Certificate
-from tests.lab.network import Network
+from tests.lab.network import Network, run
 from tests.lab.servers import PASSWORD, Server
 
 #: The access key of `app` where there are access keys; its secret is `PASSWORD`.
@@ -145,6 +147,51 @@ class LibrdkafkaMock(Server):
             assert time.monotonic() < ends, self.log.read_text(errors="replace")
             time.sleep(0.05)
         self.port = int(found[1])  # type: ignore[misc]
+
+
+class Memcached(Server):
+    """memcached 1.6 with the key `orders`.
+
+    Args:
+        options: Further words of the command line.
+        login: ``sasl`` (binary only, account `app@lab`) or ``file`` (text only, account `app`).
+    """
+
+    port = 11211
+    user = "memcache"
+
+    def __init__(
+        self, network: Network, name: str, *, options: Sequence[str] = (), login: str = "",
+        tls: Certificate | None = None,
+    ) -> None:  # fmt: skip
+        self.options = options
+        self.login = login
+        super().__init__(network, name, tls=tls)
+
+    def prepare(self) -> None:
+        database = self.folder / "sasldb2"
+        if self.login == "sasl":
+            run(["saslpasswd2", "-p", "-c", "-a", "memcached", "-u", "lab", "-f", str(database), "app"], text=PASSWORD)
+            (self.folder / "memcached.conf").write_text(
+                f"mech_list: plain\npwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {database}\n"
+            )
+        (self.folder / "accounts").write_text(f"app:{PASSWORD}\n")
+        for path in self.folder.iterdir():
+            shutil.chown(path, self.user)
+
+    def arguments(self) -> Sequence[str]:
+        login = {"": [], "sasl": ["-S"], "file": ["-Y", str(self.folder / "accounts")]}[self.login]
+        files = f"ssl_chain_cert={self.tls.certificate},ssl_key={self.tls.key}" if self.tls else ""
+        tls = ["-Z", "-o", files] if self.tls else []
+        memcached = ["memcached", "-l", self.v4, "-p", str(self.port), "-U", "0", *login, *tls, *self.options]
+        return ["env", f"SASL_CONF_PATH={self.folder}", *memcached]
+
+    def start(self) -> None:
+        super().start()
+        if not self.login and not self.tls:
+            with self.network.inside("server"), socket.create_connection((self.v4, self.port)) as client:
+                client.sendall(b"set orders 0 0 5\r\nfirst\r\n")
+                client.recv(64)
 
 
 class S3(Server):
