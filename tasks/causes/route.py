@@ -1,5 +1,7 @@
 """This vantage has no way to the address, or somebody on the way has none."""
 
+from typing import Any
+
 from registry.verdict import Owner, State
 from tasks.causes import Cause, Rule
 
@@ -14,6 +16,26 @@ def _told(value: object) -> bool:
 
 #: Declared to have no public address, and nothing observed that contradicts it.
 _NO_NAT = {"public": True, "no_nat_declared": True, "canaries_that_answer": lambda found: not found}
+
+#: Nothing observed that contradicts a way out that is said to be missing.
+_NOTHING_ANSWERS = {
+    "ports_that_answer": lambda found: not found,
+    "answers_ping": lambda answers: answers is not True,
+    "canaries_that_answer": lambda found: not found,
+}
+
+
+def _audited(stage: str, rank: int, **when: Any) -> Rule:
+    """The network audit of the group's VPC finds the way out incomplete."""
+    return Rule(
+        stage,
+        {**when, "nat_lacks": bool},
+        rank=rank,
+        component="{nat_lacks}",
+        message="{address} is a public address and {resource_group} has no way out to the Internet: {nat_told}.",
+        remedy="{nat_remedy}; then add the EIP to the allowlist of the data source.",
+    )
+
 
 CAUSES = (
     Cause(
@@ -39,6 +61,8 @@ CAUSES = (
         remedy="Give the VPC of {resource_group} an Internet NAT gateway with an EIP and an SNAT entry for its "
         "vSwitch, then add that EIP to the allowlist of the data source.",
         rules=(
+            _audited("route", 39, errno=bool, public=True, way_out=False),
+            _audited("connect", 25, silent=True, **_NOTHING_ANSWERS),
             Rule("route", {"errno": bool, "public": True, "way_out": False}, rank=40),
             Rule(
                 "connect",
@@ -63,8 +87,8 @@ CAUSES = (
         "Small packets pass and large ones vanish on the way without word of it (RFC 2923): a conversation that hangs "
         "goes on when its packets are kept small, and hangs again when they are not.",
         component="the path from {source_address} to {address}",
-        message="Packets of more than {path_mtu} bytes vanish between {resource_group} and {address}: the connection "
-        "opens, and then hangs as soon as a large one is due (stage {stage}).",
+        message="Between {resource_group} and {address} packets of {path_mtu} bytes pass and those of "
+        "{vanishing_packet} vanish: the connection opens, and hangs as soon as a large one is due (stage {stage}).",
         remedy="Set the MTU of {resource_group}'s interface or tunnel to {path_mtu}, or clamp TCP's MSS to "
         "{largest_segment} on the way; and let ICMP 'fragmentation needed' pass (ICMPv6: 'packet too big').",
         rules=(Rule(None, {"path_mtu": bool}, rank=-9),),

@@ -41,6 +41,7 @@ _HOST_KEY = {
 
 _WANTED = {"instance": "rm-1", "region": "cn-hangzhou", "cloud": "alibaba"}
 _SAID = {"cloud_error": "A.B", "cloud_action": "DescribeDBInstanceAttribute", "cloud_api": "rds.aliyuncs.com"}
+_AUDIT = {"nat_lacks": "vpc-1", "nat_told": "the VPC vpc-1 has no Internet NAT gateway", "nat_remedy": "Create one"}
 _ROLE = {"account": "1234", "role": "reader"}
 _LACKS = {"allowlist_standing": "lacks", "allowlist": ["10.3.0.0/16"]}
 _BY_PEER = {"icmp_code": 13, "errno": "EHOSTUNREACH", "icmp_from_peer": True}
@@ -115,6 +116,8 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("route", {"forbidden": "a link-local address", "address": "169.254.1.1"}, "POLICY.FORBIDDEN_TARGET"),
     ("route", _ROUTE, "ROUTE.NONE"),
     ("route", {**_ROUTE, "public": True, "way_out": False}, "ROUTE.NAT_MISSING"),
+    ("route", {**_ROUTE, "public": True, "way_out": False, **_AUDIT}, "ROUTE.NAT_MISSING"),
+    ("connect", {**_AT, "silent": True, "public": True, **_AUDIT}, "ROUTE.NAT_MISSING"),
     ("route", {**_ROUTE, "from_name": True, "way_out": False, "way_out_other_family": True}, "DNS.NO_USABLE_FAMILY"),
     ("connect", {**_AT, "errno": "ECONNREFUSED"}, "PORT.CLOSED"),
     ("connect", {**_AT, "errno": "ECONNREFUSED", "default_port_answers": True}, "PORT.PROBABLY_TYPO"),
