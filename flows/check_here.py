@@ -35,12 +35,14 @@ class _Work(BaseModel):
     Attributes:
         timeout: Seconds for each check.
         limit: Seconds for all of them.
+        files: Digest -> file that targets refer to.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     timeout: float = Field(gt=0, le=3600)
     limit: float = Field(gt=0)
+    files: dict[str, str]
     targets: list[dict[str, Any]] = Field(min_length=1)
 
 
@@ -57,7 +59,7 @@ async def check_here(group: str, request: str) -> State[None]:
     references.install()
     try:
         work = _Work.model_validate(sealing.receive(request, group=group))
-        targets = [parcels.unpack(packed) for packed in work.targets]
+        targets = [parcels.unpack(packed, work.files) for packed in work.targets]
     except (HeadwaterError, ValidationError) as refused:
         return _refused(refused)
     done: list[Verdict] = []

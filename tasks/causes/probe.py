@@ -104,6 +104,11 @@ _AGENT = {
         "The run on {work_pool} ended as {run_state} without a verdict over {source}.",
         "Install the same version of Headwater there and here, and test again; the run was {flow_run}.",
     ),
+    "too-large": (
+        "{source}",
+        "What {source} needs to be checked is {kilobytes} KiB: more than Prefect takes in a parameter (512 KiB).",
+        "Give smaller files: of the truststore, the authority alone that signed the server's certificate.",
+    ),
     "no-box": (
         "public key of {resource_group}",
         "Nothing could be sealed for the worker of {resource_group}: {reason}.",

@@ -26,6 +26,7 @@ from tasks import parcels
 from tasks.diagnosis import diagnose
 from tasks.evidence import StageFailed, Steps, Trace, now, skipped
 from tasks.flow_runs import Ended, WorkPool
+from tasks.parcels import Packed
 from tasks.prefect_api import PrefectApi, settings
 from tasks.target import Target
 
@@ -38,6 +39,7 @@ REFUSED = "Refused"
 
 #: Bytes of JSON that one run is given, before sealing: Prefect takes parameters of up to 512 KiB.
 _LARGEST = 300_000
+_MOST = 520_000
 #: Runs under way at a time: each is a process, or a container, of its own at the worker.
 _AT_ONCE = 3
 #: Checks that a worker makes at a time at least: those of one server wait for each other.
@@ -60,8 +62,15 @@ class _Order:
     """What one run is to check: targets, and how they are sent."""
 
     targets: Sequence[Target]
-    parcels: Sequence[Mapping[str, Any]]
+    packed: Sequence[Packed]
     timeout: float
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What is sent, as JSON."""
+        files = {digest: text for one in self.packed for digest, text in one.files.items()}
+        targets = [one.parcel for one in self.packed]
+        return {"timeout": self.timeout, "limit": self.limit, "files": files, "targets": targets}
 
     @property
     def limit(self) -> float:
@@ -93,7 +102,7 @@ class WorkerPool:
 
         A pool that takes no work is told within `timeout`; the start of a run has its own time, `start_timeout_s`.
         """
-        ready: list[tuple[Target, Mapping[str, Any]]] = []
+        ready: list[tuple[Target, Packed]] = []
         for target, prepared in zip(targets, await asyncio.gather(*map(self._prepare, targets)), strict=True):
             if isinstance(prepared, Verdict):
                 yield prepared
@@ -127,7 +136,7 @@ class WorkerPool:
             yield pool, deployment
 
     async def _check(
-        self, pool: WorkPool, deployment: str, ready: Sequence[tuple[Target, Mapping[str, Any]]], timeout: float
+        self, pool: WorkPool, deployment: str, ready: Sequence[tuple[Target, Packed]], timeout: float
     ) -> AsyncIterator[Verdict]:
         gate = asyncio.Semaphore(_AT_ONCE)
         running = [
@@ -144,7 +153,7 @@ class WorkerPool:
 
     # -- what is sent -----------------------------------------------------------------------------------------------
 
-    async def _prepare(self, target: Target) -> Mapping[str, Any] | Verdict:
+    async def _prepare(self, target: Target) -> Packed | Verdict:
         """The target as it is sent, or the verdict over one that is at fault before anything is sent."""
         from tasks.check import check
         from tasks.vantages.local import LocalVantage
@@ -172,12 +181,17 @@ class WorkerPool:
 
     def _request(self, order: _Order) -> str:
         """The parameter of a run: a box, or a letter without secrets."""
-        content = {"timeout": order.timeout, "limit": order.limit, "targets": list(order.parcels)}
         lifetime = self._settings.start_timeout_s + _ASIDE
         if self._public_key is None:
-            return sealing.letter(content, group=self.name, lifetime=lifetime)
-        keys = sealing.registry_keys()
-        return sealing.seal(content, group=self.name, worker=self._public_key, keys=keys, lifetime=lifetime)
+            request = sealing.letter(order.content, group=self.name, lifetime=lifetime)
+        else:
+            keys = sealing.registry_keys()
+            request = sealing.seal(
+                order.content, group=self.name, worker=self._public_key, keys=keys, lifetime=lifetime
+            )
+        if len(request) > _MOST:
+            raise StageFailed(agent="too-large", kilobytes=len(request) // 1024)
+        return request
 
     # -- what comes back --------------------------------------------------------------------------------------------
 
@@ -215,19 +229,23 @@ def _raising(error: SecretUnresolved) -> Any:
     return secrets
 
 
-def _orders(ready: Sequence[tuple[Target, Mapping[str, Any]]], timeout: float) -> Iterator[_Order]:
+def _orders(ready: Sequence[tuple[Target, Packed]], timeout: float) -> Iterator[_Order]:
     """Targets by the run, as many as fit into a parameter."""
     targets: list[Target] = []
-    packed: list[Mapping[str, Any]] = []
+    packed: list[Packed] = []
+    files: set[str] = set()
     size = 0
-    for target, parcel in ready:
-        own = len(json.dumps(parcel))
-        if targets and size + own > _LARGEST:
+    for target, one in ready:
+        own = len(json.dumps(one.parcel))
+        added = sum(len(text) for digest, text in one.files.items() if digest not in files)
+        if targets and size + own + added > _LARGEST:
             yield _Order(targets, packed, timeout)
-            targets, packed, size = [], [], 0
+            targets, packed, files, size = [], [], set(), 0
+            added = sum(map(len, one.files.values()))
         targets.append(target)
-        packed.append(parcel)
-        size += own
+        packed.append(one)
+        files.update(one.files)
+        size += own + added
     yield _Order(targets, packed, timeout)
 
 

@@ -245,7 +245,7 @@ def content() -> dict[str, Any]:
     from pydantic import SecretStr
 
     packed = parcels.pack(target(), {"password": SecretStr(GOOD_PASSWORD)})
-    return {"timeout": 2.0, "limit": 20.0, "targets": [packed]}
+    return {"timeout": 2.0, "limit": 20.0, "files": {}, "targets": [packed.parcel]}
 
 
 async def test_boxes_that_are_replayed_expired_foreign_changed_or_of_others_are_refused(
