@@ -35,7 +35,8 @@ async def find(goes_on: GoesOn, version: int, budget: Budget) -> dict[str, Any]:
         version: 4 or 6, that of IP.
 
     Returns:
-        ``largest_segment``: the largest that passes; ``path_mtu``: the packet that carries it, in bytes.
+        ``largest_segment``: the largest that passes; ``path_mtu``: the packet that carries it;
+        ``vanishing_packet``: the smallest that was seen to vanish; all in bytes.
     """
     started = time.monotonic()
     if not await _in_time(goes_on, SMALL, budget.left() / 2):
@@ -53,7 +54,8 @@ async def find(goes_on: GoesOn, version: int, budget: Budget) -> dict[str, Any]:
         passes, vanishes = max([passes, *going]), min([vanishes, *hanging])
         if passes >= vanishes:
             return {}  # no size parts them: something else comes and goes
-    return {"largest_segment": passes, "path_mtu": passes + _HEADERS[version]}
+    headers = _HEADERS[version]
+    return {"largest_segment": passes, "path_mtu": passes + headers, "vanishing_packet": vanishes + headers}
 
 
 async def _in_time(goes_on: GoesOn, size: int | None, seconds: float) -> bool:
