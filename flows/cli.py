@@ -15,7 +15,18 @@ import typer
 from typer.core import TyperGroup
 
 from flows import terminal
-from flows.commands import allowlisting, changing, comparing, groups, keys, looking, operate, registering, testing
+from flows.commands import (
+    allowlisting,
+    changing,
+    comparing,
+    groups,
+    keys,
+    looking,
+    observing,
+    operate,
+    registering,
+    testing,
+)
 from registry.errors import HeadwaterError, InvalidInputs
 
 _WRONG_USAGE = 2
@@ -65,6 +76,7 @@ app = typer.Typer(
 )
 for module in (testing, registering, looking, changing, operate, allowlisting, comparing):
     module.register(app)
+observing.register(groups.app)
 app.add_typer(groups.app, name="group")
 app.add_typer(keys.app, name="keys")
 
