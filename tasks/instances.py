@@ -79,10 +79,14 @@ async def locate(target: Target, vantage: Vantage, recorder: Recorder, budget: B
 
 
 def bearing(stages: Sequence[Stage], address: str) -> Mapping[str, Any]:
-    """What the stage `instance` found that bears on a failed connect: the way out that the group's VPC lacks."""
-    instance = next((stage.evidence for stage in stages if stage.name == "instance"), {})
+    """What the stage `instance` found that bears on a failure further on.
+
+    That is the way out that the group's VPC lacks, and which cloud enforces the allowlist; a file enforces none.
+    """
+    told = next((stage.evidence for stage in stages if stage.name == "instance"), {})
+    found = {"list_of_cloud": told["cloud"]} if "allowlist" in told and told["cloud"] != FileInventory.name else {}
     public = not address.startswith("/") and is_public(address)
-    return {key: instance[key] for key in network_audit.EVIDENCE if public and key in instance}
+    return found | {key: told[key] for key in network_audit.EVIDENCE if public and key in told}
 
 
 # --- which cloud ----------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """The server does not let this client address in."""
 
+from typing import Any
+
 from registry.verdict import Owner, State
 from tasks.causes import Cause, Rule
 
@@ -9,6 +11,19 @@ _SILENT = (
     "{address} answers {answered_otherwise}, but nothing comes back from port {port}, and its allowlist ({allowlist}) "
     "leaves {source_cidr} out."
 )
+
+
+def _by_cloud(stage: str | None, rank: int, **when: Any) -> Rule:
+    """No word from an instance whose list, as its cloud enforces it, leaves the group out."""
+    return Rule(
+        stage,
+        {**_LEFT_OUT, "list_of_cloud": bool, **when},
+        rank=rank,
+        component="{source_cidr}",
+        message="{list_of_cloud} reports that the instance behind {address}:{port} runs, and that its allowlist "
+        "({allowlist}) leaves {source_cidr} out.",
+    )
+
 
 CAUSES = (
     Cause(
@@ -36,6 +51,10 @@ CAUSES = (
                 component="{source_cidr}",
                 message=_SILENT,
             ),
+            # The list is what the cloud enforces, and by the cloud the instance runs: neither down nor elsewhere.
+            _by_cloud("connect", 28, silent=True),
+            _by_cloud("connect", 45, errno="ECONNREFUSED"),
+            _by_cloud(None, 54, broken=frozenset({"reset", "eof"}), received_bytes=0),
             # The server's own firewall says no, and what it lets in is known.
             Rule(
                 "connect",
