@@ -177,7 +177,7 @@ CAUSES = (
             ),
             _hop(
                 "certificate",
-                "What {hop_settings}.certificate leads to is no certificate for its private key.",
+                "The certificate of {hop_settings} cannot be used: {reason}.",
                 "Look at it: ssh-keygen -L -f KEY-cert.pub",
                 component="{hop_settings}.certificate",
             ),

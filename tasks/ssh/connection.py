@@ -154,6 +154,20 @@ class Transport(paramiko.Transport):
     """Tells when its thread ends, after everything that came before."""
 
     ended: Callable[[], None] | None = None
+    #: What the server has shown and proved to own: a key, or a certificate for one.
+    shown = HostKey("", b"")
+    #: Whether to ask for a certificate rather than a bare key.
+    wants_certificate = False
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        names = tuple(super().preferred_keys)
+        return tuple(sorted(names, key=lambda name: "-cert-" not in name)) if self.wants_certificate else names
+
+    def _verify_key(self, host_key: bytes, sig: bytes) -> None:
+        super()._verify_key(host_key, sig)  # type: ignore[misc]  # types-paramiko leaves it out
+        length = int.from_bytes(host_key[:4], "big")
+        self.shown = HostKey(host_key[4 : 4 + length].decode("ascii", "replace"), bytes(host_key))
 
     def run(self) -> None:
         try:
@@ -243,11 +257,12 @@ class SshConnection:
             raise StageFailed(ssh_version=version)
         return version
 
-    async def exchange_keys(self, preferred: Sequence[str] = ()) -> HostKey:
+    async def exchange_keys(self, preferred: Sequence[str] = (), *, certificate: bool = False) -> HostKey:
         """Agree on keys; gives the host key shown, which the server has proved to own.
 
         Args:
             preferred: Algorithms of the host keys that are known, to be asked for first.
+            certificate: Ask for a certificate in the first place.
         """
         bridge = self._bridge = Bridge(self._stream)
         received = self._version + bytes(self._reader.buffer)
@@ -256,6 +271,7 @@ class SshConnection:
         self._transport, self._watch = transport, transport.packetizer
         self._watch.send = bridge.put
         transport.local_version = _VERSION
+        transport.wants_certificate = certificate
         transport.set_log_channel(_LOG)
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = self.patience
         transport.channel_timeout = transport.clear_to_send_timeout = self.patience
@@ -264,6 +280,8 @@ class SshConnection:
 
         def shake_hands() -> HostKey:
             transport.start_client(timeout=self.patience)
+            if certificate:
+                return transport.shown
             key = transport.get_remote_server_key()
             return HostKey(key.get_name(), key.asbytes())
 

@@ -55,12 +55,19 @@ class KnownKeys:
     trusted: tuple[HostKey, ...] = ()
     revoked: tuple[HostKey, ...] = ()
     where: str = ""
+    #: Keys that vouch for hosts by their signature.
+    authorities: tuple[HostKey, ...] = ()
+
+
+_AUTHORITY = "@cert-authority"
 
 
 def given_keys(text: str, where: str) -> KnownKeys:
-    """The keys of a configuration value, one a line. Raises `ValueError`."""
-    lines = (line.strip() for line in text.splitlines())
-    return KnownKeys(tuple(HostKey.parse(line) for line in lines if line and not line.startswith("#")), where=where)
+    """The keys of a configuration value, one a line, an authority's after ``@cert-authority``. Raises `ValueError`."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    authorities = [line.removeprefix(_AUTHORITY) for line in lines if line.startswith(_AUTHORITY)]
+    trusted = tuple(HostKey.parse(line) for line in lines if not line.startswith(_AUTHORITY))
+    return KnownKeys(trusted, where=where, authorities=tuple(HostKey.parse(line) for line in authorities))
 
 
 def known_keys(host: str, port: int, files: Iterable[Path] | None = None) -> KnownKeys:
@@ -70,7 +77,7 @@ def known_keys(host: str, port: int, files: Iterable[Path] | None = None) -> Kno
         files: By default those that ssh reads: the user's and the machine's.
     """
     name = host if port == 22 else f"[{host}]:{port}"
-    trusted, revoked, places = list[HostKey](), list[HostKey](), list[str]()
+    trusted, revoked, authorities, places = list[HostKey](), list[HostKey](), list[HostKey](), list[str]()
     for file in files if files is not None else (Path.home() / ".ssh/known_hosts", Path("/etc/ssh/ssh_known_hosts")):
         try:
             text = file.read_text(errors="replace")
@@ -79,10 +86,13 @@ def known_keys(host: str, port: int, files: Iterable[Path] | None = None) -> Kno
         for marker, key in _entries(text, name):
             if marker == "@revoked":
                 revoked.append(key)
+            elif marker == _AUTHORITY:
+                authorities.append(key)
             elif not marker:
                 trusted.append(key)
                 places.append(str(file))
-    return KnownKeys(tuple(trusted), tuple(revoked), where=", ".join(dict.fromkeys(places)))
+    where = ", ".join(dict.fromkeys(places))
+    return KnownKeys(tuple(trusted), tuple(revoked), where, tuple(authorities))
 
 
 def _entries(text: str, name: str) -> Iterable[tuple[str, HostKey]]:

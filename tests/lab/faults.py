@@ -134,12 +134,12 @@ class Listener:
                 self.heard[number] += heard
 
 
-def listen(network: Network, kind: str, host: str, port: int, **changes: object) -> Listener:
-    """Start a listener of a kind (a key of `SCRIPTS`), with changes to its script."""
+def listen(network: Network, kind: str, host: str, port: int, *, place: str = "server", **changes: object) -> Listener:
+    """Start a listener of a kind (a key of `SCRIPTS`) at a place, with changes to its script."""
     script = replace(SCRIPTS[kind], **changes)  # type: ignore[arg-type]
     listener = Listener(host, port, script)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with network.inside("server"):
+    with network.inside(place):
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))

@@ -229,7 +229,7 @@ class Hops:
         etc = self.network.etc(HUB)
         etc.mkdir(parents=True)
         (etc / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-        (etc / "nsswitch.conf").write_text("hosts: files dns\n")
+        (etc / "nsswitch.conf").write_text("hosts: files\n")
         names = "".join(f"{address(name)} {name}.hub\n" for name in VANTAGES)
         (etc / "hosts").write_text(f"127.0.0.1 localhost\n{names}")
         self.folder.mkdir(mode=0o755)

@@ -30,6 +30,8 @@ _PATIENCE = 3.0
 _SHARE = 0.4
 #: The part of the time for connecting that is left for telling why it was refused.
 _REASONS = 0.9
+#: Echoes after a refusal: routers send few ICMP messages a second, and the connect has used one up.
+_ECHOES = 2
 #: Documentation addresses (RFC 5737, 3849): outside every private network, so only a default route covers them.
 _WAYS_OUT = {"ipv4": "203.0.113.1", "ipv6": "2001:db8::1"}
 
@@ -125,16 +127,13 @@ class SshVantage:
         neighbour = dict(await self.neighbour(address))
         if _gone(neighbour):
             return {"errno": errno or "EHOSTUNREACH", **neighbour}
-        seen = await self._echoes.ask(address, budget.within(_REASONS)) or Echo()
-        found = icmp_evidence(seen, errno, ":" in address, self._sources.get(address)) if errno else {}
-        unclear = not found and not seen.answered
-        return {
-            "errno": errno,
-            **neighbour,
-            **found,
-            "answers_ping": seen.answered,
-            "refusal_unclear": unclear or None,
-        }
+        told = {"errno": errno, **neighbour}
+        for _ in range(_ECHOES):
+            seen = await self._echoes.ask(address, budget.within(_REASONS)) or Echo()
+            found = icmp_evidence(seen, errno, ":" in address, self._sources.get(address)) if errno else {}
+            if found or seen.answered:
+                return {**told, **found, "answers_ping": seen.answered}
+        return {**told, "answers_ping": seen.answered, "refusal_unclear": True}
 
     async def exchange(self, address: str, port: int, datagram: bytes, budget: Budget) -> bytes | None:
         return None  # SSH forwards no datagrams

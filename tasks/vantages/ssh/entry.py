@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import paramiko
-from paramiko.ssh_exception import SSHException
 from pydantic import SecretStr
 
 from registry.connection.fields import is_reference
@@ -18,7 +17,7 @@ from registry.errors import SecretUnresolved
 from registry.groups import SshHop
 from registry.secrets import resolve_reference
 from tasks.evidence import StageFailed
-from tasks.ssh import HostKey, KeyUnusable, KnownKeys, SshConnection, given_keys, known_keys, load_key
+from tasks.ssh import HostKey, KeyUnusable, KnownKeys, SshConnection, certificates, given_keys, known_keys, load_key
 from tasks.vantages import VantageFailed
 
 Failure = Callable[..., VantageFailed]
@@ -96,10 +95,10 @@ class Entry:
             secret = await self._secret("certificate")
             assert secret is not None  # noqa: S101 - it is set
             text = secret.get_secret_value()
-        try:
-            key.load_certificate(text.strip())
-        except (ValueError, SSHException, TypeError, IndexError):
-            raise self.failure("certificate") from None
+        problem = certificates.problem_of_user(text, key)
+        if problem:
+            raise self.failure("certificate", reason=problem)
+        key.load_certificate(text.strip())
 
     # -- whom we trust ----------------------------------------------------------------------------------------------
 
@@ -111,16 +110,20 @@ class Entry:
             found = given_keys(given, "host_key")
         except ValueError as problem:
             raise self.failure("host_key_value", reason=str(problem)) from None
-        if not found.trusted:
+        if not found.trusted and not found.authorities:
             raise self.failure("host_key_value", reason="there is no key in it")
         return found
 
     async def trust(self, connection: SshConnection) -> None:
         """Agree on keys with a server that shows a host key we know. Raises `VantageFailed`."""
-        shown = await connection.exchange_keys([key.kind for key in self.known.trusted])
-        if shown in self.known.trusted and shown not in self.known.revoked:
-            return
-        raise self._distrust(shown)
+        by_authority = bool(self.known.authorities)
+        shown = await connection.exchange_keys([key.kind for key in self.known.trusted], certificate=by_authority)
+        if certificates.is_certificate(shown):
+            problem = certificates.problem_of_host(shown, self.hop.host, self.known.authorities)
+            if problem:
+                raise self.failure("host_certificate", reason=problem, host_key_file=_file(shown, "-cert"))
+        elif shown not in self.known.trusted or shown in self.known.revoked:
+            raise self._distrust(shown)
 
     def _distrust(self, shown: HostKey) -> VantageFailed:
         hop = self.hop
@@ -130,7 +133,7 @@ class Entry:
             "host_key_line": shown.line,
             "hop_known_as": name,
             "known_hosts_line": f"{name} {shown.line}",
-            "host_key_file": f"/etc/ssh/ssh_host_{_file_word(shown.kind)}_key.pub",
+            "host_key_file": _file(shown),
         }
         if shown in self.known.revoked:
             return self.failure("host_key_revoked", **evidence)
@@ -241,8 +244,10 @@ _KINDS = (
 )
 
 
-def _file_word(kind: str) -> str:
-    return "rsa" if "rsa" in kind else "ecdsa" if "ecdsa" in kind else "ed25519"
+def _file(shown: HostKey, suffix: str = "") -> str:
+    """Where OpenSSH keeps a host key of this kind."""
+    kind = "rsa" if "rsa" in shown.kind else "ecdsa" if "ecdsa" in shown.kind else "ed25519"
+    return f"/etc/ssh/ssh_host_{kind}_key{suffix}.pub"
 
 
 def _agent_keys() -> list[paramiko.PKey]:

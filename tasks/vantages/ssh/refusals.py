@@ -7,6 +7,7 @@ ICMP unreachables that reach it: no new one while the connect is tried again, an
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,10 +15,8 @@ from tasks.budget import Budget
 from tasks.vantages.ssh.shell import Batch, Shell
 from tasks.vantages.ssh.tables import counters
 
-#: How often a refusal has to be accompanied by an ICMP message to be called one.
-_ROUNDS = 3
-#: Seconds for one round.
-_PATIENCE = 1.5
+#: Seconds for one round. A refusal that comes before the socket is ready for it is repeated after one.
+_PATIENCE = 2.0
 
 #: Connects once more and gives no result.
 Again = Callable[[str, int, Budget], Awaitable[None]]
@@ -29,6 +28,11 @@ class _Seen:
 
     unreachables: int
     attempts_failed: int
+    seconds: float = 0.0
+
+    def one_for_each(self, count: int) -> bool:
+        """Whether every attempt got one, and one more for each second after which it was repeated."""
+        return count <= self.unreachables <= count * (1 + round(self.seconds))
 
 
 class Refusals:
@@ -49,32 +53,32 @@ class Refusals:
             return {}
         if seen.unreachables == 0:
             return dict.fromkeys(keys, "rst") if seen.attempts_failed >= len(keys) else {}
-        if len(keys) > 1:
-            middle = len(keys) // 2
-            return {**await self._tell(keys[:middle]), **await self._tell(keys[middle:])}
-        return await self._tell_one(keys)
-
-    async def _tell_one(self, key: list[str]) -> Mapping[str, str]:
-        """After a first round with an ICMP message: it may have been somebody else's."""
-        for _ in range(_ROUNDS - 1):
-            quiet, seen = await self._round([]), await self._round(key)
-            if quiet is None or seen is None or quiet.unreachables:
-                return {}
-            if not seen.unreachables:
-                return dict.fromkeys(key, "rst")
-        return dict.fromkeys(key, "icmp")
+        if seen.one_for_each(len(keys)):
+            # They may have been somebody else's, but hardly twice.
+            again = await self._round(keys)
+            if again is not None and (again.unreachables == 0 or again.one_for_each(len(keys))):
+                return dict.fromkeys(keys, "icmp" if again.unreachables else "rst")
+        if len(keys) == 1:
+            return {}
+        middle = len(keys) // 2
+        return {**await self._tell(keys[:middle]), **await self._tell(keys[middle:])}
 
     async def _round(self, keys: Sequence[str]) -> _Seen | None:
         budget = Budget.of(_PATIENCE)
         before = await self._count(budget)
         if before is None:
             return None
+        started = time.monotonic()
         targets = [key.rsplit(" ", 1) for key in keys]
         await asyncio.gather(*(self._again(address, int(port), budget) for address, port in targets))
         after = await self._count(budget)
         if after is None:
             return None
-        return _Seen(after.unreachables - before.unreachables, after.attempts_failed - before.attempts_failed)
+        return _Seen(
+            after.unreachables - before.unreachables,
+            after.attempts_failed - before.attempts_failed,
+            time.monotonic() - started,
+        )
 
     async def _count(self, budget: Budget) -> _Seen | None:
         section = self._shell.section("snmp")
