@@ -141,7 +141,8 @@ def test_a_firewall_that_refuses(lab: Lab, action: str) -> None:
 def test_a_firewall_that_refuses_over_ipv6(lab: Lab, action: str) -> None:
     host = lab.host().v6
     with lab.filter(action, host, 5432):
-        _same(lab, "postgresql", _entry(host), "FILTER.REJECT")
+        # Each of three connects takes a second here: ICMPv6 comes before the socket is ready for it.
+        _same(lab, "postgresql", _entry(host), "FILTER.REJECT", timeout=15)
 
 
 def test_a_firewall_that_refuses_everything(lab: Lab) -> None:

@@ -54,10 +54,12 @@ class Refusals:
         if seen.unreachables == 0:
             return dict.fromkeys(keys, "rst") if seen.attempts_failed >= len(keys) else {}
         if seen.one_for_each(len(keys)):
-            # They may have been somebody else's, but hardly twice.
-            again = await self._round(keys)
-            if again is not None and (again.unreachables == 0 or again.one_for_each(len(keys))):
-                return dict.fromkeys(keys, "icmp" if again.unreachables else "rst")
+            # They may have been somebody else's, but hardly twice, with none in between.
+            quiet, again = await self._round([]), await self._round(keys)
+            if again is not None and again.unreachables == 0:
+                return dict.fromkeys(keys, "rst")
+            if quiet is not None and again is not None and not quiet.unreachables and again.one_for_each(len(keys)):
+                return dict.fromkeys(keys, "icmp")
         if len(keys) == 1:
             return {}
         middle = len(keys) // 2
