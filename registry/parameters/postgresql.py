@@ -9,10 +9,10 @@ ALLOWED = AllowList(
     accepted=words("""
         ApplicationName application_name autoCommit autosave binaryTransfer cancelSignalTimeout charSet
         client_encoding connectTimeout connect_timeout currentSchema defaultRowFetchSize extraFloatDigits
-        hostRecheckSeconds kerberosServerName keepalives keepalives_count keepalives_idle keepalives_interval loadBalanceHosts
-        load_balance_hosts loginTimeout logUnclosedConnections preferQueryMode prepareThreshold readOnly readOnlyMode
-        reWriteBatchedInserts socketTimeout ssl sslmode stringtype targetServerType target_session_attrs tcpKeepAlive
-        tcpNoDelay tcp_user_timeout
+        hostRecheckSeconds keepalives keepalives_count keepalives_idle keepalives_interval kerberosServerName
+        loadBalanceHosts load_balance_hosts loginTimeout logUnclosedConnections preferQueryMode prepareThreshold
+        readOnly readOnlyMode reWriteBatchedInserts socketTimeout ssl sslmode stringtype targetServerType
+        target_session_attrs tcpKeepAlive tcpNoDelay tcp_user_timeout
         """),
     patterns={
         "ApplicationName": r"[\w .:/\[\]\-]{1,64}",

@@ -29,7 +29,16 @@ def parse(scheme: str, rest: str) -> ParsedUrl:
     if split.query not in ("", "tls=false") or any(char in path for char in "?#;%\\"):
         raise ValueError("behind the hosts stands a plain path, without parameters")
     options = {"path": path, "tls": "false" if split.query else ""}
-    return ParsedUrl(scheme, "", found, None, username, password, {}, {key: v for key, v in options.items() if v})
+    return ParsedUrl(
+        scheme,
+        "",
+        found,
+        (path or None) if scheme in _DATABASES else None,
+        username,
+        password,
+        {},
+        {key: v for key, v in options.items() if v},
+    )
 
 
 def build(url: ParsedUrl) -> str:
@@ -84,6 +93,20 @@ def _bucket(url: ParsedUrl, default_port: int) -> dict[str, Any]:
     return {**_endpoint(url, default_port), "bucket": url.options.get("path", "")}
 
 
+def _named(field: str, endpoint: str = "endpoint") -> Callable[[ParsedUrl, int], dict[str, Any]]:
+    """A service whose project, instance or database stands behind its host."""
+
+    def read(url: ParsedUrl, default_port: int) -> dict[str, Any]:
+        return {**_endpoint(url, default_port, endpoint), **({field: url.options.get("path", "")} if field else {})}
+
+    return read
+
+
+def _machine(url: ParsedUrl, default_port: int) -> dict[str, Any]:
+    host, port = _only(url)
+    return {"host": host, "port": port or default_port}
+
+
 def _prefix(url: ParsedUrl, default_port: int) -> dict[str, Any]:
     return _endpoint(url, default_port, "url_prefix", "/" + quote(url.options.get("path", "")))
 
@@ -105,6 +128,14 @@ def _only(url: ParsedUrl) -> tuple[str, int | None]:
     return url.endpoints[0]
 
 
+def _project(url: ParsedUrl, default_port: int) -> dict[str, Any]:
+    """MaxCompute's own form: the path of its API, then `projects/NAME`."""
+    base, _, project = f"/{url.options.get('path', '')}".rpartition("/projects/")
+    return {**_endpoint(url, default_port, path=quote(base)), "project": project.strip("/")}
+
+
+#: Schemes whose path is the name of a database.
+_DATABASES = frozenset({"dlf", "milvus", "snowflake"})
 #: Scheme -> the fields that its URLs give.
 _FIELDS: Mapping[str, Callable[[ParsedUrl, int], dict[str, Any]]] = {
     "kafka": _addresses,
@@ -113,6 +144,17 @@ _FIELDS: Mapping[str, Callable[[ParsedUrl, int], dict[str, Any]]] = {
     "memcached": _proxy,
     "elasticsearch": _endpoint,
     "opensearch": _endpoint,
+    "bigquery": _named("big_query_project_id"),
+    "datahub": _named("project"),
+    "dlf": _named("database"),
+    "loghub": _named("project"),
+    "maxcompute": _project,
+    "milvus": _named("database"),
+    "paimon": _named("warehouse"),
+    "salesforce": _named("", "instance_url"),
+    "snowflake": _named("database", "account_url"),
+    "ssh": _machine,
+    "tablestore": _named("instance_name"),
     "s3": _bucket,
     "oss": _bucket,
     "httpfile": _prefix,

@@ -214,136 +214,144 @@ _MISSING = {"sftp_status": "SSH_FX_NO_SUCH_FILE"}
 _DENIED = {"sftp_status": "SSH_FX_PERMISSION_DENIED"}
 _DIRECTORY = "Correct base_dir of {source}/{env}, or have the directory created."
 
-PROTOCOL = Protocol(
-    name="sftp",
-    title="SFTP",
-    fingerprint="SSH",
-    session=SftpSession,
-    answers=(
-        # OpenSSH refuses in these fixed words before its version line, where the protocol has no code.
-        Answer("CAPACITY.CONNECTIONS", {"before_version": "Exceeded MaxStartups"}, stage="greet"),
-        Answer(
-            INCONCLUSIVE,
-            {"before_version": "Not allowed at this time"},
-            stage="greet",
-            alternatives=("CAPACITY.CONNECTIONS", "ADMIT.ALLOWLIST"),
-            component="{address}:{port}",
-            message="{address}:{port} refuses {source_address} for now: too many logins under way, or a penalty for "
-            "failed ones.",
-            remedy="Test again in a minute; if that does not help, see MaxStartups and PerSourcePenalties of the "
-            "SSH server.",
-        ),
-        # There is no code of its own for SSH's ciphers: it is the same fault as with TLS, and the same people mend it.
-        Answer(
-            "TLS.VERSION_OR_CIPHER",
-            {"no_common_algorithm": True},
-            message="{address}:{port} and this client have no SSH algorithm in common (key exchange: "
-            "{key_exchange_offered}; host keys: {host_keys_offered}; ciphers: {ciphers_offered}).",
-            remedy="Let the SSH server offer curve25519-sha256, an ed25519 host key and an AES-CTR or AES-GCM cipher.",
-        ),
-        Answer(
-            "TLS.VERSION_OR_CIPHER",
-            {"ssh_version": bool},
-            message="{address}:{port} speaks an SSH version that is no longer safe ({ssh_version}).",
-            remedy="Let the server speak SSH 2.",
-        ),
-        Answer(
-            "TLS.VERSION_OR_CIPHER",
-            {"disconnect_code": frozenset({3, 8})},
-            message="{address}:{port} ends the SSH key exchange ({server_said}): no version or algorithm in common.",
-            remedy="Let the SSH server offer current algorithms.",
-        ),
-        Answer("ADMIT.ALLOWLIST", {"disconnect_code": 1}),
-        Answer("SERVER.NOT_READY", {"disconnect_code": 7}),
-        Answer("CAPACITY.CONNECTIONS", {"disconnect_code": 12}),
-        Answer("AUTH.USER_UNKNOWN", {"disconnect_code": 15}),
-        # OpenSSH reports "too many authentication failures" as a protocol error.
-        Answer("AUTH.BAD_CREDENTIALS", {"disconnect_code": frozenset({2, 14}), "tried": True}, stage="login"),
-        Answer(
-            "AUTH.BAD_CREDENTIALS",
-            {"rejected": True, "method": "publickey"},
-            message="{address}:{port} does not accept the key of {username}: it is not among the authorized ones, or "
-            "the account may not log in.",
-            remedy="Add the public key that belongs to ssh_key_file to the authorized_keys of {username}, or correct "
-            "ssh_key_file of {source}/{env}.",
-        ),
-        Answer(
-            "AUTH.BAD_CREDENTIALS",
-            {"no_password": True},
-            message="{address}:{port} wants {username} to prove who it is ({allowed_methods}), and {source}/{env} has "
-            "neither password nor key.",
-            remedy="Set password or ssh_key_file for {source}/{env}.",
-        ),
-        Answer("AUTH.BAD_CREDENTIALS", {"rejected": True}),
-        Answer("AUTH.METHOD_UNSUPPORTED", {"unsupported": True}),
-        # PAM's account rules (expired, not allowed here) make OpenSSH hang up on a password that was right.
-        Answer(
-            INCONCLUSIVE,
-            {"broken": frozenset({"eof", "reset"}), "tried": True},
-            stage="login",
-            alternatives=("AUTH.EXPIRED_OR_LOCKED", "AUTH.LOGIN_FORBIDDEN", "SERVER.ERROR"),
-            component="{username}",
-            message="{address}:{port} hangs up on {username} after the credentials: the account has expired or may not "
-            "log in, or the server fails.",
-            remedy="Look at the log of the SSH server at this time, and at the account: chage -l {username}.",
-        ),
-        Answer(
-            "CONFIG.BAD_VALUE",
-            {"bad_key": "encrypted"},
-            component="ssh_key_file",
-            message="The private key given as ssh_key_file is encrypted, and no ssh_key_password is configured.",
-            remedy="Set ssh_key_password for {source}/{env}, or give a key without a password.",
-        ),
-        Answer(
-            "CONFIG.BAD_VALUE",
-            {"bad_key": "wrong password"},
-            component="ssh_key_password",
-            message="The ssh_key_password does not open the private key given as ssh_key_file.",
-            remedy="Correct ssh_key_password of {source}/{env}.",
-        ),
-        Answer(
-            "CONFIG.BAD_VALUE",
-            {"bad_key": bool},
-            component="ssh_key_file",
-            message="What is given as ssh_key_file is no private key that can be read here.",
-            remedy="Give a private key (not the .pub file) of type ed25519, ECDSA or RSA in OpenSSH's or PEM form; a "
-            "PuTTY key is converted by: puttygen KEY.ppk -O private-openssh-new -o KEY.",
-        ),
-        Answer(
-            "CONFIG.BAD_VALUE",
-            {"bad_field": bool},
-            component="{bad_field}",
-            message="The {bad_field} of {source}/{env} cannot be used: {reason}.",
-            remedy="Give the server's key as ssh-keyscan prints it, without the name: ssh-ed25519 AAAA...",
-        ),
-        Answer("CAPACITY.CONNECTIONS", {"channel_code": 4}),
-        Answer(
-            "TARGET.NO_CONNECT",
-            {"no_sftp": True},
-            component="SFTP",
-            message="{username} may log in to {address}:{port}, but gets no SFTP there.",
-            remedy="Let the SSH server offer it (Subsystem sftp internal-sftp), and {username} use it (a login shell "
-            "that runs, or ForceCommand internal-sftp).",
-        ),
-        Answer("TARGET.MISSING", _MISSING, stage="target", remedy=_DIRECTORY),
-        Answer(
-            "TARGET.MISSING",
-            {"not_a_directory": True},
-            message="{database} on {address}:{port} is no directory.",
-            remedy="Set base_dir of {source}/{env} to the directory, and name the file in objects.",
-        ),
-        Answer(
-            "TARGET.NO_CONNECT",
-            _DENIED,
-            stage="target",
-            remedy="Let the owner of {database} give {username} the right to enter it (chmod +x, setfacl).",
-        ),
-        Answer("TARGET.OBJECT_MISSING", _MISSING, stage="privilege"),
-        Answer(
-            "PRIV.OBJECT_DENIED",
-            _DENIED,
-            stage="privilege",
-            remedy="Let the owner of {object} give {username} the right to read it (chmod +r, setfacl).",
-        ),
+ANSWERS: tuple[Answer, ...] = (
+    # OpenSSH refuses in these fixed words before its version line, where the protocol has no code.
+    Answer("CAPACITY.CONNECTIONS", {"before_version": "Exceeded MaxStartups"}, stage="greet"),
+    Answer(
+        INCONCLUSIVE,
+        {"before_version": "Not allowed at this time"},
+        stage="greet",
+        alternatives=("CAPACITY.CONNECTIONS", "ADMIT.ALLOWLIST"),
+        component="{address}:{port}",
+        message="{address}:{port} refuses {source_address} for now: too many logins under way, or a penalty for "
+        "failed ones.",
+        remedy="Test again in a minute; if that does not help, see MaxStartups and PerSourcePenalties of the "
+        "SSH server.",
+    ),
+    # There is no code of its own for SSH's ciphers: it is the same fault as with TLS, and the same people mend it.
+    Answer(
+        "TLS.VERSION_OR_CIPHER",
+        {"no_common_algorithm": True},
+        message="{address}:{port} and this client have no SSH algorithm in common (key exchange: "
+        "{key_exchange_offered}; host keys: {host_keys_offered}; ciphers: {ciphers_offered}).",
+        remedy="Let the SSH server offer curve25519-sha256, an ed25519 host key and an AES-CTR or AES-GCM cipher.",
+    ),
+    Answer(
+        "TLS.VERSION_OR_CIPHER",
+        {"ssh_version": bool},
+        message="{address}:{port} speaks an SSH version that is no longer safe ({ssh_version}).",
+        remedy="Let the server speak SSH 2.",
+    ),
+    Answer(
+        "TLS.VERSION_OR_CIPHER",
+        {"disconnect_code": frozenset({3, 8})},
+        message="{address}:{port} ends the SSH key exchange ({server_said}): no version or algorithm in common.",
+        remedy="Let the SSH server offer current algorithms.",
+    ),
+    Answer("ADMIT.ALLOWLIST", {"disconnect_code": 1}),
+    Answer("SERVER.NOT_READY", {"disconnect_code": 7}),
+    Answer("CAPACITY.CONNECTIONS", {"disconnect_code": 12}),
+    Answer("AUTH.USER_UNKNOWN", {"disconnect_code": 15}),
+    # OpenSSH reports "too many authentication failures" as a protocol error.
+    Answer("AUTH.BAD_CREDENTIALS", {"disconnect_code": frozenset({2, 14}), "tried": True}, stage="login"),
+    Answer(
+        "AUTH.BAD_CREDENTIALS",
+        {"rejected": True, "method": "publickey"},
+        message="{address}:{port} does not accept the key of {username}: it is not among the authorized ones, or "
+        "the account may not log in.",
+        remedy="Add the public key that belongs to ssh_key_file to the authorized_keys of {username}, or correct "
+        "ssh_key_file of {source}/{env}.",
+    ),
+    Answer(
+        "AUTH.BAD_CREDENTIALS",
+        {"no_password": True},
+        message="{address}:{port} wants {username} to prove who it is ({allowed_methods}), and {source}/{env} has "
+        "neither password nor key.",
+        remedy="Set password or ssh_key_file for {source}/{env}.",
+    ),
+    Answer("AUTH.BAD_CREDENTIALS", {"rejected": True}),
+    Answer(
+        "AUTH.METHOD_UNSUPPORTED",
+        {"unsupported": True, "configured": lambda methods: methods == ["publickey"]},
+        message="{address}:{port} takes no public key of {username}, but {method}.",
+        remedy="Set password for {source}/{env}, or allow keys on the server: PubkeyAuthentication yes.",
+    ),
+    Answer(
+        "AUTH.METHOD_UNSUPPORTED",
+        {"unsupported": True, "method": "publickey"},
+        message="{address}:{port} takes no password of {username}, but a public key.",
+        remedy="Set ssh_key_file for {source}/{env}, or allow passwords on the server: PasswordAuthentication yes.",
+    ),
+    Answer("AUTH.METHOD_UNSUPPORTED", {"unsupported": True}),
+    # PAM's account rules (expired, not allowed here) make OpenSSH hang up on a password that was right.
+    Answer(
+        INCONCLUSIVE,
+        {"broken": frozenset({"eof", "reset"}), "tried": True},
+        stage="login",
+        alternatives=("AUTH.EXPIRED_OR_LOCKED", "AUTH.LOGIN_FORBIDDEN", "SERVER.ERROR"),
+        component="{username}",
+        message="{address}:{port} hangs up on {username} after the credentials: the account has expired or may not "
+        "log in, or the server fails.",
+        remedy="Look at the log of the SSH server at this time, and at the account: chage -l {username}.",
+    ),
+    Answer(
+        "CONFIG.BAD_VALUE",
+        {"bad_key": "encrypted"},
+        component="ssh_key_file",
+        message="The private key given as ssh_key_file is encrypted, and no ssh_key_password is configured.",
+        remedy="Set ssh_key_password for {source}/{env}, or give a key without a password.",
+    ),
+    Answer(
+        "CONFIG.BAD_VALUE",
+        {"bad_key": "wrong password"},
+        component="ssh_key_password",
+        message="The ssh_key_password does not open the private key given as ssh_key_file.",
+        remedy="Correct ssh_key_password of {source}/{env}.",
+    ),
+    Answer(
+        "CONFIG.BAD_VALUE",
+        {"bad_key": bool},
+        component="ssh_key_file",
+        message="What is given as ssh_key_file is no private key that can be read here.",
+        remedy="Give a private key (not the .pub file) of type ed25519, ECDSA or RSA in OpenSSH's or PEM form; a "
+        "PuTTY key is converted by: puttygen KEY.ppk -O private-openssh-new -o KEY.",
+    ),
+    Answer(
+        "CONFIG.BAD_VALUE",
+        {"bad_field": bool},
+        component="{bad_field}",
+        message="The {bad_field} of {source}/{env} cannot be used: {reason}.",
+        remedy="Give the server's key as ssh-keyscan prints it, without the name: ssh-ed25519 AAAA...",
+    ),
+    Answer("CAPACITY.CONNECTIONS", {"channel_code": 4}),
+    Answer(
+        "TARGET.NO_CONNECT",
+        {"no_sftp": True},
+        component="SFTP",
+        message="{username} may log in to {address}:{port}, but gets no SFTP there.",
+        remedy="Let the SSH server offer it (Subsystem sftp internal-sftp), and {username} use it (a login shell "
+        "that runs, or ForceCommand internal-sftp).",
+    ),
+    Answer("TARGET.MISSING", _MISSING, stage="target", remedy=_DIRECTORY),
+    Answer(
+        "TARGET.MISSING",
+        {"not_a_directory": True},
+        message="{database} on {address}:{port} is no directory.",
+        remedy="Set base_dir of {source}/{env} to the directory, and name the file in objects.",
+    ),
+    Answer(
+        "TARGET.NO_CONNECT",
+        _DENIED,
+        stage="target",
+        remedy="Let the owner of {database} give {username} the right to enter it (chmod +x, setfacl).",
+    ),
+    Answer("TARGET.OBJECT_MISSING", _MISSING, stage="privilege"),
+    Answer(
+        "PRIV.OBJECT_DENIED",
+        _DENIED,
+        stage="privilege",
+        remedy="Let the owner of {object} give {username} the right to read it (chmod +r, setfacl).",
     ),
 )
+
+PROTOCOL = Protocol(name="sftp", title="SFTP", fingerprint="SSH", session=SftpSession, answers=ANSWERS)
