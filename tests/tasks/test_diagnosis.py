@@ -11,6 +11,7 @@ from registry.verdict import INCONCLUSIVE, STAGES, State, Status
 from tasks import causes, diagnosis
 from tasks.evidence import Attempt, StageFailed, Trace, matches
 from tasks.protocols.postgresql import PROTOCOL
+from tests.tasks import hop_evidence
 from tests.tasks.support import failed, target
 
 _AT = {"address": "10.1.2.3", "port": 5432}
@@ -62,6 +63,7 @@ _KERBEROS = {
 
 #: A failed stage, its evidence, the cause that it asserts.
 EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
+    *hop_evidence.EXAMPLES,
     ("config", {"problem": "CONFIG.MISSING_FIELD", **_TOLD}, "CONFIG.MISSING_FIELD"),
     ("config", {"problem": "CONFIG.BAD_VALUE", **_TOLD}, "CONFIG.BAD_VALUE"),
     ("config", {"problem": "CONFIG.ENV_MISSING", **_TOLD}, "CONFIG.ENV_MISSING"),
