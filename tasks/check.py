@@ -214,7 +214,7 @@ class _Walk:
 
         material = TlsMaterial(
             mode=settings.mode,
-            ca=pem("truststore_file"),
+            ca=pem("truststore_file") or pem("ssl_root_certificate_file"),
             certificate=pem("keystore_file"),
             key=secrets.get("key_file"),
             key_password=next((secrets[name] for name in _KEY_PASSWORDS if name in secrets), None),

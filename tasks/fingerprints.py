@@ -21,6 +21,8 @@ _FINGERPRINTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"INFO \{", "NATS"),
         # IAC and a negotiation verb (RFC 854).
         (rb"\xff[\xfb-\xfe]", "Telnet"),
+        # Hello (packet 0) with the server's name, or an exception (packet 2): a code and the name of its class.
+        (rb"\x00\x0aClickHouse|\x02....\x0dDB::Exception", "ClickHouse"),
         (rb"(?:VERSION \d|(?:ERROR|CLIENT_ERROR|SERVER_ERROR)(?: [ -~]*)?\r\n)", "Memcached"),
         # A response of the binary protocol (magic, opcode version) without key and extras.
         (rb"\x81\x0b\x00\x00\x00\x00", "Memcached"),

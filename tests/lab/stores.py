@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -192,6 +193,64 @@ class Memcached(Server):
             with self.network.inside("server"), socket.create_connection((self.v4, self.port)) as client:
                 client.sendall(b"set orders 0 0 5\r\nfirst\r\n")
                 client.recv(64)
+
+
+class ClickHouse(Server):
+    """ClickHouse 18.16, over HTTP (8123, 8443) and natively (9000, 9440): database `shop` with the table `orders`.
+
+    `app` may use `shop` and `empty` only; `elsewhere` may log in from a network that nobody here is in.
+    """
+
+    port = 8123
+    user = "clickhouse"
+
+    def prepare(self) -> None:
+        data, digest = self.folder / "data", hashlib.sha256(PASSWORD.encode()).hexdigest()
+        tls = f"""
+  <https_port>8443</https_port><tcp_port_secure>9440</tcp_port_secure>
+  <openSSL><server><certificateFile>{self.tls.certificate}</certificateFile>
+    <privateKeyFile>{self.tls.key}</privateKeyFile><verificationMode>none</verificationMode></server></openSSL>
+""" if self.tls else ""  # fmt: skip
+        (self.folder / "config.xml").write_text(
+            f"""<yandex>
+  <logger><level>warning</level><console>1</console></logger>
+  <http_port>8123</http_port><tcp_port>9000</tcp_port><listen_host>{self.v4}</listen_host>{tls}
+  <path>{data}/</path><tmp_path>{data}/tmp/</tmp_path><user_files_path>{data}/files/</user_files_path>
+  <format_schema_path>{data}/formats/</format_schema_path><users_config>{self.folder}/users.xml</users_config>
+  <default_profile>default</default_profile><default_database>default</default_database>
+  <mark_cache_size>5368709</mark_cache_size><max_concurrent_queries>20</max_concurrent_queries>
+</yandex>
+"""
+        )
+        allowed = "<allow_databases><database>shop</database><database>empty</database></allow_databases>"
+
+        def account(name: str, network: str, more: str = "", password: str = digest) -> str:
+            return (
+                f"<{name}><password_sha256_hex>{password}</password_sha256_hex><networks><ip>{network}</ip></networks>"
+                f"<profile>default</profile><quota>default</quota>{more}</{name}>"
+            )
+
+        (self.folder / "users.xml").write_text(
+            "<yandex><profiles><default/></profiles><quotas><default/></quotas><users>"
+            + account("app", "::/0", allowed) + account("elsewhere", "192.0.2.1") + account("admin", "::/0")
+            + "</users></yandex>\n"
+        )  # fmt: skip
+
+    def arguments(self) -> Sequence[str]:
+        return ["clickhouse-server", f"--config-file={self.folder / 'config.xml'}"]
+
+    def start(self) -> None:
+        super().start()
+        for statement in (
+            "CREATE DATABASE shop", "CREATE DATABASE empty", "CREATE DATABASE private",
+            "CREATE TABLE private.ledger (id UInt8) ENGINE = TinyLog",
+            "CREATE TABLE shop.orders (id UInt8, note String) ENGINE = TinyLog",
+            "INSERT INTO shop.orders VALUES (1, 'first')",
+        ):  # fmt: skip
+            with self.network.inside("server"):
+                account = {"X-ClickHouse-User": "admin", "X-ClickHouse-Key": PASSWORD}
+                asked = urllib.request.Request(f"http://{self.v4}:8123/", data=statement.encode(), headers=account)
+                urllib.request.urlopen(asked).close()
 
 
 class S3(Server):
