@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from flows import terminal
 from flows.commands import (
     allowlisting,
+    auditing,
     changing,
     comparing,
     groups,
@@ -77,6 +78,7 @@ app = typer.Typer(
 for module in (testing, registering, looking, changing, operate, allowlisting, comparing):
     module.register(app)
 observing.register(groups.app)
+auditing.register(groups.app)
 app.add_typer(groups.app, name="group")
 app.add_typer(keys.app, name="keys")
 

@@ -46,6 +46,28 @@ async def locate(target: Target, vantage: Vantage, recorder: Recorder, budget: B
     Raises:
         StageFailed: With what the cloud said.
     """
+    wanted, choice = _asked(target, recorder)
+    around = asyncio.ensure_future(_around(target.network, wanted, choice.cloud, budget))
+    try:
+        _, chosen = await _found(target, vantage, recorder, budget, wanted, choice)
+        if any(place.public for place in chosen):
+            recorder.see(**network_audit.way_out_lacks(target.network, await around))
+    finally:
+        around.cancel()
+    return tuple(Endpoint(host=place.host, port=place.port) for place in chosen)
+
+
+async def find(target: Target, vantage: Vantage, budget: Budget) -> tuple[Instance, tuple[Place, ...]]:
+    """The instance that a connection names, and the endpoints that a check would try. Raises as `locate`."""
+    recorder = Recorder()
+    try:
+        wanted, choice = _asked(target, recorder)
+        return await _found(target, vantage, recorder, budget, wanted, choice)
+    except StageFailed as failed:
+        raise StageFailed(**{**recorder.evidence, **failed.evidence}) from None
+
+
+def _asked(target: Target, recorder: Recorder) -> tuple[Wanted, Choice]:
     connection = target.connection
     if not isinstance(connection, CloudInstance):
         raise StageFailed(unsupported_type=target.type, cloud="any cloud", instance="")
@@ -59,23 +81,23 @@ async def locate(target: Target, vantage: Vantage, recorder: Recorder, budget: B
     recorder.see(instance=wanted.instance, region=wanted.region, account=wanted.account, role=wanted.role)
     choice = choose(connection.cloud, wanted)
     recorder.see(cloud=choice.cloud.name, cloud_because=choice.because)
-    around = asyncio.ensure_future(_around(target.network, wanted, choice.cloud, budget))
-    try:
-        instance = await _described(choice.cloud, wanted, budget)
-        _see(recorder, instance)
-        replica = getattr(connection, "read_only_db_instance", None)
-        if replica:
-            instance = await _replica(choice.cloud, wanted, instance, replica, budget)
-            recorder.see(read_only=replica, status=instance.status)
-        if not instance.running:
-            raise StageFailed(stopped=True, instance=instance.id, status=instance.status)
-        chosen, because = await _endpoints(instance, target.network, vantage, read_only=bool(replica))
-        recorder.see(chosen=[f"{place.host}:{place.port}" for place in chosen], chosen_because=because)
-        if any(place.public for place in chosen):
-            recorder.see(**network_audit.way_out_lacks(target.network, await around))
-    finally:
-        around.cancel()
-    return tuple(Endpoint(host=place.host, port=place.port) for place in chosen)
+    return wanted, choice
+
+
+async def _found(
+    target: Target, vantage: Vantage, recorder: Recorder, budget: Budget, wanted: Wanted, choice: Choice
+) -> tuple[Instance, tuple[Place, ...]]:
+    instance = await _described(choice.cloud, wanted, budget)
+    _see(recorder, instance)
+    replica = getattr(target.connection, "read_only_db_instance", None)
+    if replica:
+        instance = await _replica(choice.cloud, wanted, instance, replica, budget)
+        recorder.see(read_only=replica, status=instance.status)
+    if not instance.running:
+        raise StageFailed(stopped=True, instance=instance.id, status=instance.status)
+    chosen, because = await _endpoints(instance, target.network, vantage, read_only=bool(replica))
+    recorder.see(chosen=[f"{place.host}:{place.port}" for place in chosen], chosen_because=because)
+    return instance, chosen
 
 
 def bearing(stages: Sequence[Stage], address: str) -> Mapping[str, Any]:
