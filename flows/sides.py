@@ -128,8 +128,6 @@ def _notes(surveyed: Mapping[str, tuple[str, Surveyed]]) -> list[str]:
         else:
             notes += [f"{env}: {thing.name}: {note}" for thing in one.survey.objects for note in thing.notes]
             notes += [f"{env}: {note}" for note in one.survey.notes]
-            if not one.survey.complete:
-                notes.append(f"{env} has more objects than were looked at; bind those that count")
     if len({group for group, _ in surveyed.values()}) > 1:
         places = ", ".join(f"{env} from {group}" for env, (group, _) in surveyed.items())
         notes.append(f"no group reaches both, so {places} was looked at")

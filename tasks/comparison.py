@@ -134,7 +134,8 @@ def _object(dev: Object, prod: Object) -> Iterator[Difference]:
 def _presence(one: Object) -> str:
     if one.exists:
         return f"{one.kind} in {one.place}" if one.place else one.kind or "there"
-    return f"missing (but in {', '.join(one.elsewhere)})" if one.elsewhere else "missing"
+    missing = "missing or hidden" if one.hidden else "missing"
+    return f"{missing} (but in {', '.join(one.elsewhere)})" if one.elsewhere else missing
 
 
 def _where(dev: Object, prod: Object) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 #: Objects that a survey looks at where none is bound.
 MOST_OBJECTS = 50
+MORE = f"there are more than {MOST_OBJECTS} objects, and no more were looked at: bind those that count"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Object:
         exists: Whether this account sees it where it looks for it.
         kind: ``table``, ``view``...; empty where it does not exist.
         place: The schema or database that it is in.
+        hidden: Where it does not exist: it may be there nevertheless, and not shown to this account.
         elsewhere: Other schemas or databases that have one of this name.
         rows: None: not known. An estimate unless `exact`.
         newest: The newest value of the column `newest_of`, as the server writes it.
@@ -56,6 +58,7 @@ class Object:
     exists: bool
     kind: str = ""
     place: str = ""
+    hidden: bool = False
     elsewhere: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     rows: int | None = None
@@ -72,7 +75,7 @@ class Survey:
 
     Attributes:
         settings: Name -> value, as the server writes it; those that it does not tell are left out.
-        complete: Whether `objects` are all that there are (bound ones always are).
+        complete: Whether `objects` are all that there are, or all that are bound.
     """
 
     settings: Mapping[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tasks.protocols.mysql.session import MysqlSession, parts
 from tasks.protocols.mysql.wire import ServerError
-from tasks.survey import MOST_OBJECTS, Column, Object, Survey, Wanted
+from tasks.survey import MORE, MOST_OBJECTS, Column, Object, Survey, Wanted
 
 _VARIABLES = (
     *("version", "sql_mode", "character_set_server", "character_set_database", "collation_server"),
@@ -37,7 +37,7 @@ async def survey(session: MysqlSession, wanted: Wanted) -> Survey:
         found = await _rows(session, f"{_TABLES} WHERE table_schema = {_text(database)} ORDER BY 2 {_LIMIT}")
         complete, names = len(found) <= MOST_OBJECTS, [_quoted(str(row[1])) for row in found[:MOST_OBJECTS]]
     objects = [await _object(session, wanted, name, database, plainly=complete) for name in names]
-    return Survey(settings, tuple(objects), complete)
+    return Survey(settings, tuple(objects), complete, () if complete else (MORE,))
 
 
 _LIMIT = f"LIMIT {MOST_OBJECTS + 1}"
@@ -61,7 +61,7 @@ async def _object(session: MysqlSession, wanted: Wanted, name: str, database: st
     elsewhere = tuple(str(row[0]) for row in same if row is not found)
     if found is None:
         # information_schema shows what the account has a privilege on, and nothing else.
-        return Object(shown, exists=False, elsewhere=elsewhere, notes=("not there, or not shown to this account",))
+        return Object(shown, exists=False, hidden=True, elsewhere=elsewhere)
     where = f"WHERE table_schema = {_text(str(found[0]))} AND table_name = {_text(str(found[1]))}"
     rows = await _rows(session, f"{_COLUMNS} {where} ORDER BY ordinal_position")
     columns = tuple(Column(str(row[0]), str(row[1]), row[2] == "YES", place + 1) for place, row in enumerate(rows))

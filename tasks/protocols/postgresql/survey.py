@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tasks.protocols.postgresql.session import PostgresqlSession
 from tasks.protocols.postgresql.wire import ServerError, quoted
-from tasks.survey import MOST_OBJECTS, Column, Object, Survey, Wanted
+from tasks.survey import MORE, MOST_OBJECTS, Column, Object, Survey, Wanted
 
 _SETTINGS = """
 SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN (
@@ -83,7 +83,8 @@ async def survey(session: PostgresqlSession, wanted: Wanted) -> Survey:
     else:
         chosen = [(one.name, one, ()) for one in relations[:MOST_OBJECTS]]
     objects = [await _object(session, wanted, *one) for one in chosen]
-    return Survey(settings, tuple(objects), complete=bool(names) or len(relations) <= MOST_OBJECTS)
+    complete = bool(names) or len(relations) <= MOST_OBJECTS
+    return Survey(settings, tuple(objects), complete, () if complete else (MORE,))
 
 
 _IN_PATH = "n.nspname = ANY (pg_catalog.current_schemas(false))"

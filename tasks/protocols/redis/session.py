@@ -16,6 +16,7 @@ from tasks.protocols import Access, Dial, Retry, Session
 from tasks.protocols.redis.wire import Refusal, Wire
 from tasks.provenance import numeric
 from tasks.streams import Stream, StreamBroken, printable
+from tasks.survey import Survey, Wanted
 from tasks.tls import may_want_tls, start_tls
 from tasks.vantages import ConnectFailed
 
@@ -26,7 +27,7 @@ _BATCH, _BATCHES = 500, 20
 #: Keys of a batch that are really read.
 _TRIES = 5
 
-_GLOB = re.compile(r"[*?\[]")
+GLOB = re.compile(r"[*?\[]")
 #: The least that a read of each kind of value transfers.
 _READS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "string": ("GETRANGE", ("0", "0")),
@@ -123,7 +124,7 @@ class RedisSession(Session):
         database = int(self.access.setting("database", 0))
         select = [("SELECT", database)] if database else []
         # Without login nothing but NOAUTH is said: only now does PING tell how the server is.
-        *selected, ping = await self._ask_all(*select, ("PING",))
+        *selected, ping = await self.ask_all(*select, ("PING",))
         if isinstance(ping, Refusal) and ping.word != "NOPERM" and not ping.unknown_command:
             raise self._refused(ping)
         for reply in selected:
@@ -144,6 +145,11 @@ class RedisSession(Session):
         else:
             await self._something(recorder)
 
+    async def survey(self, wanted: Wanted) -> Survey:
+        from tasks.protocols.redis.survey import survey
+
+        return await survey(self, wanted)
+
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
         """Who hangs up on plaintext is asked over TLS; a bare ERR is proved to come unasked."""
         if stage == "greet" and not self._tls_wanted and may_want_tls(evidence):
@@ -158,7 +164,7 @@ class RedisSession(Session):
 
     async def _object(self, name: str, recorder: Recorder) -> None:
         """A bound object is a key, the beginning of keys, or a pattern as in SCAN."""
-        pattern = name if _GLOB.search(name) else f"{name}*"
+        pattern = name if GLOB.search(name) else f"{name}*"
         denied: _Denied | None = None
         if pattern != name:
             try:
@@ -220,7 +226,7 @@ class RedisSession(Session):
         recorder.warn(nothing_to_read="the database holds no keys yet")
 
     async def _any_readable(self, keys: Sequence[bytes]) -> bool:
-        kinds = await self._ask_all(*(("TYPE", key) for key in keys))
+        kinds = await self.ask_all(*(("TYPE", key) for key in keys))
         permitted = [key for key, kind in zip(keys, kinds, strict=True) if not _denied(kind)]
         for key in (permitted or list(keys))[:_TRIES]:
             with suppress(_Denied):
@@ -247,8 +253,8 @@ class RedisSession(Session):
 
     async def _facts(self, recorder: Recorder) -> int | None:
         """What a good check wants to know, as far as the account may; gives the number of keys."""
-        info, client, clock, size = await self._ask_all(("INFO",), ("CLIENT", "INFO"), ("TIME",), ("DBSIZE",))
-        known = dict(_lines(info))
+        info, client, clock, size = await self.ask_all(("INFO",), ("CLIENT", "INFO"), ("TIME",), ("DBSIZE",))
+        known = dict(lines(info))
         self._cluster = known.get("cluster_enabled") == "1"
         version = known.get("redis_version", "")
         recorder.see(
@@ -272,10 +278,11 @@ class RedisSession(Session):
         return int(self.access.setting("database", 0))
 
     async def _ask(self, *command: object) -> Any:
-        (reply,) = await self._ask_all(command)
+        (reply,) = await self.ask_all(command)
         return reply
 
-    async def _ask_all(self, *commands: Sequence[object]) -> list[Any]:
+    async def ask_all(self, *commands: Sequence[object]) -> list[Any]:
+        """The replies to several commands, sent at once."""
         await self.wire.send(*commands)
         return [await self.wire.reply() for _ in commands]
 
@@ -322,7 +329,8 @@ def _denied(reply: object) -> bool:
     return isinstance(reply, Refusal) and reply.word == "NOPERM"
 
 
-def _lines(reply: object) -> Iterable[tuple[str, str]]:
+def lines(reply: object) -> Iterable[tuple[str, str]]:
+    """The fields of INFO; none where it was refused."""
     text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
     return ((key, value) for key, colon, value in (line.partition(":") for line in text.splitlines()) if colon)
 
