@@ -33,6 +33,8 @@ _FINGERPRINTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         # ErrorResponse or authentication request with a plausible length.
         (rb"[ER]\x00\x00[\x00-\x10].", "PostgreSQL"),
         (rb"<(?:!DOCTYPE|html)", "HTTP"),
+        # A reply or object of DRDA: length, magic, kind with chaining.
+        (rb"[\x00-\x7f].\xd0[\x02\x03\x12\x13\x42\x43\x52\x53]", "Db2"),
         # ACCEPT, REFUSE, REDIRECT or RESEND of a listener: length, no checksums.
         (rb"[\x00-\x20][\x08-\xff]\x00\x00[\x02\x04\x05\x0b][\x00-\x0f]\x00\x00", "Oracle"),
         # OP_MSG, or OP_REPLY, below 48 MB: length, number, number answered, operation.

@@ -141,6 +141,24 @@ def mongodb_word(properties: Mapping[str, str]) -> TlsMode | None:
 _MONGODB_SWITCHES = ("tlsInsecure", "tlsAllowInvalidCertificates", "tlsAllowInvalidHostnames")
 
 
+def switch_word(properties: Mapping[str, str], switch: str, *, on: TlsMode, verify: str = "") -> TlsMode | None:
+    """The mode that a switch such as Db2's `sslConnection` or HANA's `encrypt` names, None without it.
+
+    Args:
+        on: What the driver does when it is on.
+        verify: The switch that takes verification back, where the driver has one.
+
+    Raises:
+        ValueError: A word that is neither true nor false.
+    """
+    given = _folded(properties)
+    if switch.lower() not in given:
+        return None
+    if not _truth(given[switch.lower()], switch):
+        return "disable"
+    return on if _truth(given.get(verify.lower(), "true"), verify) else "require"
+
+
 def redis_switches(properties: Mapping[str, str]) -> tuple[bool | None, bool]:
     """Whether `ssl` asks for TLS (None: not said), and whether `verifyServerCertificate` leaves the check on."""
     given = _folded(properties)

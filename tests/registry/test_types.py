@@ -109,6 +109,7 @@ def test_aliases_lead_to_the_type_and_to_no_other(type_: DataSourceType) -> None
 URLS = {
     "unix": "unix:///1",
     "sqlserver": "jdbc:sqlserver://127.0.0.1;databaseName=1",
+    "db2": "jdbc:db2://127.0.0.1/1",
     "oracle": "jdbc:oracle:thin:@//127.0.0.1/orders",
 }
 

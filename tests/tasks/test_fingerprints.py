@@ -36,6 +36,7 @@ from tasks.fingerprints import identify
         (b"CLIENT_ERROR unauthenticated\r\n", "Memcached"),
         (b"\x81\x0b\x00\x00\x00\x00\x00\x00\x00\x00\x00\x06", "Memcached"),
         (b"\xff\xfd\x18\xff\xfd\x20", "Telnet"),
+        (bytes.fromhex("0085d0420001007f1443001d115e"), "Db2"),
         (bytes.fromhex("0401002b000001000000"), "SQL Server"),
         (bytes.fromhex("004a0000040000002200003e") + b"(DESCRIPTION=", "Oracle"),
         (bytes.fromhex("3501000002000000" + "01000000dd070000" + "0000000000"), "MongoDB"),

@@ -1,0 +1,250 @@
+"""Db2: DRDA's codes and SQLSTATEs, and what it takes for another protocol. Against Derby: tests/lab/test_db2.py."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.connection import read_url
+from registry.verdict import Verdict
+from tasks.protocols.db2 import wire
+from tasks.protocols.db2.session import quoted
+from tasks.protocols.db2.wire import Code
+from tests.tasks.support import PASSWORD, listening
+from tests.tasks.wired import verdict_at, verdict_over
+
+CA = trustme.CA()
+ENTRY = {"database": "SHOP", "username": "app"}
+
+
+def value(code: int, data: bytes) -> bytes:
+    return struct.pack(">HH", 4 + len(data), code) + data
+
+
+def reply(*bodies: bytes) -> bytes:
+    """A chain of structures, as servers send it: all of one command."""
+    return b"".join(
+        struct.pack(">HBBH", 6 + len(body), 0xD0, 0x02 | (0x50 if number < len(bodies) else 0), 1) + body
+        for number, body in enumerate(bodies, start=1)
+    )
+
+
+def card(code: int, state: str, order: str = ">") -> bytes:
+    return value(Code.SQLCARD, b"\0" + struct.pack(order + "i", code) + state.encode() + bytes(40))
+
+
+ATTRIBUTES = value(Code.EXCSATRD, value(Code.SRVCLSNM, "QDB2/LINUXX8664".encode("cp500")))
+SECURITY = value(Code.ACCSECRD, value(Code.SECMEC, b"\0\x03"))
+ACCESSED = value(Code.ACCRDBRM, value(Code.TYPDEFNAM, "QTDSQLX86".encode("cp500")))
+
+
+def checked(code: int) -> bytes:
+    return value(Code.SECCHKRM, value(Code.SVRCOD, b"\0\0") + value(Code.SECCHKCD, bytes([code])))
+
+
+def description(nullable: bool) -> bytes:
+    return value(Code.QRYDSC, bytes([6, 0x76, 0xD0, 0x33 if nullable else 0x32, 1, 5]))
+
+
+def rows(*names: str, nullable: bool = True) -> bytes:
+    present = b"\0" if nullable else b""
+    data = b"".join(b"\xff\0" + present + struct.pack("<H", len(name)) + name.encode() for name in names)
+    return description(nullable) + value(Code.QRYDTA, data)
+
+
+@dataclass
+class FakeDb2:
+    """Answers by the command; statements by what stands in them."""
+
+    security: bytes = SECURITY
+    check: bytes = checked(0)
+    access: tuple[bytes, ...] = (ACCESSED,)
+    statements: dict[str, tuple[bytes, ...]] = field(
+        default_factory=lambda: {
+            "SYSCAT": (card(0, "00000", "<"), rows('"SALES"."ORDERS"')),
+            "1 = 0": (card(0, "00000"),),
+        }
+    )
+    heard: list[bytes] = field(default_factory=list)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            command, text, more = 0, b"", True
+            while more:
+                head = await reader.readexactly(6)
+                body = await reader.readexactly(int.from_bytes(head[:2]) - 6)
+                more = bool(head[3] & 0x40)
+                command = command or int.from_bytes(body[2:4])
+                text += body
+            self.heard.append(text)
+            writer.write(reply(*self._answers(command, text)))
+            await writer.drain()
+
+    def _answers(self, command: int, text: bytes) -> tuple[bytes, ...]:
+        fixed: dict[int, tuple[bytes, ...]] = {
+            Code.EXCSAT: (ATTRIBUTES, self.security), Code.SECCHK: (self.check,), Code.ACCRDB: self.access,
+        }  # fmt: skip
+        if command in fixed:
+            return fixed[command]
+        unknown = (card(-204, "42704", "<"),)
+        return next((answer for words, answer in self.statements.items() if words.encode() in text), unknown)
+
+
+async def verdict(server: FakeDb2, **entry: Any) -> Verdict:
+    return await verdict_over(server, "db2", {**ENTRY, **entry})
+
+
+def evidence(found: Verdict, stage: str) -> dict[str, Any]:
+    return next(dict(one.evidence) for one in found.stages if one.name == stage)
+
+
+async def test_a_login_and_a_readable_table_are_connectable() -> None:
+    found = await verdict(FakeDb2())
+    assert found.cause is None, found.message
+    assert evidence(found, "greet")["server_class"] == "QDB2/LINUXX8664"
+    assert evidence(found, "privilege")["read"] == '"SALES"."ORDERS"'
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        (0x0E, "AUTH.EXPIRED_OR_LOCKED"),
+        (0x0F, "AUTH.BAD_CREDENTIALS"),
+        (0x13, "AUTH.BAD_CREDENTIALS"),
+        (0x14, "AUTH.EXPIRED_OR_LOCKED"),
+        (0x01, "AUTH.METHOD_UNSUPPORTED"),
+        (0x0A, "SERVER.ERROR"),
+    ],
+)
+async def test_a_refused_login(code: int, cause: str) -> None:
+    found = await verdict(FakeDb2(check=checked(code)))
+    assert found.cause == cause, found.message
+    assert PASSWORD not in found.model_dump_json()
+
+
+async def test_a_server_that_wants_passwords_encrypted_gets_none() -> None:
+    server = FakeDb2(security=value(Code.ACCSECRD, value(Code.SECMEC, b"\0\x09") + value(Code.SECMEC, b"\0\x09")))
+    found = await verdict(server)
+    assert (found.cause, found.component) == ("AUTH.METHOD_UNSUPPORTED", "encrypted user and password")
+    assert PASSWORD.encode("cp500") not in b"".join(server.heard)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"security": value(Code.RDBNFNRM, b"")}, "TARGET.MISSING"),
+        ({"check": value(Code.RDBNFNRM, b"")}, "TARGET.MISSING"),
+        ({"access": (value(Code.RDBNFNRM, b""),)}, "TARGET.MISSING"),
+        ({"access": (value(Code.RDBATHRM, b""),)}, "TARGET.NO_CONNECT"),
+        ({"access": (value(Code.RDBAFLRM, b""), card(-1060, "08004"))}, "TARGET.NO_CONNECT"),
+        ({"access": (value(Code.RDBAFLRM, b""), card(-20157, "57046"))}, "SERVER.NOT_READY"),
+        ({"access": (value(Code.RDBAFLRM, b""), card(-1040, "57030"))}, "CAPACITY.CONNECTIONS"),
+        ({"access": (value(0x1232, b""),)}, "SERVER.ERROR"),
+    ],
+)
+async def test_a_database_that_is_not_opened(changes: dict[str, Any], cause: str) -> None:
+    found = await verdict(FakeDb2(**changes))
+    assert found.cause == cause, found.message
+
+
+@pytest.mark.parametrize(
+    ("statements", "objects", "cause"),
+    [
+        ({"1 = 0": (card(0, "00000"),)}, ("sales.orders",), None),
+        ({"1 = 0": (card(-551, "42501", "<"),)}, ("sales.orders",), "PRIV.OBJECT_DENIED"),
+        ({"1 = 0": (card(-204, "42704", "<"),)}, ("sales.orders",), "TARGET.OBJECT_MISSING"),
+        ({"1 = 0": (card(-805, "51002", "<"),)}, ("sales.orders",), "PRIV.OBJECT_DENIED"),
+        ({"1 = 0": (card(-911, "40001", "<"),)}, ("sales.orders",), "SERVER.ERROR"),
+        ({"SYSCAT": (card(0, "00000", "<"), card(100, "02000", "<"))}, (), None),
+        ({"QSYS2": (card(0, "00000"), rows("Q.X", nullable=False)), "1 = 0": (card(0, "00000"),)}, (), None),
+        ({}, (), "DRIVER.MISSING"),
+        ({"SYSCAT": (card(0, "00000", "<"), rows("A.B")), "1 = 0": (card(-551, "42501", "<"),)}, (),
+         "PRIV.OBJECT_DENIED"),
+    ],
+)  # fmt: skip
+async def test_what_may_be_read(statements: dict[str, Any], objects: tuple[str, ...], cause: str | None) -> None:
+    found = await verdict(FakeDb2(statements=statements), objects=objects)
+    assert found.cause == cause, found.message
+
+
+# -- TLS and other peers ----------------------------------------------------------------------------------------------
+
+
+async def test_tls_from_the_first_byte() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    CA.issue_cert("127.0.0.1").configure_cert(context)
+    async with listening(FakeDb2(), ssl=context) as port:
+        trusted = {"truststore_file": CA.cert_pem.bytes().decode()}
+        assert (await verdict_at(port, "db2", {**ENTRY, "security_protocol": "authTypeSsl"}, **trusted)).cause is None
+        assert (await verdict_at(port, "db2", ENTRY)).cause == "TLS.REQUIRED"
+        untrusted = await verdict_at(port, "db2", {**ENTRY, "properties": {"sslConnection": "true"}})
+        assert untrusted.cause == "TLS.UNTRUSTED_CA"
+
+
+@pytest.mark.parametrize(
+    ("first", "name"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP"),
+        (bytes.fromhex("4a0000000a382e302e333600") + bytes(70), "MySQL"),
+        (b"hello, who is there?", None),
+    ],
+)
+async def test_another_protocol_is_named(first: bytes, name: str | None) -> None:
+    async def speaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(first)
+        await writer.drain()
+        await reader.read()
+
+    found = await verdict_over(speaks, "db2", ENTRY)
+    assert found.cause == "PROTO.MISMATCH", found.message
+    assert evidence(found, "greet").get("looks_like") == name
+
+
+async def test_a_mute_peer_and_one_that_hangs_up() -> None:
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(100):
+            pass
+
+    async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+
+    assert (await verdict_over(mute, "db2", ENTRY, timeout=1)).cause == "PEER.MUTE"
+    assert (await verdict_over(hangs_up, "db2", ENTRY)).cause == "PEER.RESET_EARLY"
+
+
+# -- bytes ------------------------------------------------------------------------------------------------------------
+
+
+@given(st.binary(max_size=120))
+def test_no_answer_breaks_more_than_the_stage(data: bytes) -> None:
+    readers: tuple[Callable[[], Any], ...] = (
+        lambda: [one.values() for one in wire.replies(data, False)],
+        lambda: wire.sql_answer(data, "big"),
+        lambda: wire.names(data, data, "little"),
+    )
+    for read in readers:
+        with contextlib.suppress(wire.Malformed):
+            read()
+
+
+def test_the_url_of_the_jdbc_driver() -> None:
+    connection: Any = read_url("jdbc:db2://h:50001/SHOP:user=app;password=x;sslConnection=true;")[1].connection
+    assert (connection.database, connection.username, connection.tls().mode) == ("SHOP", "app", "verify-ca")
+
+
+@pytest.mark.parametrize(
+    ("name", "sql"),
+    [("orders", '"ORDERS"'), ("sales.orders", '"SALES"."ORDERS"'), ('"Sales"."my ""x"""', '"Sales"."my ""x"""')],
+)
+def test_names_as_sql(name: str, sql: str) -> None:
+    assert quoted(name) == sql
