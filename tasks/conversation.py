@@ -126,8 +126,10 @@ class Conversation:
         canaries = [endpoint(text) for text in self.network.canaries]
         return await witnesses.of_canaries(self.vantage, canaries, *self.socket_address(), budget)
 
-    async def _stopped(self, evidence: Mapping[str, Any]) -> dict[str, Any]:
-        """After word from the way that there is none: is it so to every place?"""
+    async def _stopped(self, evidence: Mapping[str, Any]) -> Mapping[str, Any]:
+        """After word from the way that there is none: is it so to every place? After a hang-up: was it the peer?"""
+        if evidence.get("errno") == "ECONNRESET":
+            return await self._accepted_for_nobody()
         stopped = "icmp_type" in evidence or evidence.get("errno") in ("EHOSTUNREACH", "ENETUNREACH")
         return await self._canaries(self.talk.within(_LOOK_AROUND)) if stopped and not evidence.get("silent") else {}
 

@@ -131,8 +131,9 @@ async def of_acceptance(vantage: Vantage, address: str, port: int, budget: Budge
             return {}
     try:
         stream = await vantage.connect(nobody, port, budget, conversation=budget)
-    except ConnectFailed:
-        return {}
+    except ConnectFailed as failure:
+        # A RST instead of an answer is ECONNREFUSED: this one comes after the connection was accepted.
+        return {"accepts_for_everybody": nobody} if failure.evidence.get("errno") == "ECONNRESET" else {}
     stream.close()
     return {"accepts_for_everybody": nobody}
 

@@ -1,0 +1,192 @@
+"""What stands between a place and its data source and meddles: proxies, limits, hidden MTUs, inspected TLS."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from registry.verdict import Verdict
+from tests.lab.certificates import Authority
+from tests.lab.expectation import Expectation
+from tests.lab.lab import Lab
+from tests.lab.network import run
+from tests.lab.test_network import CONFIG, FINE, UNREACHABLE, entry, stage
+from tests.lab.test_perspectives import together
+
+
+@contextlib.contextmanager
+def rules(lab: Lab, place: str, table: str, rules: str) -> Iterator[None]:
+    """A table of nftables at a place for as long as the block lasts; it begins with its family and name."""
+    enter = ["nsenter", f"--net=/run/netns/{lab.network.namespace(place)}", "nft"]
+    run([*enter, "-f", "-"], text=f"table {table} {{\n{rules}\n}}\n")
+    try:
+        yield
+    finally:
+        run([*enter, "delete", "table", *table.split()])
+
+
+@contextlib.contextmanager
+def diverted(lab: Lab, port: int, to: str, of: str = "10.77.1.2") -> Iterator[None]:
+    """Whatever a client sends to a port goes to another machine, whoever it was meant for."""
+    chain = f"chain pre {{ type nat hook prerouting priority -100; ip saddr {of} tcp dport {port} dnat to {to}; }}"
+    with rules(lab, "router", "ip diverted", chain):
+        yield
+
+
+# -- transparent proxies ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["mute", "close", "reset", "close-after-hello", "reset-after-hello"])
+@pytest.mark.parametrize("public", [False, True], ids=["private", "public"])
+def test_a_proxy_accepts_in_everybodys_name(lab: Lab, expect: Expectation, kind: str, public: bool) -> None:
+    host = lab.postgresql().host
+    address = host.public if public else host.v4
+    with lab.listener(kind, 15998) as box, diverted(lab, 15998, box.host):
+        verdict = lab.check("postgresql", entry(lab, address, 15998), timeout=2)
+    expect(verdict, f"a proxy accepts in everybody's name ({kind})", code="FILTER.EGRESS", state=UNREACHABLE,
+           component="the way out of client", within=2.5, owner="network")  # fmt: skip
+    assert "192.0.2.1" in verdict.message
+    assert all(lab.password.encode() not in heard for heard in box.heard)
+
+
+def test_a_proxy_that_speaks_another_protocol(lab: Lab, expect: Expectation) -> None:
+    address = lab.postgresql().v4
+    with lab.listener("http", 15998) as box, diverted(lab, 15998, box.host):
+        verdict = lab.check("postgresql", entry(lab, address, 15998), timeout=2)
+    expect(verdict, "a proxy speaks another protocol", code="INCONCLUSIVE", state=UNREACHABLE, within=2.5,
+           alternatives=["FILTER.EGRESS", "PROTO.MISMATCH"])  # fmt: skip
+
+
+def test_a_proxy_that_lets_this_one_pass_is_no_fault(lab: Lab, expect: Expectation) -> None:
+    server = lab.postgresql()
+    with diverted(lab, 5432, server.v4):
+        verdict = lab.check("postgresql", entry(lab, server.v4), timeout=2)
+    expect(verdict, "a proxy lets this one pass", code=None, state=FINE, within=2)
+
+
+@pytest.mark.parametrize(("kind", "code"), [("mute", "PEER.MUTE"), ("reset", "PEER.RESET_EARLY")])
+def test_a_dead_backend_without_a_proxy_stays_the_servers(lab: Lab, expect: Expectation, kind: str, code: str) -> None:
+    with lab.listener(kind, 5432) as listener:
+        verdict = lab.check("postgresql", entry(lab, listener.host), timeout=2)
+    expect(verdict, f"half-open load balancer ({kind})", code=code, state=UNREACHABLE, within=2.5)
+
+
+# -- large packets ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ipv6", [False, True], ids=["ipv4", "ipv6"])
+@pytest.mark.parametrize("limit", [700, 1280])
+def test_large_packets_vanish(lab: Lab, expect: Expectation, ipv6: bool, limit: int) -> None:
+    server = lab.postgresql(own="mtu", tls=lab.ca.issue("mtu.lab.test"))
+    host = server.host.v6 if ipv6 else server.v4
+    source = {**entry(lab, host), "properties": {"sslmode": "require"}}
+    with lab.filter("drop", host, longer_than=limit):
+        verdict = lab.check("postgresql", source, timeout=5)
+    expect(verdict, f"packets above {limit} bytes vanish", code="ROUTE.MTU", state=UNREACHABLE, within=5.5,
+           owner="network", component=host, remedy="MSS")  # fmt: skip
+    seen = stage(verdict, "tls")
+    assert seen["path_mtu"] <= limit < seen["vanishing_packet"] <= limit + 32
+    assert lab.check("postgresql", source).connectable
+
+
+def test_large_packets_vanish_before_the_peers_first_word(lab: Lab, expect: Expectation) -> None:
+    """TLS from the first byte: the server's certificates are the first thing that it would say."""
+    server = lab.redis(tls=lab.ca.issue("mtu.lab.test"))
+    source = {
+        "address": {"host": server.v4, "port": 6379}, "username": "app", "password": lab.password,
+        "security_protocol": "authTypeSsl",
+    }  # fmt: skip
+    with lab.filter("drop", server.v4, longer_than=700):
+        verdict = lab.check("redis", source, timeout=5)
+    expect(verdict, "packets above 700 bytes vanish, nothing said yet", code="ROUTE.MTU", state=UNREACHABLE, within=5.5)
+
+
+def test_a_large_answer_vanishes_over_http(lab: Lab, expect: Expectation) -> None:
+    server = lab.http(config="location /large { default_type text/plain; return 200 '" + "x" * 3000 + "'; }")
+    with lab.filter("drop", server.v4, longer_than=900):
+        verdict = lab.check("restapi", {"url": server.url("/large")}, timeout=5)
+    expect(verdict, "a large answer vanishes", code="ROUTE.MTU", state=UNREACHABLE, within=5.5)
+
+
+# -- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_other_connection_is_refused(lab: Lab, expect: Expectation) -> None:
+    """A load balancer with a backend that is down, or a limit that answers with RST."""
+    server = lab.postgresql()
+    chain = (
+        f"chain pre {{ type filter hook input priority -5; ip daddr {server.v4} tcp dport 5432 tcp flags syn / syn,ack "
+        "numgen inc mod 2 0 reject with tcp reset; }"
+    )
+    causes = []
+    with rules(lab, "server", "ip limited", chain):
+        for _ in range(2):
+            verdict = lab.check("postgresql", entry(lab, server.v4), timeout=2)
+            if not verdict.connectable:
+                expect(verdict, "every other connection is refused", code="INCONCLUSIVE", state=UNREACHABLE,
+                       alternatives=["FILTER.REJECT", "PORT.CLOSED"], within=1)  # fmt: skip
+                assert "accepted 1 of the next 2" in verdict.message
+            causes.append(verdict.cause)
+    assert "INCONCLUSIVE" in causes
+
+
+def test_some_connections_are_dropped(lab: Lab, expect: Expectation) -> None:
+    """The first request of each three is dropped, and so is what the kernel repeats of it."""
+    server = lab.postgresql()
+    chain = (
+        "set first { type inet_service; flags dynamic; size 64; }\n"
+        f"chain pre {{ type filter hook input priority -5; ip daddr {server.v4} tcp dport 5432 jump judge; }}\n"
+        "chain judge { tcp sport @first drop; tcp flags syn / syn,ack numgen inc mod 9 0 "
+        "add @first { tcp sport } drop; }"
+    )
+    with rules(lab, "server", "ip limited", chain):
+        verdict = lab.check("postgresql", entry(lab, server.v4), timeout=2)
+    expect(verdict, "some connections are dropped", code="INCONCLUSIVE", state=UNREACHABLE, within=2.5,
+           alternatives=["FILTER.DROP", "CAPACITY.CONNECTIONS"])  # fmt: skip
+    assert "accepted 2 of the next 2" in verdict.message
+
+
+# -- inspected TLS ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def inspected(lab: Lab) -> Iterator[str]:
+    """A server whose TLS is decrypted on the way from `client`, and from there alone."""
+    right = lab.postgresql(own="right", tls=lab.ca.issue("inspected.lab.test"))
+    name = lab.name("inspected", right.v4)
+    forger = Authority(lab.network.directory, "Inspection CA")
+    forged = lab.postgresql(own="forged", tls=forger.issue("inspected.lab.test"))
+    chain = (
+        f"chain pre {{ type nat hook prerouting priority -100; ip saddr 10.77.1.2 ip daddr {right.v4} tcp dport 5432 "
+        f"dnat to {forged.v4}; }}"
+    )
+    with rules(lab, "router", "ip inspecting", chain):
+        yield name
+
+
+def _secure(lab: Lab, name: str, **changes: Any) -> dict[str, Any]:
+    return {**entry(lab, name), **changes}
+
+
+def test_tls_is_decrypted_on_the_way(lab: Lab, expect: Expectation, inspected: str) -> None:
+    source = _secure(
+        lab, inspected, properties={"sslmode": "verify-full"}, truststore_file=f"file:{lab.ca.bundle}"
+    )  # fmt: skip
+    here, there = together(lab, "postgresql", source, "client", "elsewhere")
+    expect(there, "TLS is decrypted elsewhere", code=None, state=FINE, within=2)
+    expect(here, "TLS is decrypted on the way", code="TLS.UNTRUSTED_CA", state=CONFIG, component="Inspection CA",
+           within=2, owner="network", remedy="Exempt")  # fmt: skip
+    assert "elsewhere has verified" in here.message
+    assert stage(here, "tls")["decided_by"] == ["elsewhere"]
+
+
+def test_tls_is_decrypted_and_nobody_verifies(lab: Lab, expect: Expectation, inspected: str) -> None:
+    source = _secure(lab, inspected, properties={"sslmode": "require"})
+    verdicts: list[Verdict] = together(lab, "postgresql", source, "client", "elsewhere")
+    for verdict in verdicts:
+        expect(verdict, "TLS is decrypted on the way and nobody verifies", code=None, state=FINE, within=2,
+               warnings=["TLS.NOT_VERIFIED"])  # fmt: skip
+        assert any("Inspection CA" in warning.message for warning in verdict.warnings)
