@@ -8,18 +8,21 @@ from contextlib import contextmanager
 
 _LOGGER = "headwater.worker"
 
+#: Takes a remark, and the page of the flow run that it is about.
+Tell = Callable[[str, str], object]
+
 
 class _Passing(logging.Handler):
-    def __init__(self, tell: Callable[[str], object]) -> None:
+    def __init__(self, tell: Tell) -> None:
         super().__init__(logging.INFO)
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._tell(record.getMessage())
+        self._tell(record.getMessage(), getattr(record, "page", ""))
 
 
 @contextmanager
-def heard_by(tell: Callable[[str], object]) -> Iterator[None]:
+def heard_by(tell: Tell) -> Iterator[None]:
     """Call `tell` with each remark for as long as the block lasts."""
     logger, passing = logging.getLogger(_LOGGER), _Passing(tell)
     level, propagate = logger.level, logger.propagate

@@ -85,8 +85,9 @@ async def run(store: Store, plans: Sequence[GroupPlan], *, timeout: float) -> Ro
         if here and sum(len(plan.targets) for plan in plans) == 1:
             await kept.take([await _diagnose(plans[0], here[0], timeout)])
         else:
-            with heard_by(get_run_logger().info):
-                await asyncio.gather(*(_check_group(kept, plan, timeout) for plan in plans))
+            logger = get_run_logger()
+        with heard_by(lambda remark, page: logger.info(f"{remark} {page}")):
+            await asyncio.gather(*(_check_group(kept, plan, timeout) for plan in plans))
     finally:
         await kept.take_rest()
     done = Round(kept.verdicts, time.perf_counter() - started)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,15 +26,19 @@ _POOL_INTERVAL = 3.0
 #: Seconds without an answer after which the server counts as gone, and for a last word to it.
 _SILENCE = 15.0
 _FAREWELL = 3.0
-#: The part of the time for a start after which workers that have not asked for work count as gone: they ask every 10 s,
-#: but a dead one counts as online for 90 s.
-_QUIET = 0.5
+#: Prefect counts a worker as online until it has missed three heartbeats. Here one that has missed one counts as gone,
+#: unless somebody asks for work: seconds between that, three times as many as are usual, and heartbeats, with their
+#: jitter.
+_POLLS = 30.0
+_BEATS = 1.5
+_BEAT = 30.0
 #: Artifacts that the server lists at once.
 _PAGE = 50
 
 _WAITING = ("SCHEDULED", "PENDING")
 _FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
+#: What is being waited for; each record bears the run's `page`.
 log = logging.getLogger("headwater.worker")
 
 
@@ -100,20 +105,22 @@ class WorkPool:
         if queue.get("is_paused"):
             raise StageFailed(agent="queue-paused")
 
-    def _expect_worker(self, workers: list[Any], queue: Mapping[str, Any]) -> None:
+    def _expect_worker(self, workers: Sequence[Mapping[str, Any]], queue: Mapping[str, Any]) -> None:
         online = [one for one in workers if one.get("status") == "ONLINE"]
         if not online:
-            heard = max((str(one.get("last_heartbeat_time")) for one in workers), default=None)
+            heard = max((str(one.get("last_heartbeat_time")) for one in workers), default="never")
             raise StageFailed(agent="no-worker", workers=len(workers), last_heartbeat=heard)
-        self._expect_polls(queue)
+        polled = self._ago(queue.get("last_polled"))
+        beats = [(self._ago(one.get("last_heartbeat_time")), one.get("heartbeat_interval_seconds")) for one in online]
+        if polled > _POLLS and all(ago > _BEATS * (interval or _BEAT) for ago, interval in beats):
+            quiet = round(min(polled, *(ago for ago, _ in beats)))
+            raise StageFailed(agent="not-heard", workers=len(online), quiet_s=quiet)
 
-    def _expect_polls(self, queue: Mapping[str, Any]) -> None:
-        polled, clock = queue.get("last_polled"), self._api.clock
-        if not polled or clock is None:
-            return
-        quiet = (clock - _instant(polled)).total_seconds()
-        if quiet > self._start_timeout * _QUIET:
-            raise StageFailed(agent="not-polled", quiet_s=round(quiet))
+    def _ago(self, moment: Any) -> float:
+        """Seconds since a moment by the server's clock; infinitely many since never."""
+        if not moment or self._api.clock is None:
+            return math.inf
+        return (self._api.clock - _instant(str(moment))).total_seconds()
 
     async def run(self, deployment: str, name: str, parameters: Mapping[str, Any], limit: float) -> Ended:
         """Have the deployment run, and wait until it has ended; a run that is given up is cancelled.
@@ -138,10 +145,10 @@ class WorkPool:
 
     async def _follow(self, run: str, limit: float) -> Ended:
         page = self._api.page_of(run)
-        log.info("waiting for a worker of %s: %s", self._name, page)
+        log.info("waiting for a worker of %s ...", self._name, extra={"page": page})
         state = await self._started(run)
         if state["type"] not in _FINAL:
-            log.info("a worker of %s is checking: %s", self._name, page)
+            log.info("a worker of %s is at it ...", self._name, extra={"page": page})
             state = await self._ended(run, limit)
         return Ended(run, page, state["type"], str(state.get("name") or state["type"]), str(state.get("message") or ""))
 
@@ -158,7 +165,8 @@ class WorkPool:
                 )
             if state["type"] == "SCHEDULED" and time.monotonic() - looked > _POOL_INTERVAL:
                 looked = time.monotonic()
-                self._expect_polls(await self._read_queue() or {})
+                queue, workers = await asyncio.gather(self._read_queue(), self._workers())
+                self._expect_worker(workers or [], queue or {})
         raise AssertionError("states have no end")
 
     async def _ended(self, run: str, limit: float) -> Mapping[str, Any]:

@@ -192,13 +192,18 @@ class _Watch:
 
             from flows.remarks import heard_by
 
-            columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
             console = Console(stderr=True)
             self._bar = Progress(*columns, console=console)
             self._task = self._bar.add_task("testing", total=self._total)
             self._live = Live(get_renderable=self._picture, console=console, transient=True, refresh_per_second=8)
             self._live.start()
-            self._hearing = heard_by(lambda remark: self._bar.update(self._task, description=remark))
+            self._hearing = heard_by(lambda remark, _: self._bar.update(self._task, description=remark))
             self._hearing.__enter__()
         return self
 

@@ -78,11 +78,10 @@ _AGENT = {
         "No worker of the work pool {work_pool} is online; {workers} are known, the last was heard {last_heartbeat}.",
         _START_WORKER,
     ),
-    "not-polled": (
-        "work queue {work_pool}/{work_queue}",
-        "No worker has asked the queue {work_queue} of {work_pool} for work for {quiet_s} s.",
-        "Start a worker: prefect worker start --pool {work_pool}. If there is one that asks more seldom, raise "
-        "start_timeout_s of {resource_group}.",
+    "not-heard": (
+        "work pool {work_pool}",
+        "Nothing has been heard of the workers of {work_pool} for {quiet_s} s; they beat every 30 s while they live.",
+        _START_WORKER,
     ),
     "not-started": (
         "{flow_run}",

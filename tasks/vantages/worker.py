@@ -46,6 +46,8 @@ _AT_ONCE = 3
 _ABREAST = 8
 #: Seconds that a run may take besides its checks: to begin, to write the artifacts, to end.
 _ASIDE = 30.0
+#: Seconds for a run that ends itself in time to be seen to have ended.
+_GRACE = 10.0
 #: Characters of a run's last words that are told.
 _WORDS = 300
 
@@ -204,7 +206,7 @@ class WorkerPool:
             started_at, started = now(), time.perf_counter()
             try:
                 parameters = {"group": self.name, "request": self._request(order)}
-                ended = await pool.run(deployment, order.name, parameters, order.limit)
+                ended = await pool.run(deployment, order.name, parameters, order.limit + _GRACE)
                 found = _answers(order, ended, await pool.artifacts(ended.id, VERDICTS))
                 evidence = _shortfall(ended)
             except StageFailed as failure:

@@ -30,6 +30,7 @@ from scripts.embedded_postgresql import EmbeddedPostgresql, free_port
 from tasks import parcels
 from tasks.target import Target
 from tasks.vantages import worker
+from tests.flows.cli_support import CommandLine, Screen
 from tests.serving import GOOD_PASSWORD, STORED_PASSWORD, WRONG_PASSWORD, PrefectServer
 from tests.working import HEADWATER, Worker
 
@@ -157,8 +158,8 @@ def count(server: PrefectServer) -> int:
 
 
 async def test_many_targets_are_one_run_and_each_gets_its_own_verdict(world: World) -> None:
-    before, remarks = count(world.server), list[str]()
-    with heard_by(remarks.append):
+    before, remarks = count(world.server), list[tuple[str, str]]()
+    with heard_by(lambda *remark: remarks.append(remark)):
         found = await check(group="k8s_pool")
 
     assert {name: verdict.cause for name, verdict in found.items()} == {
@@ -175,7 +176,7 @@ async def test_many_targets_are_one_run_and_each_gets_its_own_verdict(world: Wor
     assert well.elapsed_ms < 5000, "the start of the run is not the check's time"
     page = well.stages[0].evidence["flow_run"]
     assert page.startswith(f"{world.server.url}/runs/flow-run/")
-    assert remarks == [f"waiting for a worker of k8s-pool: {page}", f"a worker of k8s-pool is checking: {page}"]
+    assert remarks == [("waiting for a worker of k8s-pool ...", page), ("a worker of k8s-pool is at it ...", page)]
     run = world.server.get(f"/flow_runs/{page.rpartition('/')[2]}")
     assert run["name"] == "retail/billing dev and 3 more"
     assert run["state"]["name"] == "Sick"
@@ -199,6 +200,14 @@ def test_the_command_line_tests_from_a_worker(world: World) -> None:
     assert verdicts == {"dev": "PORT.CLOSED", "prod": None}
 
 
+def test_a_terminal_tells_what_is_waited_for(world: World, tmp_path: Path) -> None:
+    here = CommandLine(world.registry, tmp_path)
+    here.environment |= {**world.server.settings, **world.environment}
+    terminal = Screen(here, "test", "retail/orders", "--group", "k8s_pool", "--env", "prod")
+    terminal.until("waiting for a worker of k8s-pool ...")
+    assert terminal.end() == 0
+
+
 async def test_the_flows_wait_for_workers_and_their_log_names_the_run(world: World) -> None:
     from flows.health_check import health_check
     from flows.test_connectivity import test_connectivity as connectivity
@@ -206,7 +215,7 @@ async def test_the_flows_wait_for_workers_and_their_log_names_the_run(world: Wor
     state: Any = await connectivity(sources=["retail/orders"], env="prod", groups=["k8s_pool"], return_state=True)
     assert (state.name, state.message) == ("Healthy", "0 of 1 not Connectable")
     run = str(state.state_details.flow_run_id)
-    told = await eventually(lambda: [one for one in logs(world.server, run) if "is checking" in one])
+    told = await eventually(lambda: [one for one in logs(world.server, run) if "is at it" in one])
     assert f"{world.server.url}/runs/flow-run/" in told[0]
 
     state = await health_check(return_state=True)
@@ -426,6 +435,28 @@ async def test_a_server_that_is_not_there_mute_or_unnamed(monkeypatch: pytest.Mo
     monkeypatch.setenv("PREFECT_PROFILES_PATH", "/nonexistent")
     verdict = await down("p", 1)
     assert (verdict.component, verdict.remedy[:27]) == ("PREFECT_API_URL", "Name it: export PREFECT_API")
+
+
+async def test_a_server_with_a_password_and_csrf_protection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = PrefectServer(tmp_path)
+    server.settings |= {
+        "PREFECT_SERVER_API_AUTH_STRING": "admin:canary-auth",
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+    }
+    server.start()
+    try:
+        monkeypatch.setenv("PREFECT_API_URL", server.api)
+        for wrong in ("", "admin:wrong"):
+            monkeypatch.setenv("PREFECT_API_AUTH_STRING", wrong)
+            verdict = await down("guarded", 5)
+            assert "does not accept our credentials (HTTP 401)" in verdict.message
+            assert "PREFECT_API_AUTH_STRING" in verdict.remedy
+        monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:canary-auth")
+        verdict = await down("guarded", 5)
+        assert "has no work pool guarded" in verdict.message, "writers are asked for a token, and it was given"
+        assert "canary" not in verdict.model_dump_json()
+    finally:
+        server.stop()
 
 
 async def test_a_run_that_nobody_starts_is_given_up_and_cancelled(world: World, idle: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -145,10 +146,37 @@ async def test_a_busy_server_is_asked_again_and_one_that_wants_a_token_gets_it()
         assert await api.post("/x", {}) == []
         assert await api.post("/y", {}) == []
         assert str(api.clock) == "2026-11-21 09:00:00+00:00"
-        with pytest.raises(StageFailed) as quiet:
-            flow_runs.WorkPool(api, "p", None, 60)._expect_polls({"last_polled": "2026-11-21T08:59:29.5Z"})
-        assert quiet.value.evidence == {"agent": "not-polled", "quiet_s": 30}
-        flow_runs.WorkPool(api, "p", None, 60)._expect_polls({"last_polled": "2026-11-21T08:59:30.5"})
     asked = [one.partition("?")[0] for one in busy.asked]
     assert asked == ["POST /api/x", "POST /api/x", "GET /api/csrf-token", "POST /api/x", "POST /api/y"]
     server.close()
+
+
+@pytest.mark.parametrize(
+    ("beat", "interval", "polled", "alive"),
+    [
+        (40, 30, 300, True),  # it beats
+        (50, 30, 29, True),  # its beat is late, but it asks for work
+        (50, 30, 31, False),
+        (50, 30, None, False),
+        (170, 120, 300, True),
+        (40, None, None, True),
+        (50, None, None, False),
+    ],
+)
+def test_a_worker_that_was_killed_is_missed_before_the_server_misses_it(
+    beat: int, interval: int | None, polled: int | None, alive: bool
+) -> None:
+    api = prefect_api.PrefectApi({"PREFECT_API_URL": "http://127.0.0.1:1/api"})
+    api.clock = datetime(2026, 11, 21, 9, 0, 0, tzinfo=UTC)
+
+    def ago(seconds: int | None) -> str | None:
+        return None if seconds is None else (api.clock - timedelta(seconds=seconds)).isoformat()  # type: ignore[operator]
+
+    workers = [{"status": "ONLINE", "last_heartbeat_time": ago(beat), "heartbeat_interval_seconds": interval}]
+    pool = flow_runs.WorkPool(api, "p", None, 60)
+    if alive:
+        pool._expect_worker(workers, {"last_polled": ago(polled)})
+        return
+    with pytest.raises(StageFailed) as quiet:
+        pool._expect_worker(workers, {"last_polled": ago(polled)})
+    assert quiet.value.evidence == {"agent": "not-heard", "workers": 1, "quiet_s": min(beat, polled or beat)}
