@@ -87,7 +87,8 @@ class CloudInstance(Connection):
         return ""
 
     def place(self) -> str:
-        names = (self.cloud, self.region_id, self.instance, self.cross_account_owner_id)
+        replica = getattr(self, "read_only_db_instance", None)
+        names = (self.cloud, self.region_id, self.instance, replica, self.cross_account_owner_id)
         return " ".join(name or "-" for name in names)
 
     @model_validator(mode="after")
