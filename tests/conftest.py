@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.lab import recording
 from tests.lab.matrix import PAGE, Matrix
 
 # Machines are shared: how long one example takes says nothing.
@@ -20,6 +21,7 @@ MATRIX = pytest.StashKey[Matrix]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MATRIX] = Matrix()
+    recording.install_if_asked()
 
 
 @pytest.hookimpl(optionalhook=True)

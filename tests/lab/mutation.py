@@ -3,11 +3,14 @@
 What the checks of a run gave to the diagnosis was kept (`recording`); it is pure, so that asking it again takes no
 network. A rule is proved when without it a recorded check gets another verdict, or one that its scenario refuses.
 
-    .venv/bin/python -m tests.lab.mutation FOLDER     the table, and status 1 when a rule is left unproved
+    .venv/bin/python -m tests.lab.mutation FOLDER     the survivors, and status 1 when there is one
+
+With HEADWATER_WRITE_MATRIX=1 it also rewrites the table of docs/accuracy.md.
 """
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import sys
 from collections import Counter, defaultdict
@@ -20,12 +23,13 @@ from unittest.mock import patch
 
 from registry.verdict import Verdict
 from tasks import causes, cautions, diagnosis, perspectives, protocols
+from tests.lab import accuracy
 from tests.lab.passing import differences
-from tests.lab.recording import Diagnosed, Record, Reviewed, kept
+from tests.lab.recording import Diagnosed, Expected, Record, Reviewed, kept
 from tests.lab.scenario import Expect
 
-#: Label of a record -> what its scenario expects.
-Expectations = Mapping[Any, Sequence[Expect]]
+#: Scenario and vantage -> what is expected.
+Expectations = Mapping[tuple[str, str], Sequence[Expect]]
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,12 @@ def mutants() -> list[Mutant]:
     return list(_distinct(found))
 
 
-def run(records: Iterable[Record], expectations: Expectations) -> list[Fate]:
+def run(records: Sequence[Record]) -> list[Fate]:
     """Take every rule away in turn and ask the records again."""
+    expectations: dict[tuple[str, str], list[Expect]] = defaultdict(list)
+    for record in records:
+        if isinstance(record, Expected):
+            expectations[record.slug, record.vantage].append(record.expect)
     single = [record for record in records if isinstance(record, Diagnosed)]
     fates: dict[int, Fate] = {}
     everything = mutants()
@@ -213,20 +221,41 @@ def _distinct(found: Iterable[Mutant]) -> Iterator[Mutant]:
         yield mutant if seen[key] == 1 else replace(mutant, name=f"{mutant.name} ({seen[key]})")
 
 
-def text(fates: Sequence[Fate]) -> str:
-    """The survivors by table, for a terminal."""
-    lines = [f"{len(fates)} rules, {sum(bool(fate.killed_by) for fate in fates)} proved"]
-    lines += [
-        f"  {fate.mutant.table}: {fate.mutant.name}: {fate.status}" for fate in fates if not fate.killed_by
-    ]  # fmt: skip
-    return "\n".join(lines)
+def page(fates: Sequence[Fate]) -> str:
+    """The section of docs/accuracy.md."""
+    tables = dict.fromkeys(fate.mutant.table for fate in fates)
+    rows = []
+    for name in tables:
+        own = [fate for fate in fates if fate.mutant.table == name]
+        rows.append((name, len(own), sum(bool(fate.killed_by) for fate in own)))
+    left = [(fate.mutant.table, fate.mutant.name, fate.status) for fate in fates if not fate.killed_by]
+    parts = [
+        _HEAD.format(rules=len(fates), proved=len(fates) - len(left)),
+        accuracy.table(("table", "rules", "proved"), rows),
+    ]
+    if left:
+        parts += ["Without effect on any recorded check:\n", accuracy.table(("table", "rule", "because"), left)]
+    return "\n".join(parts)
+
+
+_HEAD = """## Rules
+
+Each rule of the diagnosis was taken away in turn and the checks of the run were diagnosed again: a rule is proved when
+a check then gets another cause, state, component, alternative or warning, or a text that its scenario refuses.
+{proved} of {rules} rules are proved.
+"""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the table over the records of a folder."""
-    fates = run(list(kept(Path(arguments[0]))), {})
-    print(text(fates))
-    return int(any(not fate.killed_by for fate in fates))
+    """Print the survivors over the records of a folder."""
+    fates = run(list(kept(Path(arguments[0]))))
+    left = [fate for fate in fates if not fate.killed_by]
+    for fate in left:
+        print(f"{fate.mutant.table}: {fate.mutant.name}: {fate.status}")
+    if os.environ.get("HEADWATER_WRITE_MATRIX") == "1":
+        accuracy.put(accuracy.PAGE, "rules", page(fates))
+    print(f"{len(fates)} rules, {len(fates) - len(left)} proved, {len(left)} not")
+    return int(bool(left))
 
 
 if __name__ == "__main__":

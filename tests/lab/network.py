@@ -22,6 +22,7 @@ from tests.lab.topology import (
     CANARIES,
     DOMAIN,
     ECHO,
+    MACHINES,
     PROTOCOL_PORTS,
     ROUTERS,
     VANTAGES,
@@ -29,6 +30,7 @@ from tests.lab.topology import (
     Router,
     Vantage,
     address_of,
+    number_of,
 )
 from tests.lab.topology import NAME_SERVER as NAME_SERVER
 from tests.lab.topology import NAME_SERVER_V6 as NAME_SERVER_V6
@@ -102,13 +104,13 @@ class Network:
     def host(self) -> Host:
         """A machine of the servers' network that nobody else uses."""
         number = self._returned.pop(0) if self._returned else next(self._numbers)
-        if number > 249:
+        if number >= 2 * MACHINES + 2:
             raise RuntimeError("the servers' network is full: share servers between scenarios")
         return address_of(number)
 
     def give_back(self, host: Host) -> None:
         """Let others have a machine on which nothing runs any more."""
-        self._returned.append(int(host.v4.rsplit(".", 1)[1]))
+        self._returned.append(number_of(host))
 
     def command(self, place: str, arguments: Sequence[str], *, user: str | None = None) -> list[str]:
         """The command line that runs a program at a place.
@@ -252,7 +254,7 @@ class Network:
 
     def _wire_server(self) -> None:
         self.link("server", "eth0", "router", "servers")
-        own = [address_of(number) for number in range(2, 250)]
+        own = [address_of(number) for number in range(2, 2 * MACHINES + 2)]
         addresses = [f"addr add {host.v4}/24 dev eth0" for host in own]
         addresses += [f"addr add {host.public}/24 dev eth0" for host in own]
         addresses += [f"addr add {host.v6}/64 dev eth0 nodad" for host in own]
@@ -264,6 +266,7 @@ class Network:
             [
                 "link set lo up", "link set servers up",
                 "addr add 10.77.2.1/24 dev servers", "addr add 25.77.0.1/24 dev servers",
+                "addr add 10.77.12.1/24 dev servers", "addr add 25.77.1.1/24 dev servers",
                 "addr add 25.77.8.254/24 dev servers",
                 "addr add fd77:2::1/64 dev servers nodad", "addr add 2a77:77::1/64 dev servers nodad",
             ],
@@ -299,6 +302,8 @@ class Network:
             "link set lo up", "link set eth0 up",
             f"addr add {vantage.v4}/24 dev eth0", f"route add {target} via {net}.1",
         ]  # fmt: skip
+        if not vantage.default_route:
+            own += [f"route add 10.77.12.0/24 via {net}.1"]
         if vantage.ipv6:
             router += [f"addr add {net6}1/64 dev {name} nodad"]
             own += [f"addr add {vantage.v6}/64 dev eth0 nodad", f"route add {target6} via {net6}1"]

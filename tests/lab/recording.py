@@ -14,6 +14,7 @@ from tasks import diagnosis
 from tasks.evidence import Attempt, Steps, Trace, unobserved
 from tasks.perspectives import View
 from tasks.target import Target, no_secrets
+from tests.lab.scenario import Expect
 
 #: Names the folder into which every diagnosis of a process is kept.
 VARIABLE = "HEADWATER_RECORD"
@@ -40,7 +41,16 @@ class Reviewed:
     views: tuple[View, ...]
 
 
-Record = Diagnosed | Reviewed
+@dataclass(frozen=True)
+class Expected:
+    """What a scenario expects at one vantage."""
+
+    slug: str
+    vantage: str
+    expect: Expect
+
+
+Record = Diagnosed | Reviewed | Expected
 
 
 def keep(record: Record, folder: Path) -> None:

@@ -23,7 +23,7 @@ from tests.lab.expectation import check_invariants
 from tests.lab.lab import Lab
 from tests.lab.nameserver import Answer
 from tests.lab.servers import PASSWORD
-from tests.lab.topology import ACTIONS, CANARIES, ECHO, NAME_SERVER, VANTAGES, Dead
+from tests.lab.topology import ACTIONS, CANARIES, ECHO, NAME_SERVER, VANTAGES, Dead, address_of, number_of
 
 
 def connect(lab: Lab, host: str, port: int, *, vantage: str = "client", timeout: float = 2.0) -> socket.socket:
@@ -85,6 +85,15 @@ def test_a_name_server_per_side_has_a_view_of_its_own(lab: Lab) -> None:
     for vantage, expected in (("client", ["25.77.0.10"]), ("exclusive", ["10.77.2.10"]), ("onprem", [])):
         assert addresses(ask(lab, "everywhere.lab.test", vantage=vantage)) == ["10.77.2.10"]
         assert addresses(ask(lab, "split.lab.test", vantage=vantage)) == expected
+
+
+def test_the_second_network_of_servers_is_reached_like_the_first(lab: Lab) -> None:
+    host = address_of(300)
+    assert number_of(host) == 300
+    for vantage in ("client", "nogateway", "serverless", "onprem"):
+        assert failure(lab, host.v4, 7, vantage=vantage) == errno.ECONNREFUSED
+    for address in (host.v6, host.public, host.public_v6):
+        assert failure(lab, address, 7) == errno.ECONNREFUSED
 
 
 def test_a_vantage_without_default_route_reaches_nothing_public(lab: Lab) -> None:

@@ -38,9 +38,22 @@ class Host:
     public_v6: str
 
 
+#: Machines in each of the two networks of servers.
+MACHINES = 248
+
+
 def address_of(number: int) -> Host:
-    """The machine of this number in the servers' network."""
-    return Host(f"10.77.2.{number}", f"fd77:2::{number}", f"25.77.0.{number}", f"2a77:77::{number}")
+    """The machine of this number, from 2 on: in the servers' network, and in a second one when that is full."""
+    if number < MACHINES + 2:
+        return Host(f"10.77.2.{number}", f"fd77:2::{number}", f"25.77.0.{number}", f"2a77:77::{number}")
+    own = number - MACHINES
+    return Host(f"10.77.12.{own}", f"fd77:2::1:{own}", f"25.77.1.{own}", f"2a77:77::1:{own}")
+
+
+def number_of(host: Host) -> int:
+    """The number of a machine."""
+    network, own = host.v4.rsplit(".", 1)
+    return int(own) + (MACHINES if network == "10.77.12" else 0)
 
 
 class Dead:
@@ -142,7 +155,7 @@ ROUTERS: Mapping[str, Router] = {
 }
 
 VANTAGES: Mapping[str, Vantage] = {
-    "client": Vantage(1),
+    "client": Vantage(1, kinds=("local", "ssh", "worker")),
     "elsewhere": Vantage(3),  # nothing wrong; another source address
     "nogateway": Vantage(4, default_route=False),  # reaches the servers' private network and nothing else
     "noresolver": Vantage(5, name_server="10.77.9.53"),  # its name server is silent
