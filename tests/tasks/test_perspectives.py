@@ -115,7 +115,16 @@ _BLOCKED = {
     "canaries_elsewhere": ["198.51.100.1"],
 }  # fmt: skip
 
+_LEFT_OUT = {"allowlist_standing": "lacks", "allowlist": ["10.8.0.0/24"]}
+_PARTLY = {"allowlist_standing": "unsure", "allowlist": ["10.8.0.0/24", "10.9.0.0/28"]}
+
 SCENES = (
+    Scene("left out of the allowlist", (silent("a", network=_SERVERLESS, **_LEFT_OUT), fine("b")), "ADMIT.ALLOWLIST",
+          ("b",), ("lets in b", "leaves out", "10.9.0.0/24 (the CIDR of its vSwitch) for a")),
+    Scene("left out of the allowlist", (silent("a", **_PARTLY), fine("b")), INCONCLUSIVE, ("b",), ("10.9.0.2/32",),
+          ("ADMIT.ALLOWLIST", "FILTER.DROP")),
+    Scene("nobody let in", (silent("a", **_LEFT_OUT), silent("b", **_LEFT_OUT)), INCONCLUSIVE, (),
+          ("lets in none of them",), ("FILTER.DROP", "HOST.DOWN")),
     Scene("no way out", (silent("a", _PUBLIC, network=_SERVERLESS, **_NO_CANARY), fine("b", _PUBLIC)),
           "ROUTE.NAT_MISSING", ("b",), ("a", "vpc-1", "vsw-1", "NAT gateway")),
     Scene("no way out", (silent("a", _PUBLIC, **_NO_CANARY), silent("b", _PUBLIC, canaries_asked=_CANARY,
@@ -305,3 +314,15 @@ def test_rules_are_data_of_which_any_may_be_left_out() -> None:
 
 def test_a_network_is_declared_or_empty() -> None:
     assert view("a").network == Network()
+
+
+def test_a_list_that_somebody_outside_of_it_gets_past_is_not_the_cause() -> None:
+    outsider = fine("b", connect={"source_address": "10.7.0.2"})
+    assert review([silent("a", **_LEFT_OUT), outsider])[0].cause == "FILTER.DROP"
+
+
+def test_two_places_that_the_list_lets_in_may_call_a_host_dead() -> None:
+    listed = {"allowlist_standing": "contains", "allowlist": ["10.9.0.0/24"]}
+    assert review([silent("a", **listed), silent("b", **listed)])[0].cause == "HOST.DOWN"
+    elsewhere = {"allowlist_standing": "lacks", "allowlist": ["10.6.0.0/24"]}
+    assert review([silent("a", **elsewhere), silent("b", **elsewhere)])[0].cause == INCONCLUSIVE
