@@ -19,7 +19,8 @@ SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|api-?key
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
-def _headers(headers: dict[str, str]) -> dict[str, str]:
+def checked_headers(headers: dict[str, str]) -> dict[str, str]:
+    """The headers. Raises `ValueError` for what is none, and for a secret that is no reference."""
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
             raise ValueError("a header has a name of letters, digits and '-', and a value without line breaks")
@@ -36,7 +37,7 @@ class ConnectionString(Connection):
     url: Annotated[str, AfterValidator(http.normal_url)] = Field(
         max_length=4096, description="http or https URL, without credentials.", examples=["https://api.example.com/v1"]
     )
-    default_header: Annotated[dict[str, str], AfterValidator(_headers)] = Field(
+    default_header: Annotated[dict[str, str], AfterValidator(checked_headers)] = Field(
         default_factory=dict,
         description="Headers of every request; one that carries a secret has a reference as its value.",
         examples=[{"Accept": "application/json"}],

@@ -32,6 +32,12 @@ class HttpSession(Session):
     """One conversation with one HTTP service."""
 
     order = ("tls", "greet", "admit", "login", "target", "privilege")
+    #: The field of the connection that has the headers of every request.
+    header_field = "default_header"
+    #: Statuses that are no error here, though they are above 399.
+    passing: frozenset[int] = frozenset()
+    #: Whether the URL itself is nothing but the beginning of others.
+    only_prefix = False
 
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         super().__init__(stream, access, dial)
@@ -96,7 +102,7 @@ class HttpSession(Session):
         for name in objects:
             path = f"{self._path.rstrip('/')}/{quote(name.lstrip('/'), safe=SAFE)}"
             answer = await self._follow(await self._get(self._home.url(path), credentials=self._sends))
-            nothing_there = answer.status == self._answer.status == 404
+            nothing_there = answer.status == self._answer.status == 404 and not self.only_prefix
             self._demand(answer, object=None if nothing_there else name)
         if objects:
             recorder.see(objects=list(objects))
@@ -174,8 +180,8 @@ class HttpSession(Session):
         return {"host": origin.authority, **headers}
 
     def _own_headers(self, *, secret: bool) -> dict[str, str]:
-        configured = self.access.setting("default_header", {})
-        secrets = {name: self.access.secret(f"default_header.{name}") for name in configured}
+        configured = self.access.setting(self.header_field, {})
+        secrets = {name: self.access.secret(f"{self.header_field}.{name}") for name in configured}
         return {
             name.lower(): str(value if secrets[name] is None else secrets[name])
             for name, value in configured.items()
@@ -251,7 +257,7 @@ class HttpSession(Session):
 
     def _demand(self, answer: Response, **more: Any) -> None:
         """Raise `StageFailed` for any status that is an error, and for a redirect to nowhere."""
-        if answer.status < 400 and not answer.leads_nowhere:
+        if (answer.status < 400 or answer.status in self.passing) and not answer.leads_nowhere:
             return
         found = {**self._shown(answer), **more, "server_said": f"HTTP {answer.status}"}
         if answer.status in (401, 407):
