@@ -25,6 +25,14 @@ CAUSES = (
             ),
             Rule(
                 "connect",
+                {"channel_code": 2, "unix": True},
+                rank=55,
+                component="{address}",
+                message="No server can be reached at the socket {address} of {resource_group}.",
+                remedy="Start the server there, or correct the path of its socket.",
+            ),
+            Rule(
+                "connect",
                 {"errno": frozenset({"ENOENT", "ENOTDIR", "ENAMETOOLONG"})},
                 component="{address}",
                 message="There is no socket file at {address}.",

@@ -92,6 +92,7 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("connect", {**_UNREACHABLE, "answers_ping": True}, "FILTER.REJECT"),
     ("connect", {**_UNREACHABLE, "refusal_unclear": True}, "INCONCLUSIVE"),
     ("connect", {**_UNREACHABLE, "neighbour": "FAILED"}, "HOST.DOWN"),
+    ("connect", {"channel_code": 2, "far_error": "open failed", "unix": True}, "PORT.CLOSED"),
     ("resolve", _UNHEARD, "DNS.RESOLVER_DOWN"),
     ("resolve", {**_UNHEARD, "answered_over_udp": True}, "INCONCLUSIVE"),
     ("resolve", {**_UNHEARD, "refused_over_tcp": True}, "INCONCLUSIVE"),

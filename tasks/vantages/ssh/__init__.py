@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import shlex
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +27,8 @@ from tasks.vantages.ssh.tables import ERRNO, Echo, Way, echo, icmp_evidence, nei
 
 #: Seconds for a question of which the asker has set no limit.
 _PATIENCE = 3.0
+#: Seconds for which a route counts as looked up.
+_FRESH = 1.0
 #: The part of a check's time that a question about routes or neighbours may take.
 _SHARE = 0.4
 #: The part of the time for connecting that is left for telling why it was refused.
@@ -61,6 +64,7 @@ class SshVantage:
         self._echoes = Batch(self._ping)
         self._refusals = Refusals(shell, self._connect_again)
         self._sources: dict[str, str] = {}
+        self._known_ways: dict[str, tuple[float, Way | None]] = {}
 
     async def resolve(self, host: str, budget: Budget) -> Resolution:
         return await self._resolver.resolve(host, budget)
@@ -111,7 +115,7 @@ class SshVantage:
         if errno == "ETIMEDOUT":
             return ConnectFailed(silent=True, waited_ms=round(seconds * 1000), **told)
         if address.startswith("/"):
-            return ConnectFailed(**told, errno=errno)
+            return ConnectFailed(**told, errno=errno or await self._socket_file(address, budget))
         return ConnectFailed(**told, **await self._second_look(address, port, errno, budget))
 
     async def _second_look(self, address: str, port: int, errno: str | None, budget: Budget) -> dict[str, Any]:
@@ -135,6 +139,16 @@ class SshVantage:
                 return {**told, **found, "answers_ping": seen.answered}
         return {**told, "answers_ping": seen.answered, "refusal_unclear": True}
 
+    async def _socket_file(self, path: str, budget: Budget) -> str | None:
+        """Why no server answers behind a socket file, as the file itself tells."""
+        file = shlex.quote(path)
+        script = (
+            f"{self._shell.section('file')}if [ ! -e {file} ]; then echo ENOENT\n"
+            f"elif [ ! -w {file} ]; then echo EACCES\nelse echo ECONNREFUSED\nfi\n"
+        )
+        sections = await self._shell.run(script, budget)
+        return sections.get("file") if sections else None
+
     async def exchange(self, address: str, port: int, datagram: bytes, budget: Budget) -> bytes | None:
         return None  # SSH forwards no datagrams
 
@@ -151,7 +165,11 @@ class SshVantage:
     async def _way(self, address: str) -> Way | None:
         # Whether the hop lets us in is told by whoever asks first, and within the time of the check.
         await self.hop.channels(under_way(_PATIENCE))
-        return await self._ways.ask(_plain(address), under_way(_PATIENCE).within(_SHARE))
+        taken, found = self._known_ways.get(address, (0.0, None))
+        if found is None or time.monotonic() - taken > _FRESH:
+            found = await self._ways.ask(_plain(address), under_way(_PATIENCE).within(_SHARE))
+            self._known_ways[address] = (time.monotonic(), found)
+        return found
 
     async def way_out(self) -> Mapping[str, Any]:
         ways = {family: await self._way(address) for family, address in _WAYS_OUT.items()}

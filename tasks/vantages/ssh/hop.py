@@ -25,6 +25,8 @@ from tasks.vantages.ssh.entry import Entry
 _FOREVER = Budget(math.inf, math.inf)
 #: Seconds for which a hop that let nobody in is not asked again: refused logins are counted there.
 _REMEMBERED = 2.0
+#: Seconds without an answer after which a hop counts as hanging.
+_HANGS = 0.5
 #: The part of a waiting check's time after which it says what the hop is at.
 _PATIENCE = 0.95
 
@@ -51,8 +53,9 @@ class Hop:
         self._opening: asyncio.Task[Channels] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._failed: tuple[float, VantageFailed] | None = None
+        self._since = 0.0
         self._phase = "resolve"
-        self._silent = False
+        #: How often a connection was opened.
         self.opened = 0
 
     def about(self) -> dict[str, Any]:
@@ -77,25 +80,31 @@ class Hop:
 
     async def channels(self, budget: Budget) -> Channels:
         """The connection's channels. Raises `VantageFailed`; at the latest when the budget ends."""
-        if self._channels is not None and not self._channels.lost.is_set():
-            return self._channels
-        if self._failed is not None and time.monotonic() < self._failed[0]:
-            raise VantageFailed(**self._failed[1].evidence)
+        if (channels := self._now()) is not None:
+            return channels
         if self._opening is None:
+            self._since = time.monotonic()
             self._opening = asyncio.create_task(self._open())
             self._opening.add_done_callback(self._opened)
-        await asyncio.wait({self._opening}, timeout=budget.left() * _PATIENCE)
-        opening = self._opening
-        if opening is None or not opening.done():
-            return self._result_now()
-        return opening.result()
+        done, _ = await asyncio.wait({self._opening}, timeout=budget.left() * _PATIENCE)
+        for opening in done:
+            return opening.result()
+        silent = self.failure("silent", phase=self._phase)
+        if time.monotonic() - self._since > _HANGS:
+            self._remember(silent)  # whoever comes next need not wait for the same; the attempt goes on
+        raise silent
 
-    def _result_now(self) -> Channels:
+    def _now(self) -> Channels | None:
+        """What is known without waiting. Raises `VantageFailed`."""
         if self._channels is not None and not self._channels.lost.is_set():
             return self._channels
-        if self._failed is not None and time.monotonic() < self._failed[0]:
-            raise VantageFailed(**self._failed[1].evidence)
-        raise self.failure("silent", phase=self._phase)
+        until, failure = self._failed or (0.0, None)
+        if failure is not None and time.monotonic() < until:
+            raise VantageFailed(**failure.evidence)
+        return None
+
+    def _remember(self, failure: VantageFailed) -> None:
+        self._failed = (time.monotonic() + _REMEMBERED, failure)
 
     def _opened(self, opening: asyncio.Task[Channels]) -> None:
         self._opening = None
@@ -103,9 +112,9 @@ class Hop:
             return
         error = opening.exception()
         if error is None:
-            self._channels = opening.result()
+            self._channels, self._failed = opening.result(), None
         elif isinstance(error, VantageFailed):
-            self._failed = (time.monotonic() + _REMEMBERED, error)
+            self._remember(error)
 
     # -- opening ----------------------------------------------------------------------------------------------------
 
