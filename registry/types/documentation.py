@@ -27,7 +27,7 @@ Every field may be written in snake_case or in DataWorks' camelCase. In place of
 _TESTED = {
     "server": "against its own server",
     "protocol": "against a server of the protocol that it shares",
-    "wire": "on recorded exchanges",
+    "wire": "wire-tested, no server",
 }
 
 _MODE_TITLES = {Mode.CONNECTION_STRING: "Connection string mode", Mode.INSTANCE: "Instance mode"}
@@ -39,12 +39,15 @@ def markdown() -> str:
 
 
 def _overview() -> Iterator[str]:
-    yield "| type | product | protocol | port | tested |"
-    yield "|---|---|---|---|---|"
+    yield "| type | product | modes | protocol | port | tested | remarks |"
+    yield "|---|---|---|---|---|---|---|"
     for type_ in catalogue().values():
         protocols = " or ".join(dict.fromkeys([type_.protocol, *type_.variants.values()]))
         name = f"[`{type_.name}`](#{type_.name})"
-        yield f"| {name} | {type_.title} | {protocols} | {type_.default_port} | {_TESTED[type_.tested]} |"
+        modes = ", ".join(_MODE_TITLES[mode].removesuffix(" mode").lower() for mode in type_.modes)
+        remarks = " ".join(filter(None, ["Metadata only." if type_.kind == "metadata" else "", type_.notes]))
+        cells = (name, type_.title, modes, protocols, type_.default_port, _TESTED[type_.tested], remarks)
+        yield f"| {' | '.join(map(str, cells))} |"
     yield ""
 
 
