@@ -267,6 +267,7 @@ async def test_boxes_that_are_replayed_expired_foreign_changed_or_of_others_are_
         key = store.groups.get("k8s_pool").public_key
     assert key is not None
     keys, work = sealing.registry_keys(), content()
+    open_work = {**work, "targets": [parcels.pack(target(), None).parcel]}
     monkeypatch.setenv("HEADWATER_HOME", str(tmp_path / "stranger"))
     stranger = sealing.registry_keys()
     sealed: dict[str, Any] = {"worker": key, "keys": keys, "lifetime": 60.0}
@@ -277,7 +278,7 @@ async def test_boxes_that_are_replayed_expired_foreign_changed_or_of_others_are_
         "expired": sealing.seal(work, group="k8s_pool", **{**sealed, "lifetime": -400.0}),
         "tampered": f"{box[:-1]}{'A' if box[-1] != 'A' else 'B'}",
         "other-group": sealing.seal(work, group="other", **sealed),
-        "unsealed": sealing.letter(work, group="k8s_pool", lifetime=60),
+        "unsealed": sealing.letter(open_work, group="k8s_pool", lifetime=60),
         "broken": sealing.seal({"targets": []}, group="k8s_pool", **sealed),
     }
     runs = {why: start(world.server, "k8s_pool", request) for why, request in wanted.items()}
