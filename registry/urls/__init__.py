@@ -44,6 +44,7 @@ DIALECTS = {
     "sqlserver": "sqlserver",
     "mongodb": "mongodb",
     "db2": "db2",
+    "vertica": "generic",
     "clickhouse": "generic",
     "hive2": "generic",
     "amqp": "service",

@@ -117,6 +117,16 @@ CAUSES = (
             ),
             Rule(None, {"missing_module": bool}, rank=1),
             Rule(
+                "greet",
+                {"no_probe_for": bool},
+                rank=0,
+                component="{no_probe_for}",
+                message="{address}:{port} accepts connections; whether {protocol_title} is behind it is untested: "
+                "there is no probe for {no_probe_for}.",
+                remedy="Try it with a client of the product itself; the way from {resource_group} to {address}:{port} "
+                "is open.",
+            ),
+            Rule(
                 None,
                 {"no_probe_for": bool},
                 rank=1,

@@ -89,6 +89,7 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("login", {**_KERBEROS, "kerberos_error": 18}, "AUTH.EXPIRED_OR_LOCKED"),
     ("login", {**_KERBEROS, "kerberos_error": 14}, "AUTH.METHOD_UNSUPPORTED"),
     ("config", {"problem": "DRIVER.MISSING", "reason": "r", "where": "w", "instruction": "i"}, "DRIVER.MISSING"),
+    ("greet", {**_AT, "no_probe_for": "the protocol of DM"}, "DRIVER.MISSING"),
     ("login", {**_AT, "no_probe_for": "the login of DRDA"}, "DRIVER.MISSING"),
     ("instance", {**_WANTED, "missing_module": "boto3", "extra": "aws"}, "DRIVER.MISSING"),
     ("instance", {**_WANTED, "unsupported_type": "hologres"}, "DRIVER.MISSING"),
