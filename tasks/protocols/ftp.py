@@ -17,6 +17,7 @@ from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Answer, Dial, Protocol, Retry, Session
 from tasks.streams import Reader, Stream, StreamBroken, printable
+from tasks.survey import Object, Survey, Wanted
 from tasks.tls import TlsStream, start_tls
 from tasks.vantages import ConnectFailed
 
@@ -194,6 +195,24 @@ class FtpSession(Session):
             recorder.see(listed=True)
         else:
             recorder.warn(nothing_to_read="the directory is empty")
+
+    async def survey(self, wanted: Wanted) -> Survey:
+        await self._ask("TYPE", "I")
+        found = {name: await self._surveyed(name) for name in self.access.connection.objects}
+        notes = tuple(f"{name}: the server does not tell whether it is there" for name, one in found.items() if not one)
+        return Survey({}, tuple(filter(None, found.values())), complete=not notes, notes=notes)
+
+    async def _surveyed(self, name: str) -> Object | None:
+        """A path, with the time of its last change (RFC 3659, section 3); None where that cannot be found out."""
+        path = posixpath.join(self._base, name.lstrip("/"))
+        if (await self._ask("SIZE", path)).code == 213:
+            changed = await self._ask("MDTM", path)
+            newest = changed.text.strip() if changed.code == 213 else None
+            return Object(name, exists=True, kind="file", newest=newest, newest_of="MDTM")
+        if (await self._ask("CWD", path)).done:
+            return Object(name, exists=True, kind="directory")
+        presence = await self._presence(path)
+        return Object(name, exists=presence != "missing") if presence in ("missing", "there") else None
 
     async def close(self) -> None:
         try:

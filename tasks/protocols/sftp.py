@@ -6,6 +6,7 @@ import errno
 import posixpath
 import stat
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import paramiko
@@ -15,6 +16,7 @@ from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.protocols import Access, Answer, Dial, Protocol, Session
 from tasks.ssh import HostKey, KeyUnusable, KnownKeys, SshConnection, given_keys, known_keys, load_key
 from tasks.streams import Stream
+from tasks.survey import Object, Survey, Wanted
 
 _PASSWORD_METHODS = ("password", "keyboard-interactive")
 
@@ -192,6 +194,25 @@ class SftpSession(Session):
     def _client(self) -> paramiko.SFTPClient:
         assert self._sftp is not None  # noqa: S101 - the order of the stages
         return self._sftp
+
+    async def survey(self, wanted: Wanted) -> Survey:
+        found = {name: await self._surveyed(name) for name in self.access.connection.objects}
+        notes = tuple(f"{name}: the account may not look there" for name, one in found.items() if one is None)
+        return Survey({}, tuple(filter(None, found.values())), complete=not notes, notes=notes)
+
+    async def _surveyed(self, name: str) -> Object | None:
+        """A path, with the time of its last change; None where the account may not find out."""
+        path = posixpath.join(self._base(), name.lstrip("/"))
+        try:
+            about = await self._ask(lambda: self._client().stat(path), object=name)
+        except StageFailed as failure:
+            if "sftp_status" not in failure.evidence:
+                raise
+            missing = failure.evidence["sftp_status"] == "SSH_FX_NO_SUCH_FILE"
+            return Object(name, exists=False) if missing else None
+        kind = "directory" if about.st_mode is not None and stat.S_ISDIR(about.st_mode) else "file"
+        changed = datetime.fromtimestamp(about.st_mtime, UTC).isoformat() if about.st_mtime is not None else None
+        return Object(name, exists=True, kind=kind, newest=changed, newest_of="changed")
 
     async def close(self) -> None:
         await self.ssh.close()

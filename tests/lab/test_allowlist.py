@@ -249,3 +249,30 @@ def test_two_redis_servers_side_by_side(lab: Lab, tmp_path: Path) -> None:
     assert told["maxmemory_policy"] == ("noeviction", "allkeys-lru")
     assert told["orders:77"] == ("string", "missing")
     assert any("prod fails because orders:77" in text for text in found["explanations"])
+
+
+def test_two_services_side_by_side(lab: Lab, tmp_path: Path) -> None:
+    dev = lab.http(config="location = /list { default_type application/json; return 200 '[]'; }")
+    prod = lab.http(config="location = /list { return 410; }")
+    home = Home(lab, tmp_path, "client")
+    sides = [{"url": one.url("/").rstrip("/"), "objects": ["list"]} for one in (dev, prod)]
+    home.declare("restapi", *sides)
+    status, out, err = home("compare", "shop", "--output", "json")
+    found = json.loads(out)
+    told = {one["subject"]: (one["dev"], one["prod"]) for one in found["differences"] if one["matters"]}
+    assert status == 1, (out, err)
+    assert told == {"list": ("application/json", "missing")}
+
+
+@pytest.mark.parametrize("kind", ["ftp", "sftp"])
+def test_two_file_servers_side_by_side(lab: Lab, tmp_path: Path, kind: str) -> None:
+    server = lab.ftp() if kind == "ftp" else lab.sftp()
+    home = Home(lab, tmp_path, "client")
+    side = {"host": server.v4, "port": 21 if kind == "ftp" else 22, "protocol": kind, "username": "app"}
+    home.declare("ftp", {**side, "objects": ["orders"]}, {**side, "objects": ["nothing_there"]})
+    status, out, err = home("compare", "shop", "--output", "json")
+    found = json.loads(out)
+    assert status == 1, (out, err)
+    for env in ("dev", "prod"):
+        there = {one["name"]: (one["exists"], one["kind"]) for one in found["surveys"][env]["objects"]}
+        assert there == {"orders": (True, "directory"), "nothing_there": (False, "")}

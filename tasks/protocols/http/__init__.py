@@ -6,6 +6,6 @@ Nothing secret is sent before the peer has answered a request without credential
 
 from tasks.protocols import Protocol
 from tasks.protocols.http.answers import ANSWERS
-from tasks.protocols.http.session import HttpSession
+from tasks.protocols.http.survey import RestSession
 
-PROTOCOL = Protocol(name="http", title="HTTP", session=HttpSession, answers=ANSWERS)
+PROTOCOL = Protocol(name="http", title="HTTP", session=RestSession, answers=ANSWERS)
