@@ -114,12 +114,10 @@ class Conversation:
         """Beside a connect that is not answered: other ports, other places, the same once more."""
         address, port = self.socket_address()
         budget = self.talk.within(_WITNESS_SHARE)
-        found = await asyncio.gather(
-            witnesses.of_silence(self.vantage, address, port, self.default_port, budget),
-            self._canaries(budget),
-            witnesses.of_repetition(self.vantage, address, port, budget),
+        silence, canaries = await asyncio.gather(
+            witnesses.of_silence(self.vantage, address, port, self.default_port, budget), self._canaries(budget)
         )
-        seen = {key: value for part in found for key, value in part.items()}
+        seen = {**silence, **canaries}
         return {**seen, "host_answers": bool(seen["ports_that_answer"] or seen["answers_ping"]) or None}
 
     async def _canaries(self, budget: Budget) -> dict[str, Any]:
@@ -203,7 +201,9 @@ class Conversation:
 
     async def _mute(self, name: str) -> Mapping[str, Any]:
         """Beside a peer that has not said a byte yet: who is it, and is it there for this address at all?"""
-        stuck = asyncio.create_task(self._stuck(name))
+        # What a peer says first is large where it is a certificate or a page, and nowhere else.
+        large = name == "tls" or "HTTP" in (self.protocol.title, self.protocol.fingerprint)
+        stuck = asyncio.create_task(self._stuck(name) if large else _nothing())
         try:
             heard, everybody = await asyncio.gather(witnesses.of_muteness(self._dial), self._accepted_for_nobody())
             if self._decides({**heard, **everybody}):
@@ -322,6 +322,10 @@ class _Dialer:
             if refusal is not None:
                 raise StageFailed(forbidden=refusal.reason, address=address, host=host)
         return resolution.addresses[0]
+
+
+async def _nothing() -> Mapping[str, Any]:
+    return {}
 
 
 #: How a peer's bytes may end a conversation: it breaks, or they cannot be read as the protocol has them.

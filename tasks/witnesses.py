@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
 from registry.connection import Endpoint
 from registry.policy import refusal_of
@@ -20,8 +20,11 @@ from tasks.vantages import ConnectFailed, Vantage, is_public
 _COMMON_PORTS = (22, 80, 443)
 #: A port where nobody listens (tcpmux, RFC 1078): a host without a firewall of its own answers with a RST.
 _NOBODY_LISTENS = 1
-#: Canaries that are asked, and for how many seconds checks from the same place share what they said.
-_CANARIES, _FRESH = 3, 2.0
+#: Canaries that are asked.
+_CANARIES = 3
+#: Seconds for which checks from the same place share what was seen of an address that is not their own, or of one that
+#: fails them all.
+_FRESH = 2.0
 #: Nobody has these addresses (RFC 5737, RFC 3849).
 _NOBODYS = {4: "192.0.2.1", 6: "2001:db8::1"}
 #: Connects that are repeated to see whether the first one's failure was the rule.
@@ -36,11 +39,24 @@ _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 async def of_silence(vantage: Vantage, address: str, port: int, default_port: int, budget: Budget) -> dict[str, Any]:
     """Why nothing came back from an address: its neighbour entry, an echo, and other ports of the host."""
     ports = [other for other in dict.fromkeys((default_port, *_COMMON_PORTS)) if other != port]
-    neighbour, echo, *answers = await asyncio.gather(
-        vantage.neighbour(address),
-        vantage.answers_ping(address, budget),
-        *(_answers(vantage, address, other, budget) for other in ports),
-    )
+    alive = asyncio.Event()
+
+    async def answers_on(other: int) -> bool | Mapping[str, Any]:
+        answer = await _answers(vantage, address, other, budget)
+        if answer is True:
+            alive.set()
+        return answer
+
+    again = asyncio.create_task(_again_once_alive(alive, vantage, address, port, budget))
+    try:
+        neighbour, echo, *answers = await asyncio.gather(
+            vantage.neighbour(address),
+            vantage.answers_ping(address, budget),
+            *(answers_on(other) for other in ports),
+        )
+        repeated = await again if alive.is_set() else {}
+    finally:
+        again.cancel()
     reported = next((answer for answer in answers if isinstance(answer, Mapping)), {})
     return {
         **neighbour,
@@ -48,7 +64,16 @@ async def of_silence(vantage: Vantage, address: str, port: int, default_port: in
         "ports_that_answer": [other for other, answer in zip(ports, answers, strict=True) if answer is True],
         "ports_asked": ports,
         **{f"other_port_{key}": reported[key] for key in ("icmp_type", "icmp_code", "icmp_from") if key in reported},
+        **repeated,
     }
+
+
+async def _again_once_alive(
+    alive: asyncio.Event, vantage: Vantage, address: str, port: int, budget: Budget
+) -> Mapping[str, Any]:
+    """The same connect a few times more, as soon as the host has answered on any other port."""
+    await alive.wait()
+    return await of_repetition(vantage, address, port, budget)
 
 
 async def _answers(vantage: Vantage, address: str, port: int, budget: Budget) -> bool | Mapping[str, Any]:
@@ -97,22 +122,29 @@ async def _canary(vantage: Vantage, canary: Endpoint, port: int, budget: Budget)
     if address is None:
         return set()
     ports = list(dict.fromkeys((canary.port, port, _NOBODY_LISTENS)))
-    answers = await asyncio.gather(*(_shared(vantage, address, each, budget) for each in ports))
+    answers = await asyncio.gather(*(_shared(_answers, vantage, address, each, budget) for each in ports))
     return {each for each, answer in zip(ports, answers, strict=True) if answer is True}
 
 
-_Looks = dict[tuple[int, str, str, int], tuple[float, asyncio.Task[bool | Mapping[str, Any]]]]
-_looks: _Looks = {}
+_Seen = TypeVar("_Seen")
+_looks: dict[tuple[Any, ...], tuple[float, asyncio.Task[Any]]] = {}
 
 
-async def _shared(vantage: Vantage, address: str, port: int, budget: Budget) -> bool | Mapping[str, Any]:
-    """What a canary answers, asked once for the checks from one place that fail together."""
-    now, key = time.monotonic(), (id(asyncio.get_running_loop()), vantage.name, address, port)
-    for stale in [key for key, (taken, _) in _looks.items() if now - taken > _FRESH]:
-        del _looks[stale]
-    if key not in _looks:
-        _looks[key] = (now, asyncio.create_task(_answers(vantage, address, port, budget)))
-    return await asyncio.shield(_looks[key][1])
+async def _shared(
+    look: Callable[[Vantage, str, int, Budget], Coroutine[Any, Any, _Seen]],
+    vantage: Vantage,
+    address: str,
+    port: int,
+    budget: Budget,
+) -> _Seen:
+    """What a look shows, taken once for the checks from one place that fail together."""
+    now, key = time.monotonic(), (id(asyncio.get_running_loop()), look, vantage.name, address, port)
+    if key not in _looks or now - _looks[key][0] > _FRESH:
+        for stale in [key for key, (taken, _) in _looks.items() if now - taken > _FRESH]:
+            del _looks[stale]
+        _looks[key] = (now, asyncio.create_task(look(vantage, address, port, budget)))
+    found: _Seen = await asyncio.shield(_looks[key][1])
+    return found
 
 
 def _spelled(endpoint: Endpoint) -> str:
@@ -129,26 +161,26 @@ async def of_acceptance(vantage: Vantage, address: str, port: int, budget: Budge
         ours, theirs = await asyncio.gather(vantage.neighbour(address), vantage.neighbour(nobody))
         if not ours.get("gateway") or ours.get("gateway") != theirs.get("gateway"):
             return {}
-    try:
-        stream = await vantage.connect(nobody, port, budget, conversation=budget)
-    except ConnectFailed as failure:
-        # A RST instead of an answer is ECONNREFUSED: this one comes after the connection was accepted.
-        return {"accepts_for_everybody": nobody} if failure.evidence.get("errno") == "ECONNRESET" else {}
-    stream.close()
-    return {"accepts_for_everybody": nobody}
+    accepted = await _shared(_accepts, vantage, nobody, port, budget)
+    return {"accepts_for_everybody": nobody} if accepted else {}
 
 
 async def of_repetition(vantage: Vantage, address: str, port: int, budget: Budget) -> dict[str, Any]:
     """How many of a few more connects are accepted, after one that was not."""
-    answers = await asyncio.gather(*(_accepts(vantage, address, port, budget) for _ in range(_FURTHER)))
-    return {"further_connects": _FURTHER, "further_connects_answered": sum(answers)}
+    answered = await _shared(_accepted_of_further, vantage, address, port, budget)
+    return {"further_connects": _FURTHER, "further_connects_answered": answered}
+
+
+async def _accepted_of_further(vantage: Vantage, address: str, port: int, budget: Budget) -> int:
+    return sum(await asyncio.gather(*(_accepts(vantage, address, port, budget) for _ in range(_FURTHER))))
 
 
 async def _accepts(vantage: Vantage, address: str, port: int, budget: Budget) -> bool:
     try:
         stream = await vantage.connect(address, port, budget, conversation=budget)
-    except ConnectFailed:
-        return False
+    except ConnectFailed as failure:
+        # A RST instead of an answer is ECONNREFUSED: this one comes after the connection was accepted.
+        return failure.evidence.get("errno") == "ECONNRESET"
     stream.close()
     return True
 
