@@ -10,8 +10,8 @@ Its place is HEADWATER_INVENTORY, by default `inventory.yaml` in the home.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -156,6 +156,14 @@ class Inventory(Part):
     accounts: tuple[AccountSpec, ...] = ()
     instances: tuple[InstanceSpec, ...] = ()
     networks: tuple[NetworkSpec, ...] = ()
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Sequence[InstanceSpec]]:
+        """Id -> the instances of that id, of all regions and accounts."""
+        found: dict[str, list[InstanceSpec]] = {}
+        for one in self.instances:
+            found.setdefault(one.instance_id, []).append(one)
+        return found
 
     def account(self, name: str) -> AccountSpec | None:
         """The account of this id."""

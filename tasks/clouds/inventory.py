@@ -32,7 +32,7 @@ class FileInventory:
         known = _load()
         if wanted.account is not None:
             _may_ask(known, wanted.account, wanted.role)
-        found = next((one for one in known.instances if _is(one, wanted)), None)
+        found = next((one for one in known.by_id.get(wanted.instance, ()) if _is(one, wanted)), None)
         if found is None:
             raise Refused("not_found", cloud_api=str(inventory.path()), found_in=_elsewhere(known, wanted))
         if found.roles is not None and wanted.account is not None and wanted.role not in found.roles:
@@ -49,7 +49,7 @@ class FileInventory:
         Raises:
             StageFailed: The file is faulty.
         """
-        return any(one.instance_id == wanted.instance and one.region_id == wanted.region for one in _load().instances)
+        return any(one.region_id == wanted.region for one in _load().by_id.get(wanted.instance, ()))
 
 
 def _load() -> Inventory:
@@ -70,12 +70,12 @@ def _may_ask(known: Inventory, account: str, role: str | None) -> None:
 
 
 def _is(one: InstanceSpec, wanted: Wanted) -> bool:
-    return (one.region_id, one.instance_id, one.account) == (wanted.region, wanted.instance, wanted.account)
+    return (one.region_id, one.account) == (wanted.region, wanted.account)
 
 
 def _elsewhere(known: Inventory, wanted: Wanted) -> str | None:
     """Where else the same id is: another region, or another account."""
-    found = next((one for one in known.instances if one.instance_id == wanted.instance), None)
+    found = next(iter(known.by_id.get(wanted.instance, ())), None)
     if found is None:
         return None
     return f"region_id {found.region_id}" + (f", cross_account_owner_id {found.account}" if found.account else "")
