@@ -20,6 +20,7 @@ from tasks.target import Target
 from tasks.vantages import Outpost
 
 _ENVS = ("dev", "prod")
+_NOBODY = "no local or ssh group gets as far as its login (workers check, and do not survey)"
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _reached(verdict: Verdict) -> int:
 
 
 def _notes(surveyed: Mapping[str, tuple[str, Surveyed]]) -> list[str]:
-    notes = [f"{env} could not be surveyed: nobody gets as far as its login" for env in _ENVS if env not in surveyed]
+    notes = [f"{env} could not be surveyed: {_NOBODY}" for env in _ENVS if env not in surveyed]
     for env, (group, one) in surveyed.items():
         if one.survey is None:
             why = one.verdict.message or _skipped(one.verdict)

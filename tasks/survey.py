@@ -13,13 +13,19 @@ MOST_OBJECTS = 50
 MORE = f"there are more than {MOST_OBJECTS} objects, and no more were looked at: bind those that count"
 
 
+#: How the names of types of moments begin, in PostgreSQL and MySQL; and of those that may count seconds.
+MOMENTS = ("timestamp", "date")
+_NUMBERS = ("int", "bigint", "numeric", "decimal", "double")
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What a survey is to find out besides what costs nothing.
 
     Attributes:
         count: Whether to count rows exactly.
-        fresh: The column whose newest value tells how fresh a table is; None: one that an index makes cheap to ask.
+        fresh: The column of moments whose newest value tells how fresh a table is; None: one that an index makes
+            cheap to ask.
         statement_ms: Milliseconds that the server may spend on one statement.
     """
 
@@ -36,6 +42,11 @@ class Column:
     type: str
     nullable: bool
     position: int
+
+
+def tells_a_moment(column: Column) -> bool:
+    """Whether a column may hold moments, if only as a number; what stands in others is nobody's business here."""
+    return column.type.startswith((*MOMENTS, *_NUMBERS))
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,16 @@ def test_rows_and_freshness_are_counted_on_demand(shop: Shop) -> None:
     assert found["fresh"]["prod"] == "nothing"
 
 
+def test_a_column_may_be_named_if_it_holds_moments(shop: Shop) -> None:
+    for name in ("shop_dev", "shop_prod"):
+        shop.sql(name, DEV + "CREATE TABLE extra (word text, at date); INSERT INTO extra VALUES ('hush', '2026-01-02')")
+    for column, newest in (("at", "2026-01-02"), ("word", None)):
+        done = shop.compare("--output", "json", "--fresh", column, objects="[extra]")
+        objects = {one["name"]: one for one in done.json["surveys"]["dev"]["objects"]}
+        assert objects["extra"]["newest"] == newest
+        assert "hush" not in done.out
+
+
 def test_settings_that_a_job_can_tell(shop: Shop) -> None:
     for name in ("shop_dev", "shop_prod"):
         shop.sql(name, DEV)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tasks.protocols.mysql.session import MysqlSession, parts
 from tasks.protocols.mysql.wire import ServerError
-from tasks.survey import MORE, MOST_OBJECTS, Column, Object, Survey, Wanted
+from tasks.survey import MOMENTS, MORE, MOST_OBJECTS, Column, Object, Survey, Wanted, tells_a_moment
 
 _VARIABLES = (
     *("version", "sql_mode", "character_set_server", "character_set_database", "collation_server"),
@@ -19,7 +19,6 @@ _RENAMED = {"tx_isolation": "transaction_isolation"}
 #: MySQL counts milliseconds (8.0 manual, "max_execution_time"), MariaDB seconds ("max_statement_time").
 _LIMITS = ("SET SESSION max_execution_time = {ms}", "SET SESSION max_statement_time = {s}")
 _TOO_LONG = frozenset({1969, 3024})
-_MOMENTS = ("timestamp", "datetime", "date")
 
 Row = list[str | None]
 
@@ -94,8 +93,8 @@ async def _object(session: MysqlSession, wanted: Wanted, name: str, database: st
 def _moment(columns: Sequence[Column], indexed: set[str], fresh: str | None) -> str | None:
     """The column that tells how fresh a table is: the one asked for, else a moment that an index begins with."""
     if fresh is not None:
-        return next((one.name for one in columns if one.name.lower() == fresh.lower()), None)
-    moments = [one.name for one in columns if one.type.startswith(_MOMENTS) and one.name in indexed]
+        return next((one.name for one in columns if one.name.lower() == fresh.lower() and tells_a_moment(one)), None)
+    moments = [one.name for one in columns if one.type.startswith(MOMENTS) and one.name in indexed]
     return min(moments, key=lambda name: not any(word in name.lower() for word in ("upd", "modif")), default=None)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tasks.protocols.postgresql.session import PostgresqlSession
 from tasks.protocols.postgresql.wire import ServerError, quoted
-from tasks.survey import MORE, MOST_OBJECTS, Column, Object, Survey, Wanted
+from tasks.survey import MOMENTS, MORE, MOST_OBJECTS, Column, Object, Survey, Wanted, tells_a_moment
 
 _SETTINGS = """
 SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN (
@@ -40,7 +40,6 @@ FROM pg_catalog.pg_attribute a WHERE a.attrelid IN ({oids}) AND a.attnum > 0 AND
 ORDER BY a.attrelid, a.attnum
 """
 _KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}
-_MOMENTS = ("timestamp", "date")
 #: SQLSTATE of a statement that took too long.
 _TIMED_OUT = "57014"
 
@@ -65,8 +64,8 @@ class _Relation:
     def moment(self, fresh: str | None) -> str | None:
         """The column that tells how fresh it is: the one asked for, else a moment that an index begins with."""
         if fresh is not None:
-            return next((column.name for column in self.columns if column.name == fresh), None)
-        moments = [one.name for one in self.columns if one.type.startswith(_MOMENTS) and one.name in self.indexed]
+            return next((one.name for one in self.columns if one.name == fresh and tells_a_moment(one)), None)
+        moments = [one.name for one in self.columns if one.type.startswith(MOMENTS) and one.name in self.indexed]
         return min(moments, key=lambda name: not any(word in name.lower() for word in ("upd", "modif")), default=None)
 
 
