@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +253,70 @@ class ClickHouse(Server):
                 account = {"X-ClickHouse-User": "admin", "X-ClickHouse-Key": PASSWORD}
                 asked = urllib.request.Request(f"http://{self.v4}:8123/", data=statement.encode(), headers=account)
                 urllib.request.urlopen(asked).close()
+
+
+class ZooKeeper(Server):
+    """ZooKeeper 3.8, with znodes of one's own: path -> data.
+
+    Args:
+        peers: Other members of its ensemble, as many addresses; none of them has to be there.
+    """
+
+    port = 2181
+
+    def __init__(
+        self, network: Network, name: str, *, znodes: Mapping[str, bytes] | None = None, peers: Sequence[str] = ()
+    ) -> None:
+        self.znodes = dict(znodes or {})
+        self.peers = peers
+        super().__init__(network, name)
+
+    def prepare(self) -> None:
+        lines = [
+            f"dataDir={self.folder}", f"clientPort={self.port}", f"clientPortAddress={self.v4}", "tickTime=2000",
+            "admin.enableServer=false", "initLimit=5", "syncLimit=2", "forceSync=no",
+        ]  # fmt: skip
+        members = [self.v4, *self.peers] if self.peers else []
+        lines += [f"server.{number}={host}:2888:3888" for number, host in enumerate(members, 1)]
+        (self.folder / "zoo.cfg").write_text("\n".join(lines) + "\n")
+        (self.folder / "myid").write_text("1\n")
+
+    def arguments(self) -> Sequence[str]:
+        classes = "/etc/zookeeper/conf:/usr/share/java/zookeeper.jar"
+        options = ["-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dzookeeper.root.logger=ERROR,CONSOLE"]
+        main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+        return ["java", "-cp", classes, *options, main, str(self.folder / "zoo.cfg")]
+
+    def ready(self) -> bool:
+        if self.peers:
+            return super().ready()
+        asked = (self.v4, self.port)
+        with contextlib.suppress(OSError), self.network.inside("server"), socket.create_connection(asked, 1) as client:
+            client.sendall(b"srvr")
+            return b"Mode: standalone" in client.recv(4096, socket.MSG_WAITALL)
+        return False
+
+    def start(self) -> None:
+        super().start()
+        if self.peers:
+            return
+        with self.network.inside("server"), socket.create_connection((self.v4, self.port), timeout=10) as client:
+            self._ask(client, struct.pack("!iqiq", 0, 0, 10000, 0) + _sized(bytes(16)) + b"\0")
+            everybody = struct.pack("!ii", 1, 31) + _sized(b"world") + _sized(b"anyone")
+            for number, (path, data) in enumerate(self.znodes.items(), 1):
+                request = struct.pack("!ii", number, 1) + _sized(path.encode()) + _sized(data) + everybody + bytes(4)
+                (error,) = struct.unpack_from("!i", self._ask(client, request), 12)
+                assert error == 0, f"{path}: {error}"
+
+    @staticmethod
+    def _ask(client: socket.socket, request: bytes) -> bytes:
+        client.sendall(_sized(request))
+        (size,) = struct.unpack("!i", client.recv(4, socket.MSG_WAITALL))
+        return client.recv(size, socket.MSG_WAITALL)
+
+
+def _sized(data: bytes) -> bytes:
+    return struct.pack("!i", len(data)) + data
 
 
 class S3(Server):

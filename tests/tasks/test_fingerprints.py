@@ -30,6 +30,7 @@ from tasks.fingerprints import identify
         (b"\x01\x00\x00\x00\x00\x01\xf8\x00\x0a\x00\x0a\x00\x09", "AMQP"),
         (b"RFB 003.008\n", "VNC"),
         (b"ERROR\r\n", "Memcached"),
+        (b"\x00\x00\x00\x25\x00\x00\x00\x00\x00\x00\x27\x10\x01\x00", "ZooKeeper"),
         (b"\x00\x0aClickHouse\x12\x10", "ClickHouse"),
         (b"\x02\xc1\x00\x00\x00\x0dDB::Exception", "ClickHouse"),
         (b"VERSION 1.6.18\r\n", "Memcached"),

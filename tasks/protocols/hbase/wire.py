@@ -1,0 +1,131 @@
+"""A read-only client of ZooKeeper, and the server name in HBase's znodes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from tasks.streams import Reader, Stream, StreamBroken
+
+_GET_DATA, _GET_CHILDREN, _CLOSE = 4, 8, -11
+_LONGEST = 1 << 22
+#: Error codes (KeeperException.Code).
+OK, NO_NODE, NO_AUTH = 0, -101, -102
+_MAGIC, _PROTOBUF = b"\xff", b"PBUF"
+
+
+class Wire:
+    """Requests and replies over a stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.reader = Reader(stream)
+        self._number = 0
+
+    async def connect(self) -> None:
+        """Ask for a session; `connected` has the answer."""
+        await self._send(struct.pack("!iqiq", 0, 0, 10000, 0) + _buffer(bytes(16)) + b"\0")
+
+    async def connected(self) -> int:
+        """The session's number."""
+        data = await self._receive()
+        _, _, session = struct.unpack_from("!iiq", data)
+        return int(session)
+
+    async def data(self, path: str) -> tuple[int, bytes]:
+        """Error code, and what a znode holds."""
+        error, body = await self._ask(_GET_DATA, path)
+        if error:
+            return error, b""
+        (size,) = struct.unpack_from("!i", body)
+        return error, body[4 : 4 + max(size, 0)]
+
+    async def children(self, path: str) -> tuple[int, list[str]]:
+        """Error code, and the names under a znode."""
+        error, body = await self._ask(_GET_CHILDREN, path)
+        names: list[str] = []
+        if not error:
+            (count,), position = struct.unpack_from("!i", body), 4
+            for _ in range(count):
+                (size,) = struct.unpack_from("!i", body, position)
+                if size < 0:
+                    raise ValueError("a name of no length")
+                names.append(body[position + 4 : position + 4 + size].decode("utf-8", "replace"))
+                position += 4 + size
+        return error, sorted(names)
+
+    async def end(self) -> None:
+        """Give the session back."""
+        await self._send(struct.pack("!ii", self._number + 1, _CLOSE))
+
+    async def _ask(self, kind: int, path: str) -> tuple[int, bytes]:
+        self._number += 1
+        await self._send(struct.pack("!ii", self._number, kind) + _buffer(path.encode()) + b"\0")
+        while True:
+            data = await self._receive()
+            number, _, error = struct.unpack_from("!iqi", data)
+            if number == self._number:
+                return error, data[16:]
+
+    async def _send(self, data: bytes) -> None:
+        await self.stream.send(_buffer(data))
+
+    async def _receive(self) -> bytes:
+        (size,) = struct.unpack("!i", await self.reader.exactly(4))
+        if not 16 <= size <= _LONGEST:
+            raise StreamBroken("error", received=self.stream.received, error="PROTOCOL")
+        return await self.reader.exactly(size)
+
+
+def _buffer(data: bytes) -> bytes:
+    return struct.pack("!i", len(data)) + data
+
+
+def server_name(data: bytes) -> tuple[str, int]:
+    """Host and port in a znode `master` or `meta-region-server`: both begin with a ServerName.
+
+    Raises:
+        ValueError: The data is none of HBase's.
+    """
+    if data[:1] == _MAGIC:
+        (size,) = struct.unpack_from("!i", data, 1)
+        data = data[5 + size :]
+    if not data.startswith(_PROTOBUF):
+        raise ValueError("no record of HBase's")
+    server = next((value for number, value in _fields(data[4:]) if number == 1 and isinstance(value, bytes)), b"")
+    host, port = "", 0
+    for number, value in _fields(server):
+        if number == 1 and isinstance(value, bytes):
+            host = value.decode("utf-8", "replace")
+        elif number == 2 and isinstance(value, int):
+            port = value
+    if not host or not 0 < port < 65536:
+        raise ValueError("a server without host or port")
+    return host, port
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
+    """Number and value of a protobuf message's fields; of numbers and bytes, which are all that is used here."""
+    position = 0
+    while position < len(data):
+        tag, position = _varint(data, position)
+        value, position = _varint(data, position)
+        if tag & 7 == 2:
+            yield tag >> 3, data[position : position + value]
+            position += value
+        elif tag & 7 == 0:
+            yield tag >> 3, value
+        else:
+            raise ValueError("a field of another kind")
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    found = shift = 0
+    while True:
+        byte = data[position]
+        found |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80:
+            return found, position
+        if shift > 63:
+            raise ValueError("a number too long to be one")
