@@ -114,15 +114,25 @@ class Conversation:
         """Beside a connect that is not answered: other ports, other places, the same once more."""
         address, port = self.socket_address()
         budget = self.talk.within(_WITNESS_SHARE)
-        silence, canaries = await asyncio.gather(
-            witnesses.of_silence(self.vantage, address, port, self.default_port, budget), self._canaries(budget)
+        silence, canaries, lacking = await asyncio.gather(
+            witnesses.of_silence(self.vantage, address, port, self.default_port, budget),
+            self._canaries(budget),
+            self._way_out(address, budget),
         )
-        seen = {**silence, **canaries}
+        seen = {**silence, **canaries, **lacking}
         return {**seen, "host_answers": bool(seen["ports_that_answer"] or seen["answers_ping"]) or None}
 
     async def _canaries(self, budget: Budget) -> dict[str, Any]:
         canaries = [endpoint(text) for text in self.network.canaries]
         return await witnesses.of_canaries(self.vantage, canaries, *self.socket_address(), budget)
+
+    async def _way_out(self, address: str, budget: Budget) -> Mapping[str, Any]:
+        """What the group's VPC lacks to reach a public address, where the cloud that knows it is declared."""
+        if self.network.cloud is None or not is_public(address):
+            return {}
+        from tasks import instances
+
+        return await instances.way_out_lacks(self.network, budget)
 
     async def _stopped(self, evidence: Mapping[str, Any]) -> Mapping[str, Any]:
         """After word from the way that there is none: is it so to every place? After a hang-up: was it the peer?"""

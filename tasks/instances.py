@@ -47,7 +47,7 @@ async def locate(target: Target, vantage: Vantage, recorder: Recorder, budget: B
         StageFailed: With what the cloud said.
     """
     wanted, choice = _asked(target, recorder)
-    around = asyncio.ensure_future(_around(target.network, wanted, choice.cloud, budget))
+    around = asyncio.ensure_future(_around(target.network, wanted.region, choice.cloud, budget))
     try:
         _, chosen = await _found(target, vantage, recorder, budget, wanted, choice)
         if any(place.public for place in chosen):
@@ -165,18 +165,29 @@ async def _described(cloud: Cloud, wanted: Wanted, budget: Budget) -> Instance:
     return await _shared((cloud.name, wanted), ask, budget)
 
 
-async def _around(network: Network, wanted: Wanted, cloud: Cloud, budget: Budget) -> Vpc | None:
-    """The group's VPC; None where it is not declared, not there, or may not be looked at: nothing follows then."""
+async def way_out_lacks(network: Network, budget: Budget) -> Mapping[str, str]:
+    """What a group's VPC lacks to reach public addresses, as evidence, where the cloud that knows it is declared."""
+    if network.cloud is None or network.vpc_id is None:
+        return {}
+    return network_audit.way_out_lacks(network, await _around(network, "", None, budget))
+
+
+async def _around(network: Network, region: str, cloud: Cloud | None, budget: Budget) -> Vpc | None:
+    """The group's VPC; None where it is not declared, not there, or may not be looked at: nothing follows then.
+
+    Args:
+        region, cloud: Where it is unless the network says otherwise.
+    """
     if network.vpc_id is None:
         return None
     try:
-        asked = clouds.open_cloud(network.cloud) if network.cloud else cloud
-        region, vpc_id = network.region_id or wanted.region, network.vpc_id
+        asked = cloud if network.cloud is None and cloud is not None else clouds.open_cloud(network.cloud or "")
+        place, vpc_id = network.region_id or region, network.vpc_id
 
         async def ask() -> Vpc | None:
-            return await asked.vpc(region, vpc_id, budget)
+            return await asked.vpc(place, vpc_id, budget)
 
-        return await _shared((asked.name, region, vpc_id), ask, budget)
+        return await _shared((asked.name, place, vpc_id), ask, budget)
     except (StageFailed, KeyError):
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tasks.evidence import Recorder, StageFailed
 from tasks.vantages import ConnectFailed, Resolution, Route
 from tasks.vantages.local import LocalVantage
 from tests.serving import postgresql
+from tests.tasks import support
 from tests.tasks.cloud_support import stage, target, verdict_of
 
 __all__ = ["postgresql"]
@@ -262,6 +264,18 @@ async def test_a_silent_public_target_behind_an_incomplete_nat(
     assert (verdict.cause, verdict.state, verdict.component) == ("ROUTE.NAT_MISSING", State.UNREACHABLE, component)
     assert told in verdict.message
     assert stage(verdict).evidence["nat_lacks"] == component
+
+
+@pytest.mark.parametrize(("cloud", "cause"), [("inventory", "ROUTE.NAT_MISSING"), (None, INCONCLUSIVE)])
+async def test_the_audit_serves_addresses_too_where_the_cloud_is_declared(
+    home: Path, cloud: str | None, cause: str
+) -> None:
+    inventory(home, networks=[{**_VPC, "snat_entries": []}])
+    addressed = support.target("47.96.0.10")
+    network = Network.model_validate({**_GROUP, "cloud": cloud})
+    verdict = await check(replace(addressed, network=network), Silent(), timeout=2)
+    assert verdict.cause == cause
+    assert cause == INCONCLUSIVE or verdict.component == "ngw-1"
 
 
 async def test_a_complete_nat_is_not_blamed_for_silence(home: Path) -> None:
