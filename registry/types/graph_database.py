@@ -1,0 +1,54 @@
+"""Graph databases that are asked in Gremlin (GDB)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from pydantic import Field
+
+from registry.connection import tls
+from registry.connection.fields import Endpoint, NetworkHost, Port, SecretReference
+from registry.connection.model import Mode
+from registry.connection.parts import StorePasswords
+from registry.connection.tls import TlsSettings
+from registry.types import DataSourceType
+
+
+class ConnectionString(StorePasswords):
+    """One host and port."""
+
+    url_scheme: ClassVar[str] = "gremlin"
+
+    host: NetworkHost = Field(description="Host name or IP address.", examples=["db.example.com"])
+    port: Port = Field(default=8182, description="Port.", examples=[8182])
+    username: str | None = Field(default=None, max_length=255, description="Account that logs in.", examples=["app"])
+    password: SecretReference | None = Field(default=None, description="Its password.", examples=["env:GRAPH_PASSWORD"])
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return (Endpoint(host=self.host, port=self.port),)
+
+    def tls(self) -> TlsSettings:
+        files = TlsSettings("disable", self.truststore_file, self.keystore_file, self.key_file, self.keystore_password)
+        return replace(files, mode=tls.settle(asked=self.tls_asked, word=None, files=files, default="disable"))
+
+
+TYPE = DataSourceType(
+    name="graph_database",
+    title="Graph database (Gremlin)",
+    protocol="graph_database",
+    default_port=8182,
+    modes={Mode.CONNECTION_STRING: ConnectionString},
+    aliases=("gdb", "maxgraph", "gremlin"),
+    url_schemes=("gremlin",),
+    example={
+        "host": "gds-example.graphdb.rds.aliyuncs.com",
+        "port": 8182,
+        "username": "app",
+        "password": "env:GRAPH_PASSWORD",
+        "objects": ["customer"],
+    },
+    tested="wire",
+    notes="Objects are labels of vertices.",
+    modules=("data_integration",),
+)
