@@ -55,6 +55,9 @@ class Lab:
         self.inside = self.network.inside
         self._agents: dict[str, subprocess.Popen[str]] = {}
         self._servers: dict[str, servers.Server] = {}
+        self.inventory = self.network.directory / "inventory.yaml"
+        self._instances: list[Mapping[str, Any]] = []
+        self._write_inventory()
         #: Where what the diagnosis was given is kept for the mutation run.
         self.recorded = Path(os.environ.get(recording.VARIABLE) or self.network.directory / "recorded")
         self._made = itertools.count()
@@ -157,6 +160,21 @@ class Lab:
         finally:
             path.write_text(before)
 
+    @contextlib.contextmanager
+    def known_instances(self, instances: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+        """Let the inventory of every vantage know these instances for as long as the block lasts."""
+        self._instances += instances
+        self._write_inventory()
+        try:
+            yield
+        finally:
+            self._instances = [known for known in self._instances if known not in instances]
+            self._write_inventory()
+
+    def _write_inventory(self) -> None:
+        accounts = [{"id": "1234567890", "roles": ["reader"]}]
+        self.inventory.write_text(json.dumps({"version": 1, "accounts": accounts, "instances": self._instances}))
+
     # -- checks -----------------------------------------------------------------------------------------------------
 
     def check(
@@ -251,5 +269,7 @@ class Lab:
         return subprocess.Popen(
             self.network.command(vantage, [sys.executable, "-m", "tests.lab.agent"]),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-            env={**os.environ, recording.VARIABLE: str(self.recorded)},
+            env={
+                **os.environ, recording.VARIABLE: str(self.recorded), "HEADWATER_INVENTORY": str(self.inventory),
+            },
         )  # fmt: skip

@@ -70,3 +70,11 @@ class Kdc(Server):
         if done.returncode != 0 or "error" in done.stderr.lower():
             raise RuntimeError(f"{' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
+
+
+class AheadKdc(Kdc):
+    """One whose clock is an hour ahead."""
+
+    def arguments(self) -> Sequence[str]:
+        library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+        return ["env", "FAKETIME=+3600s", f"LD_PRELOAD={library}", *super().arguments()[1:]]

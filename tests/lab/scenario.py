@@ -50,7 +50,7 @@ class Source(_Data):
 
     type: str
     entry: dict[str, Any]
-    timeout: float = Field(2.0, gt=0)
+    timeout: float = Field(3.0, gt=0)
     permitted_ranges: tuple[str, ...] = ()
 
 
@@ -160,6 +160,27 @@ class Sessions(_Data):
     user: str = "postgres"
 
 
+class Hop(_Data):
+    """The SSH server that the vantage is reached by: lines of its sshd_config, and other settings of the group."""
+
+    lines: tuple[str, ...] = ()
+    settings: dict[str, Any] = {}
+
+
+class Realm(_Data):
+    """A Kerberos realm (`tests.lab.realm`): principals, and keytabs of them, ``${realm.NAME}``; ``${realm.conf}``.
+
+    Attributes:
+        ahead: Whether the KDC's clock is an hour ahead.
+        admin: Queries of kadmin.local, after the keytabs are made.
+    """
+
+    principals: tuple[str, ...]
+    keytabs: dict[str, tuple[str, ...]] = {}
+    ahead: bool = False
+    admin: tuple[str, ...] = ()
+
+
 class Fault(_Data):
     """One thing that is wrong; exactly one of these. `stop` ends the server."""
 
@@ -195,7 +216,8 @@ class Fault(_Data):
 
 
 class Expect(_Data):
-    """What the verdict must be. Texts must be contained; `alternatives` are the whole set, `within` seconds."""
+    """What the verdict must be. Texts must be contained; `alternatives` are the whole set; `within` a time in seconds,
+    by default that of the deadline."""
 
     code: str | None
     state: State
@@ -205,7 +227,7 @@ class Expect(_Data):
     remedy: str = ""
     owner: str = ""
     warnings: tuple[str, ...] = ()
-    within: float = 1.5
+    within: float | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -229,6 +251,10 @@ class Scenario(_Data):
     Attributes:
         vantages: From where it is looked at (``from``). Verdicts of several are reviewed together.
         files: Files of the client, ``${files.NAME}`` -> text.
+        realm: A Kerberos realm, made before the server.
+        inventory: Instances (`registry.inventory`) that the vantages know.
+        hop: What is particular about the way in by SSH.
+        pool: The work pool that the group names, where it is not the worker's.
         client: The client's certificate, ``${client.certificate}`` and ``${client.key}``.
         left_out: Kinds of vantage that it is not passed from, each with the reason.
         faults: In this order, after the server stands.
@@ -247,6 +273,10 @@ class Scenario(_Data):
     vantages: tuple[str, ...] = Field(("client",), alias="from", min_length=1)
     left_out: dict[Kind, str] = {}
     server: Server | None = None
+    realm: Realm | None = None
+    inventory: tuple[dict[str, Any], ...] = ()
+    hop: Hop | None = None
+    pool: str = ""
     client: Tls | None = None
     files: dict[str, str] = {}
     faults: tuple[Fault, ...] = ()

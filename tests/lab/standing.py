@@ -12,6 +12,7 @@ from tests.lab.certificates import Authority, Certificate
 from tests.lab.lab import Lab
 from tests.lab.nameserver import Answer
 from tests.lab.network import run
+from tests.lab.realm import AheadKdc, Kdc
 from tests.lab.scenario import Fault, Scenario, filled
 from tests.lab.servers import PASSWORD, WRONG_PASSWORD, Http, Redis, Server, Sftp
 from tests.lab.topology import NAME_SERVER, VANTAGES, Dead
@@ -45,6 +46,8 @@ class Standing:
             "password": PASSWORD, "wrong_password": WRONG_PASSWORD,
             "name_server": NAME_SERVER, "ca": str(lab.ca.bundle), "folder": str(lab.network.directory), **_DEAD,
         }  # fmt: skip
+        if scenario.realm is not None:
+            self.words |= self._realm(scenario.realm)
         self.server = self._serve() if spec else None
         host = self.server.host if self.server else self._host()
         self.words |= _addresses("", host)
@@ -52,19 +55,27 @@ class Standing:
             self.words |= _addresses("other", self._host())
         if self.server is not None:
             self.words |= _of_server(self.server)
-        for file, text in scenario.files.items():
-            path = lab.network.directory / f"{slug}-{file}"
-            path.write_text(text)
-            self.words[f"files.{file}"] = str(path)
-        if "other_ca" in self._asked():
-            self.words["other_ca"] = str(self._authority("Other CA").bundle)
-        if scenario.client is not None:
-            made = self.certificate(scenario.client)
-            self.words |= {"client.certificate": str(made.certificate), "client.key": str(made.key)}
+        self.words |= self._of_client(slug)
+        if scenario.inventory:
+            self._stack.enter_context(lab.known_instances(filled(scenario.inventory, self.words, scenario.name)))
         if not any(fault.name and not fault.name.view for fault in scenario.faults):
             lab.name(name, host.v4)
         if spec:
             self._prepare(spec.run)
+
+    def _of_client(self, slug: str) -> dict[str, str]:
+        """The files that the client has."""
+        words = {}
+        for file, text in self.scenario.files.items():
+            path = self.lab.network.directory / f"{slug}-{file}"
+            path.write_text(text)
+            words[f"files.{file}"] = str(path)
+        if "other_ca" in self._asked():
+            words["other_ca"] = str(self._authority("Other CA").bundle)
+        if self.scenario.client is not None:
+            made = self.certificate(self.scenario.client)
+            words |= {"client.certificate": str(made.certificate), "client.key": str(made.key)}
+        return words
 
     def breaks(self) -> None:
         """Let the faults begin."""
@@ -75,10 +86,12 @@ class Standing:
         """Undo everything but shared servers."""
         self._stack.close()
 
-    def request(self, vantage: str) -> dict[str, Any]:
-        """What to check from a vantage, as `Lab.check_all` takes it."""
+    def request(self, vantage: str, kind: data.Kind = "local") -> dict[str, Any]:
+        """What to check from a vantage of a kind, as `Lab.check_all` takes it."""
         source = self.scenario.source
         return {
+            **({"settings": self._hop(vantage)} if kind == "ssh" and self.scenario.hop else {}),
+            **({"pool": self.scenario.pool} if self.scenario.pool else {}),
             "type": source.type,
             "entry": filled(source.entry, self.words, self.scenario.name),
             "timeout": source.timeout,
@@ -98,6 +111,25 @@ class Standing:
                 *names, valid_from=spec.valid_from, valid_to=spec.valid_to, client=spec.client
             )
         return self.lab.certificates[key]
+
+    def _hop(self, vantage: str) -> dict[str, Any]:
+        """The settings of the resource group, where the scenario changes them."""
+        hop, hops = self.scenario.hop, self.lab.hops
+        assert hop is not None
+        words = self.words | {"hop.strange_key": str(hops.strange_key), "hop.encrypted_key": str(hops.encrypted_key)}
+        return hops.at(vantage, lines=hop.lines).settings(**filled(hop.settings, words, self.scenario.name))
+
+    def _realm(self, spec: data.Realm) -> dict[str, str]:
+        """A KDC of the scenario's own; its file and keytabs."""
+        kdc = self.lab.server(AheadKdc if spec.ahead else Kdc, own=f"{self.scenario.name} {self.language}")
+        self._stack.callback(self.lab.discard, kdc)
+        for principal in filled(spec.principals, self.words, self.scenario.name):
+            kdc.principal(principal)
+        keytabs = filled(spec.keytabs, self.words, self.scenario.name)
+        words = {f"realm.{name}": str(kdc.keytab(name, *principals)) for name, principals in keytabs.items()}
+        for query in filled(spec.admin, self.words | words, self.scenario.name):
+            kdc.admin(query)
+        return {**words, "realm.conf": str(kdc.folder / "krb5.conf"), "realm.kdc": kdc.v4}
 
     def _authority(self, name: str) -> Authority:
         if name and name not in self.lab.authorities:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.expectation import Expectation
 from tests.lab.lab import Lab
-from tests.lab.realm import REALM, Kdc
+from tests.lab.realm import REALM, AheadKdc, Kdc
 from tests.lab.servers import PostgreSQL
 
 CONFIG = "ConfigError"
@@ -109,14 +109,6 @@ def test_clock_skew(world: World, expect: Expectation) -> None:
     verdict = world.lab.check("postgresql", entry)
     expect(verdict, "KDC's clock an hour ahead", code="AUTH.KERBEROS_CLOCK", state=CONFIG, within=2)
     assert "3600" in verdict.message or "3599" in verdict.message or "3601" in verdict.message
-
-
-class AheadKdc(Kdc):
-    """One whose clock is an hour ahead."""
-
-    def arguments(self) -> list[str]:
-        library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
-        return ["env", "FAKETIME=+3600s", f"LD_PRELOAD={library}", *super().arguments()[1:]]
 
 
 def test_principal_unknown(world: World, expect: Expectation) -> None:

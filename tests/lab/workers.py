@@ -45,18 +45,19 @@ _START_SECONDS = 120.0
 _START_TIMEOUT_S = 90.0
 
 
-def check_many(lab: Lab, vantage: str, requests: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+def check_many(lab: Lab, vantage: str, requests: Sequence[Mapping[str, Any]], *, pool: str = "") -> list[Verdict]:
     """Have entries checked by the worker of a vantage, in one flow run for each timeout among them.
 
     Args:
         requests: Each as for `Lab.check_all`: ``type`` and ``entry``, written as in the declarative file and with
             secrets in it; if wanted ``source``, ``timeout`` (seconds, 5 by default), ``permitted_ranges`` and
             ``network`` (as declared; by default what is true).
+        pool: A work pool in place of the one that the worker serves.
 
     Returns:
         The verdicts, in the order of the requests.
     """
-    return _of(lab).check_many(vantage, requests)
+    return _of(lab).check_many(vantage, requests, pool)
 
 
 def _of(lab: Lab) -> Workers:
@@ -74,14 +75,16 @@ class Workers:
         self._workers: dict[str, Worker] = {}
         self._server: subprocess.Popen[bytes] | None = None
 
-    def check_many(self, vantage: str, requests: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    def check_many(self, vantage: str, requests: Sequence[Mapping[str, Any]], work_pool: str = "") -> list[Verdict]:
         """See `check_many`."""
         worker = self._worker(vantage)
         wanted = [self._target(vantage, number, request) for number, request in enumerate(requests)]
         timeouts = [float(request.get("timeout", 5.0)) for request in requests]
         public_key = worker.headwater("group", "keygen", vantage)
         pool = WorkerPool(
-            vantage, WorkerSettings(work_pool=vantage, start_timeout_s=_START_TIMEOUT_S), public_key=public_key
+            vantage,
+            WorkerSettings(work_pool=work_pool or vantage, start_timeout_s=_START_TIMEOUT_S),
+            public_key=public_key,
         )
         found: dict[str, Verdict] = {}
         with self._at_hub():
