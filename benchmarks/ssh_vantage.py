@@ -1,6 +1,6 @@
 """Through SSH: checks a second against the same checks from here, and channels a second against bare paramiko's.
 
-An SSH server of its own, on the loopback interface. Conversations are one question and one answer of 64 bytes, each on a
+An SSH server of its own, on the loopback interface. A conversation is one question and one answer of 64 bytes, on a
 connection of its own; paramiko has a thread for each at a time. They take turns, so that a noisy neighbour hits both.
 """
 
@@ -72,9 +72,12 @@ async def _checks(port: int, settings: dict[str, Any]) -> tuple[list[float], lis
 
 
 async def _rate(one: Callable[[], Awaitable[None]], count: int) -> float:
+    async def some() -> None:
+        for _ in range(count // _WIDTH):
+            await one()
+
     started = time.perf_counter()
-    for _ in range(count // _WIDTH):
-        await asyncio.gather(*(one() for _ in range(_WIDTH)))
+    await asyncio.gather(*(some() for _ in range(_WIDTH)))
     return count / (time.perf_counter() - started)
 
 
@@ -136,8 +139,9 @@ def _echo() -> Iterator[int]:
 
     async def serve() -> None:
         async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            while data := await reader.read(65536):
-                writer.write(data)
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+                while data := await reader.read(65536):
+                    writer.write(data)
             writer.close()
 
         await (await asyncio.start_server(echo, sock=listening)).serve_forever()
@@ -157,6 +161,10 @@ def _echo() -> Iterator[int]:
 async def _ended(task: asyncio.Task[None]) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         await task
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for other in others:
+        other.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 @contextlib.contextmanager

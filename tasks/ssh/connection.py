@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import paramiko
 from paramiko.common import MSG_CHANNEL_FAILURE, MSG_DISCONNECT, MSG_IGNORE, MSG_KEXINIT, MSG_USERAUTH_FAILURE
@@ -38,15 +37,48 @@ _BACKSTOP = 1.0
 _LOG = "headwater.ssh"
 
 
+class _Inbox:
+    """What paramiko's thread reads from as from a socket; our loop fills it."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._changed = threading.Condition()
+        self._timeout: float | None = None
+        #: Also asked for by paramiko.
+        self._closed = False
+
+    def feed(self, data: bytes) -> None:
+        with self._changed:
+            self._data += data
+            self._changed.notify_all()
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._timeout = seconds
+
+    def recv(self, limit: int) -> bytes:
+        with self._changed:
+            if not self._data and not self._closed:
+                self._changed.wait(self._timeout)
+            if not self._data and not self._closed:
+                raise TimeoutError
+            data = bytes(self._data[:limit])
+            del self._data[:limit]
+            return data
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
 class Bridge:
-    """Carries bytes between one of our streams and a library that reads from a blocking socket in a thread of its own.
+    """Carries bytes between one of our streams and a library that waits for them in a thread of its own.
 
     It ends with the stream's budget.
     """
 
     def __init__(self, stream: Stream) -> None:
-        self.near, self._far = socket.socketpair()
-        self._far.setblocking(False)
+        self.inbox = _Inbox()
         self._stream = stream
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -80,14 +112,12 @@ class Bridge:
     async def _inward(self, data: bytes) -> None:
         try:
             while True:
-                await self._loop.sock_sendall(self._far, data)
+                self.inbox.feed(data)
                 data = await self._stream.receive()
         except (StreamBroken, StageFailed) as broken:
             self.broken = broken
-        except OSError:
-            pass  # the library has let go
         finally:
-            self.cut()
+            self.inbox.close()
 
     async def _outward(self, held_back: int) -> None:
         # A peer that takes nothing more may still have something to say: the other pump tells how it ended.
@@ -99,19 +129,12 @@ class Bridge:
                 if rest:
                     await self._stream.send(rest)
 
-    def cut(self) -> None:
-        """Let the library see the end of the conversation."""
-        with contextlib.suppress(OSError):
-            self._far.shutdown(socket.SHUT_RDWR)
-
     async def close(self) -> None:
-        """Stop pumping and let go of both ends of the pair. Never raises."""
-        self.cut()
+        """Stop pumping; the library sees the end of the conversation. Never raises."""
+        self.inbox.close()
         for pump in self._pumps:
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
-        self._far.close()
-        self.near.close()
 
 
 class _Watch(Packetizer):
@@ -266,7 +289,7 @@ class SshConnection:
         """
         bridge = self._bridge = Bridge(self._stream)
         received = self._version + bytes(self._reader.buffer)
-        transport = Transport(bridge.near, packetizer_class=_Watch)
+        transport = Transport(cast(Any, bridge.inbox), packetizer_class=_Watch)
         assert isinstance(transport.packetizer, _Watch)  # noqa: S101 - made so in the line above
         self._transport, self._watch = transport, transport.packetizer
         self._watch.send = bridge.put
@@ -361,7 +384,7 @@ class SshConnection:
     async def close(self) -> None:
         """End everything; paramiko's thread ends within its next tenth of a second. Never raises."""
         if self._bridge is not None:
-            self._bridge.cut()
+            self._bridge.inbox.close()
             if self._transport is not None:
                 with contextlib.suppress(Exception):
                     self._transport.close()

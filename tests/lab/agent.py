@@ -36,7 +36,7 @@ def target(request: Mapping[str, Any]) -> Target:
         "workspace": "lab", "source": request["source"], "type": kind.name, "env": "dev",
         "resource_group": request["vantage"],
         "protocol": kind.protocol, "default_port": kind.default_port,
-        "permitted_ranges": tuple(request["permitted_ranges"]), "network": declared(request["network"]),
+        "permitted_ranges": tuple(request["permitted_ranges"]), "network": declared(request.get("network", {})),
     }  # fmt: skip
     try:
         reading = read_entry(kind, request["entry"], literals_allowed=True, where=f"lab/{request['source']}/dev")

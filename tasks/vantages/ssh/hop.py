@@ -162,6 +162,8 @@ class Hop:
         }
         if evidence.get("silent"):
             return self.failure("silent", phase="connect", hop_address=address, **told)
+        if evidence.get("errno") == "ECONNRESET":  # it had accepted already
+            return self.failure("hung_up", phase="connect", hop_address=address, **told)
         if evidence.get("errno") == "ECONNREFUSED" and "icmp_type" not in evidence:
             return self.failure("refused", hop_address=address, **told)
         return self.failure("unreachable", hop_address=address, **told)
