@@ -25,7 +25,7 @@ def intercepted(view: View, others: Sequence[View]) -> Insight | None:
     address, port = view.place
     return Insight(
         "TLS.UNTRUSTED_CA",
-        component=str(issuer),
+        component=f"the TLS inspection by {issuer}",
         message=f"Between {view.group} and {address}:{port} somebody decrypts TLS: the certificate there is issued by "
         f"{issuer}, while {names(verified)} has verified one of {right}.",
         remedy=f"Exempt {address}:{port} from TLS inspection for {view.group}; do not trust {issuer} for a data source "

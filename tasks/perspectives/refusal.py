@@ -13,14 +13,15 @@ _REFUSALS = ("PORT.CLOSED", "FILTER.REJECT", "FILTER.DROP")
 def refused_on_the_way(view: View, others: Sequence[View]) -> Insight | None:
     """A RST for this place from a port that accepts others: a closed port would be closed to everybody."""
     through = [other for other in others if other.connected and other.place == view.place]
-    if not (view.refused and through):
+    if not ((view.refused or view.fails_in("connect").get("refusal_unclear")) and through):
         return None
     address, port = view.place
+    told = "RST" if view.refused else "refusal"
     return Insight(
         "FILTER.REJECT",
         component=f"{address}:{port}",
-        message=f"{names(through)} connects to {address}:{port}, and {view.group} gets a RST: a firewall on the way "
-        "refuses it, or the address is another machine's in that network.",
+        message=f"{names(through)} connects to {address}:{port}, and {view.group} gets a {told}: a firewall on the "
+        "way refuses it, or the address is another machine's in that network.",
         remedy=f"Allow TCP port {port} to {address} from {view.entries}; if no firewall refuses it, compare the routes "
         f"of {view.group} and of {names(through)} to {address}.",
         decided_by=through,
@@ -41,6 +42,28 @@ def rejected_here(view: View, others: Sequence[View]) -> Insight | None:
     )
 
 
+def refusal_seen_elsewhere(view: View, others: Sequence[View]) -> Insight | None:
+    """A refusal that cannot be read here is a RST, or a firewall's, where another place can read it."""
+    if not view.fails_in("connect").get("refusal_unclear"):
+        return None
+    telling = [
+        other
+        for other in others
+        if other.place == view.place and (other.refused or other.verdict.cause == "FILTER.REJECT")
+    ]
+    codes = {str(other.verdict.cause) for other in telling}
+    if len(codes) != 1 or any(other.connected and other.place == view.place for other in others):
+        return None
+    first = telling[0].verdict
+    return Insight(
+        first.cause,
+        component=first.component,
+        message=f"{names(telling)} sees what is refused here as well: {first.message}",
+        remedy=first.remedy,
+        decided_by=telling,
+    )
+
+
 def refused_everywhere(view: View, others: Sequence[View]) -> Insight | None:
     """Every place that tried meets the same end: it is at the host, or right before it."""
     tried = [other for other in others if other.place == view.place and other.place[1] is not None]
@@ -55,6 +78,7 @@ def refused_everywhere(view: View, others: Sequence[View]) -> Insight | None:
 
 RULES = (
     Rule("refused on the way", refused_on_the_way, 40),
+    Rule("refusal read elsewhere", refusal_seen_elsewhere, 41),
     Rule("rejected here only", rejected_here, remark=True),
     Rule("refused everywhere", refused_everywhere, 51, remark=True),
 )

@@ -102,7 +102,8 @@ class View:
     def refused(self) -> bool:
         """Whether a RST came back from the port."""
         connect = self.fails_in("connect")
-        return connect.get("errno") == "ECONNREFUSED" and "icmp_type" not in connect and not connect.get("unix")
+        doubtful = "icmp_type" in connect or connect.get("refused_by") == "icmp" or connect.get("refusal_unclear")
+        return connect.get("errno") == "ECONNREFUSED" and not doubtful and not connect.get("unix")
 
     @property
     def host_answers(self) -> bool:

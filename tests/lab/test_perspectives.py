@@ -14,6 +14,7 @@ from tests.lab.expectation import Expectation
 from tests.lab.lab import Lab
 from tests.lab.nameserver import Answer
 from tests.lab.network import run
+from tests.lab.recording import keep_review
 from tests.lab.test_network import FINE, UNREACHABLE, check, entry, stage
 from tests.lab.topology import VANTAGES
 
@@ -21,12 +22,14 @@ from tests.lab.topology import VANTAGES
 def together(
     lab: Lab, type: str, source: Mapping[str, Any], *vantages: str, timeout: float = 2.0,
     network: Mapping[str, Mapping[str, Any]] | None = None, before: Mapping[str, Verdict] | None = None,
+    usual_ms: float | None = None,
 ) -> list[Verdict]:  # fmt: skip
     """The verdicts of several places at once, reviewed; in the order of the places.
 
     Args:
         network: What is declared about a place, in place of what is true.
         before: The last good verdict of a place.
+        usual_ms: What a check usually takes from any of them.
     """
 
     told = {vantage: (network or {}).get(vantage, VANTAGES[vantage].network) for vantage in vantages}
@@ -34,12 +37,12 @@ def together(
     answers = lab.check_all([{**common, "vantage": one, "network": told[one]} for one in vantages])
     assert [answer["broken"] for answer in answers if "broken" in answer] == []
     verdicts = [Verdict.model_validate(answer["verdict"]) for answer in answers]
-    return review(
-        [
-            View(verdict, declared(told[vantage]), (before or {}).get(vantage))
-            for vantage, verdict in zip(vantages, verdicts, strict=True)
-        ]
-    )
+    views = [
+        View(verdict, declared(told[vantage]), (before or {}).get(vantage), usual_ms)
+        for vantage, verdict in zip(vantages, verdicts, strict=True)
+    ]
+    keep_review(f"{type} from {', '.join(vantages)}", views, lab.recorded)
+    return review(views)
 
 
 def at(lab: Lab, host: str, *vantages: str, port: int = 5432, **options: Any) -> list[Verdict]:
@@ -228,6 +231,12 @@ def test_the_past_tells_what_changed(lab: Lab, expect: Expectation) -> None:
     assert "it worked from client until" in verdict.message
     assert f"the address changed from {lab.postgresql().v4} to" in verdict.message
     assert stage(verdict, "connect")["last_worked_at"] == before.started_at
+
+
+def test_a_check_takes_far_longer_than_usual(lab: Lab, expect: Expectation) -> None:
+    with lab.names.answering("delayed", Answer(a=[lab.postgresql().v4], delay=0.8)) as name:
+        (verdict,) = together(lab, "postgresql", entry(lab, name), "client", usual_ms=40.0)
+    expect(verdict, "a check takes far longer than usual", code=None, state=FINE, within=2, warnings=["LATENCY.HIGH"])
 
 
 def test_one_address_of_several_fails_from_one_place_only(lab: Lab, expect: Expectation) -> None:

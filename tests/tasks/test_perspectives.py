@@ -69,6 +69,13 @@ def refused(group: str) -> View:
     return view(group, "PORT.CLOSED", "connect", connect={**_AT, "errno": "ECONNREFUSED"})
 
 
+def _unclear(group: str) -> View:
+    """A place that cannot tell who refuses."""
+    unclear = {"errno": "ECONNREFUSED", "refusal_unclear": True}
+    left = ("PORT.CLOSED", "FILTER.REJECT")
+    return view(group, INCONCLUSIVE, "connect", alternatives=left, connect={**_AT, **unclear})
+
+
 def rejected(group: str) -> View:
     icmp = {"icmp_type": 3, "icmp_code": 13, "icmp_from": "10.9.0.1"}
     return view(group, "FILTER.REJECT", "connect", connect={**_AT, "errno": "EHOSTUNREACH", **icmp})
@@ -149,6 +156,9 @@ SCENES = (
     Scene("port blocked here or there", (silent("a", **_BLOCKED), fine("b")), INCONCLUSIVE, ("b",), (),
           ("FILTER.EGRESS", "FILTER.DROP")),
     Scene("refused on the way", (refused("a"), fine("b")), "FILTER.REJECT", ("b",), ("RST", "b connects")),
+    Scene("refusal read elsewhere", (_unclear("a"), refused("b")), "PORT.CLOSED", ("b",), ("b sees",)),
+    Scene("refusal read elsewhere", (_unclear("a"), rejected("b")), "FILTER.REJECT", ("b",), ("b sees",)),
+    Scene("refused on the way", (_unclear("a"), fine("b")), "FILTER.REJECT", ("b",), ("a gets a refusal",)),
     Scene("rejected here only", (rejected("a"), fine("b")), "FILTER.REJECT", ("b",), ("b gets through", "10.9.0.1")),
     Scene("refused everywhere", (refused("a"), refused("b")), "PORT.CLOSED", ("b",), ("b sees the same",)),
     Scene("refused everywhere", (rejected("a"), rejected("b")), "FILTER.REJECT", ("b",)),
