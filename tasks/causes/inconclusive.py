@@ -127,7 +127,7 @@ CAUSES = (
             ),
             Rule(
                 "connect",
-                {"silent": True, "allowlist_standing": _NOT_LISTED, "public": True},
+                {"silent": True, "allowlist_standing": _NOT_LISTED, "public": True, "canaries_asked": None},
                 rank=55,
                 alternatives=("ADMIT.ALLOWLIST", "FILTER.DROP", "HOST.DOWN", "ROUTE.NAT_MISSING"),
                 component="{address}:{port}",
@@ -136,12 +136,33 @@ CAUSES = (
             ),
             Rule(
                 "connect",
-                {"silent": True, "allowlist_standing": _NOT_LISTED},
+                {"silent": True, "allowlist_standing": _NOT_LISTED, "public": True, "canaries_that_answer": bool},
                 rank=56,
                 alternatives=("ADMIT.ALLOWLIST", "FILTER.DROP", "HOST.DOWN"),
                 component="{address}:{port}",
                 message=f"{_SILENCE} {_LEFT_OUT}",
                 remedy=_CHECK_LIST,
+            ),
+            Rule(
+                "connect",
+                {"silent": True, "allowlist_standing": _NOT_LISTED, "public": None},
+                rank=56,
+                alternatives=("ADMIT.ALLOWLIST", "FILTER.DROP", "HOST.DOWN"),
+                component="{address}:{port}",
+                message=f"{_SILENCE} {_LEFT_OUT}",
+                remedy=_CHECK_LIST,
+            ),
+            # The port leads nowhere from here, and the list leaves us out: either would do.
+            Rule(
+                "connect",
+                {"silent": True, "allowlist_standing": _NOT_LISTED, "port_blocked": True, "host_answers": True},
+                rank=24,
+                alternatives=("FILTER.EGRESS", "ADMIT.ALLOWLIST", "FILTER.DROP"),
+                component="{address}:{port}",
+                message="{address} answers {answered_otherwise}, but nothing comes back from port {port}; "
+                "{resource_group} gets no answer on that port from the canaries either. " + _LEFT_OUT,
+                remedy="Look first whether a rule of {resource_group} forbids outgoing TCP port {port}; then add "
+                "{source_cidr} ({entry_kind}) to the allowlist of the server.",
             ),
             Rule(
                 None,
@@ -162,8 +183,8 @@ CAUSES = (
                 component="{address}:{port}",
                 message="{address}:{port} speaks {looks_like} and not {protocol_title}, and so may a proxy on the way: "
                 "connections to {accepts_for_everybody}, which nobody has, are accepted as well.",
-                remedy="Let whoever runs the proxy of {resource_group} exempt TCP to {address}:{port}; then test again, "
-                "and correct the port or the type of the data source if it still answers so.",
+                remedy="Let whoever runs the proxy of {resource_group} exempt TCP to {address}:{port}; then test "
+                "again, and correct the port or the type of the data source if it still answers so.",
             ),
             # The canaries are public: what stops them on this port need not be what stops a private address.
             Rule(
