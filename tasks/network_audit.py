@@ -365,6 +365,11 @@ def _through_nat(facts: Facts) -> bool:
     return facts.public and facts.network.type == "serverless"
 
 
+def _aimed(facts: Facts) -> bool:
+    """Whether a data source is in question, and not the way out alone."""
+    return bool(facts.address or facts.target_vpc or facts.allowlist is not None)
+
+
 def _known_list(facts: Facts) -> bool:
     return facts.allowlist is not None
 
@@ -382,11 +387,11 @@ RULES: tuple[Rule, ...] = (
         _declared,
         _DATAWORKS_PAGE,
     ),
-    Rule("allowlist_eip", lambda facts: _through_nat(facts) and bool(facts.address), _let_in_public, _DATAWORKS_PAGE),
+    Rule("allowlist_eip", lambda facts: _through_nat(facts) and _aimed(facts), _let_in_public, _DATAWORKS_PAGE),
     Rule("own_eip", lambda facts: facts.public and facts.network.type == "exclusive", _own_eip, _DATAWORKS_PAGE),
     Rule(
         "allowlist_own_eip",
-        lambda facts: facts.public and facts.network.type != "serverless" and bool(facts.address),
+        lambda facts: facts.public and facts.network.type != "serverless" and _aimed(facts),
         _let_in_declared,
         _DATAWORKS_PAGE,
     ),

@@ -78,7 +78,7 @@ CAUSES = (
         Owner.DBA,
         "The cloud or the inventory reports that the instance is not running.",
         component="{instance}",
-        message="{cloud} reports that {instance} in {region} is not running: {status}.",
+        message="The instance {instance} in {region} is not running, says {cloud}: {status}.",
         remedy="Start {instance}, or wait until {cloud} reports it as running.",
         rules=(Rule("instance", {"stopped": True}),),
     ),

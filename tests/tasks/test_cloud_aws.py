@@ -12,10 +12,13 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
+from registry.network import Network
 from registry.verdict import State, Verdict
+from tasks.auditing import surroundings, way_out
 from tasks.budget import Budget
 from tasks.clouds import Instance, Vpc, Wanted
 from tasks.clouds.aws import Aws, calls
+from tasks.network_audit import way_out_lacks
 from tests.tasks.cloud_support import stage, target, verdict_of
 from tests.tasks.support import listening
 
@@ -178,6 +181,29 @@ async def test_a_vpc(aws: Account) -> None:
     ]
     assert [(one.address, one.in_use) for one in found.eips] == [(aws.eip, True)]
     assert ("10.8.0.0/16", "local") in {(one.destination, one.next_hop) for one in found.routes or ()}
+
+
+@pytest.mark.parametrize(("number", "lacks"), [(0, {}), (1, {"snat_entry": "10.8.2.0/24"})])
+async def test_the_audit_of_a_vpc(aws: Account, number: int, lacks: dict[str, str]) -> None:
+    declared = {
+        "type": "serverless", "cloud": "aws", "region_id": REGION, "vpc_id": aws.vpc, "vswitch_id": aws.subnets[number],
+    }  # fmt: skip
+    network = Network.model_validate(declared)
+    around = await surroundings(network, Budget.of(20))
+    findings = way_out(network, around).findings
+    assert {one.rule: one.value for one in findings if one.status == "missing"} == lacks
+    assert len(findings) == (3 if not lacks else 2)
+
+
+async def test_a_subnet_with_an_internet_gateway_is_not_said_to_lack_nat(aws: Account) -> None:
+    ec2 = aws.client("ec2")
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=aws.vpc)
+    tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [aws.vpc]}])["RouteTables"]
+    main = next(one for one in tables if any(each.get("Main") for each in one["Associations"]))
+    ec2.create_route(RouteTableId=main["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    network = Network.model_validate({"type": "serverless", "vpc_id": aws.vpc, "vswitch_id": aws.subnets[1]})
+    assert way_out_lacks(network, await _vpc(aws)) == {}
 
 
 async def test_a_vpc_that_is_not_there(aws: Account) -> None:

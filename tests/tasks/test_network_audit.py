@@ -105,6 +105,10 @@ def test_every_address_of_the_snat_entries_has_to_be_let_in() -> None:
     assert missing(given) == {"allowlist_eip": "47.97.0.2"}
 
 
+def test_a_name_without_an_address_is_held_against_the_list_all_the_same() -> None:
+    assert missing(facts(address="", allowlist=parse(["10.1.0.0/24"]))) == {"allowlist_eip": "47.97.0.1"}
+
+
 def test_the_declared_eips_are_held_against_the_real_ones() -> None:
     assert missing(facts(group={"nat_eips": ["47.97.0.9"]})) == {"declared_eips": "47.97.0.1"}
     assert missing(facts(group={"nat_eips": ["47.97.0.1"]})) == {}
