@@ -235,7 +235,7 @@ def test_the_past_tells_what_changed(lab: Lab, expect: Expectation) -> None:
 
 def test_a_check_takes_far_longer_than_usual(lab: Lab, expect: Expectation) -> None:
     with lab.names.answering("delayed", Answer(a=[lab.postgresql().v4], delay=0.8)) as name:
-        (verdict,) = together(lab, "postgresql", entry(lab, name), "client", usual_ms=40.0)
+        (verdict,) = together(lab, "postgresql", entry(lab, name), "client", usual_ms=40.0, timeout=5)
     expect(verdict, "a check takes far longer than usual", code=None, state=FINE, within=2, warnings=["LATENCY.HIGH"])
 
 
