@@ -84,7 +84,7 @@ class CloudInstance(Connection):
     @property
     def instance(self) -> str:
         """The id of the instance or cluster."""
-        return ""
+        return str(getattr(self, "instance_id", None) or getattr(self, "cluster_id", ""))
 
     def place(self) -> str:
         replica = getattr(self, "read_only_db_instance", None)
@@ -102,10 +102,6 @@ class Instance(CloudInstance):
     """A managed instance by its id."""
 
     instance_id: str = Field(min_length=1, description="Id of the instance.", examples=["pgm-bp1example"])
-
-    @property
-    def instance(self) -> str:
-        return self.instance_id
 
 
 class ReadReplica(Connection):

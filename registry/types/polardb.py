@@ -41,10 +41,6 @@ class Cluster(Engine, Login, ReadReplica, CloudInstance):
 
     cluster_id: str = Field(min_length=1, description="Id of the cluster.", examples=["pc-bp1example"])
 
-    @property
-    def instance(self) -> str:
-        return self.cluster_id
-
 
 TYPE = DataSourceType(
     name="polardb",

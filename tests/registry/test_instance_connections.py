@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from registry.connection import Mode
+from registry.connection.parts import CloudInstance
 from registry.secrets import binding
-from registry.types import get
+from registry.types import catalogue, get
 
 
 def connection(type: str = "postgresql", **changes: Any) -> Any:
@@ -17,8 +18,6 @@ def connection(type: str = "postgresql", **changes: Any) -> Any:
     entry = {
         "region_id": "cn-hangzhou", "instance_id": "pgm-bp1example", "database": "orders", "username": "app", **changes,
     }  # fmt: skip
-    if type == "polardb":
-        entry |= {"cluster_id": entry.pop("instance_id"), "db_type": "mysql"}
     return get(type).modes[Mode.INSTANCE].model_validate(entry)
 
 
@@ -46,8 +45,13 @@ def test_connection_strings_are_bound_as_before() -> None:
     assert binding(model.model_validate({"address": {"host": "h", "port": 1}})) == '[["h 1"], "disable", null]'
 
 
-def test_a_cluster_is_an_instance() -> None:
-    assert connection("polardb").instance == "pgm-bp1example"
+@pytest.mark.parametrize("name", [name for name, type in catalogue().items() if Mode.INSTANCE in type.modes])
+def test_every_type_with_instances_names_its_own(name: str) -> None:
+    """`tasks.instances` asks for it by this property."""
+    model = catalogue()[name].modes[Mode.INSTANCE]
+    assert issubclass(model, CloudInstance)
+    field = "cluster_id" if "cluster_id" in model.model_fields else "instance_id"
+    assert model.model_construct(region_id="cn-hangzhou", **{field: "i-1"}).instance == "i-1"
 
 
 @pytest.mark.parametrize("cloud", ["AWS", "my cloud", ""])
