@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from registry.verdict import INCONCLUSIVE, Owner
-from tasks import protocols
+from tasks import perspectives, protocols
 from tasks.causes import Cause, Rule, catalogue
 
 _INTRODUCTION = """\
@@ -19,6 +19,15 @@ Made by `scripts/generate_causes_doc.py` from the catalogue in `tasks/causes/`; 
 A verdict names one cause, or `INCONCLUSIVE` with the causes that the evidence could not exclude. Causes rest on what
 protocols and the network say in fields (errno, ICMP type, DNS rcode, SQLSTATE, TLS verify code), never on
 the words of a message. Codes are added, never renamed. Words in braces stand for what was observed.
+"""
+
+_TOGETHER = """\
+## Several resource groups, and the past
+
+The verdicts of all resource groups over one data source are held against each other, and each against the last one
+from there that was Connectable. The failed stage then says which groups decided (`decided_by`, `others_saw`), until
+when it worked (`last_worked_at`) and what is different since (`changed_since`). What a peer said is never outweighed by
+what others did not see, and a group that could not test decides nothing.
 """
 
 _OWNERS = {
@@ -35,6 +44,7 @@ def markdown() -> str:
     parts = [_INTRODUCTION, *_overview()]
     for cause in catalogue().values():
         parts += _cause(cause, told_by.get(cause.code, []))
+    parts += _together()
     return "\n".join(parts)
 
 
@@ -77,6 +87,16 @@ def _cause(cause: Cause, told_by: list[str]) -> Iterator[str]:
         yield "|---|---|---|"
         yield from (_row(rule) for rule in cause.rules)
         yield ""
+
+
+def _together() -> Iterator[str]:
+    yield _TOGETHER
+    yield "| rule | what is seen | it |"
+    yield "|---|---|---|"
+    for rule in perspectives.rules():
+        seen = (rule.look.__doc__ or "").strip().partition("\n")[0]
+        yield f"| {rule.name} | {seen} | {'adds to the verdict' if rule.remark else 'names the cause'} |"
+    yield ""
 
 
 def _row(rule: Rule) -> str:
