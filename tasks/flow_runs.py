@@ -107,9 +107,11 @@ class WorkPool:
 
     def _expect_worker(self, workers: Sequence[Mapping[str, Any]], queue: Mapping[str, Any]) -> None:
         online = [one for one in workers if one.get("status") == "ONLINE"]
+        if not workers:
+            raise StageFailed(agent="no-worker")
         if not online:
-            heard = max((str(one.get("last_heartbeat_time")) for one in workers), default="never")
-            raise StageFailed(agent="no-worker", workers=len(workers), last_heartbeat=heard)
+            heard = max(str(one.get("last_heartbeat_time")) for one in workers)
+            raise StageFailed(agent="offline", workers=len(workers), last_heartbeat=heard)
         polled = self._ago(queue.get("last_polled"))
         beats = [(self._ago(one.get("last_heartbeat_time")), one.get("heartbeat_interval_seconds")) for one in online]
         if polled > _POLLS and all(ago > _BEATS * (interval or _BEAT) for ago, interval in beats):

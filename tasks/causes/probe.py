@@ -75,7 +75,12 @@ _AGENT = {
     ),
     "no-worker": (
         "work pool {work_pool}",
-        "No worker of the work pool {work_pool} is online; {workers} are known, the last was heard {last_heartbeat}.",
+        "The work pool {work_pool} has no worker.",
+        _START_WORKER,
+    ),
+    "offline": (
+        "work pool {work_pool}",
+        "No worker of the work pool {work_pool} is online; one was last heard at {last_heartbeat}.",
         _START_WORKER,
     ),
     "not-heard": (

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from flows import checking, worker_groups
 from flows.remarks import heard_by
@@ -242,17 +243,15 @@ async def eventually(ask: Callable[[], Any], *, seconds: float = 20) -> Any:
 # --- boxes that must not be opened ----------------------------------------------------------------------------------
 
 
-def target(env: str = "prod") -> Target:
+def target() -> Target:
     """A target of the registry."""
     with open_store() as store:
-        (plan,) = checking.gather(store, workspace="retail", source="orders", env=env, group="k8s_pool")  # type: ignore[arg-type]
+        (plan,) = checking.gather(store, workspace="retail", source="orders", env="prod", group="k8s_pool")
     return plan.targets[0]
 
 
 def content() -> dict[str, Any]:
     """What a run is asked to do, with a secret in it."""
-    from pydantic import SecretStr
-
     packed = parcels.pack(target(), {"password": SecretStr(GOOD_PASSWORD)})
     return {"timeout": 2.0, "limit": 20.0, "files": {}, "targets": [packed.parcel]}
 
@@ -338,6 +337,52 @@ async def outpost(
     return [verdict async for verdict in place.check_all(targets, timeout=timeout)]
 
 
+# --- runs that do not come to their end -----------------------------------------------------------------------------
+
+
+async def begun(world: World, timeout: float) -> tuple[asyncio.Task[list[Verdict]], str, socket.socket]:
+    """A check of a server that never speaks, under way at the worker: the waiting task and the run's id."""
+    mute = socket.create_server(("127.0.0.1", 0))
+    found = target()
+    assert found.connection is not None
+    address = {"address": ({"host": "127.0.0.1", "port": mute.getsockname()[1]},)}
+    connection = type(found.connection).model_validate({**found.connection.model_dump(), **address})
+    wanted = replace(found, connection=connection, secrets=lambda: {"password": SecretStr(GOOD_PASSWORD)})
+    with open_store() as store:
+        key = store.groups.get("k8s_pool").public_key
+    known = {run["id"] for run in world.server.runs(flows={"name": {"any_": [worker.FLOW]}})}
+    waiting = asyncio.create_task(outpost("k8s_pool", "k8s-pool", [wanted], timeout=timeout, public_key=key))
+
+    def running() -> str | None:
+        runs = world.server.runs(flows={"name": {"any_": [worker.FLOW]}})
+        return next((one["id"] for one in runs if one["id"] not in known and one["state"]["type"] == "RUNNING"), None)
+
+    run = await eventually(running, seconds=90)
+    assert run is not None
+    return waiting, run, mute
+
+
+async def test_a_run_whose_process_is_killed_is_told_as_crashed(world: World) -> None:
+    waiting, run, mute = await begun(world, 60.0)
+    pid = world.server.get(f"/flow_runs/{run}")["infrastructure_pid"].rpartition(":")[2]
+    os.kill(int(pid), 9)
+    (verdict,) = await asyncio.wait_for(waiting, 40)
+    mute.close()
+    assert verdict.cause == "PROBE.AGENT_DOWN"
+    assert "ended as Crashed" in verdict.message
+    assert verdict.component == f"{world.server.url}/runs/flow-run/{run}"
+
+
+async def test_ending_the_wait_ends_a_run_that_is_under_way(world: World) -> None:
+    waiting, run, mute = await begun(world, 60.0)
+    waiting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await waiting
+    state = await finished(world.server, run)
+    mute.close()
+    assert state["type"] == "CANCELLED"
+
+
 # --- nothing leaks --------------------------------------------------------------------------------------------------
 
 
@@ -403,7 +448,7 @@ async def down(pool: str, within: float, **more: Any) -> Verdict:
 async def test_a_pool_without_a_worker_is_told_at_once(world: World, idle: str) -> None:
     verdict = await down(idle, 2.5, timeout=2.0)
     assert verdict.component == f"work pool {idle}"
-    assert "No worker of the work pool" in verdict.message
+    assert verdict.message == f"The work pool {idle} has no worker."
     assert verdict.remedy == f"Start one: prefect worker start --pool {idle}."
     assert not world.server.runs(deployments={"name": {"any_": [idle]}}), "nothing is left behind"
 
