@@ -8,7 +8,6 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import re
-import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -129,7 +128,7 @@ def _ipv4_routes(text: str) -> list[_Row] | None:
         try:
             device, destination, gateway, flags, mask = words[0], *(int(words[at], 16) for at in (1, 2, 3, 7))
             prefix = bin(mask).count("1")
-            network = ipaddress.ip_network((_swapped(destination), prefix))
+            network = ipaddress.IPv4Network((_swapped(destination), prefix))
         except (IndexError, ValueError, struct.error):
             continue
         if flags & 1:  # RTF_UP
@@ -149,7 +148,7 @@ def _ipv6_routes(text: str) -> list[_Row] | None:
         return None
     for words in (line.split() for line in text.strip().splitlines()):
         try:
-            network = ipaddress.ip_network((int(words[0], 16), int(words[1], 16)))
+            network = ipaddress.IPv6Network((int(words[0], 16), int(words[1], 16)))
             gateway, flags, device = ipaddress.IPv6Address(int(words[4], 16)), int(words[8], 16), words[9]
         except (IndexError, ValueError):
             continue
@@ -226,8 +225,3 @@ def icmp_evidence(seen: Echo, errno: str, ipv6: bool, own: str | None) -> dict[s
         "icmp_version": 6 if ipv6 else 4,
         "icmp_of": "echo",
     }
-
-
-def family_of(address: str) -> int:
-    """`socket.AF_INET` or `socket.AF_INET6`."""
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
