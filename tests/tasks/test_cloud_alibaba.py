@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -248,7 +249,18 @@ async def test_an_api_that_does_not_answer_says_nothing_of_the_source(
         api.answers["DescribeDBInstanceAttribute"] = (503, fault)
     verdict = await _verdict()
     assert (verdict.cause, verdict.state) == ("PROBE.AGENT_DOWN", State.UNSUPPORT)
-    assert ("127.0.0.1:1" if fault == "nobody" else fault) in verdict.message
+    assert (
+        "127.0.0.1:1) could not be asked about pgm-bp1example (ConnectionError)" if fault == "nobody" else fault
+    ) in (verdict.message)
+
+
+async def test_credentials_that_are_long_in_coming_are_not_said_to_be_missing(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chain ends with a metadata service that may keep silent."""
+    monkeypatch.setattr(calls, "_own", lambda: time.sleep(3))
+    verdict = await verdict_of(target(cloud="alibaba"), timeout=1)
+    assert (verdict.cause, api.asked) == ("PROBE.DEADLINE", [])
 
 
 async def test_a_type_that_nobody_knows_how_to_ask_for(api: Api) -> None:
@@ -279,12 +291,29 @@ async def test_the_endpoint_leads_on_to_the_server(api: Api) -> None:
 
 
 async def test_one_question_serves_all_checks_of_an_instance(api: Api) -> None:
-    import asyncio
-
     api.answers["DescribeDBInstanceAttribute"] = (404, "InvalidDBInstanceId.NotFound")
     verdicts = await asyncio.gather(*(_verdict() for _ in range(20)))
     assert {verdict.cause for verdict in verdicts} == {"INSTANCE.NOT_FOUND"}
     assert api.operations.count("DescribeDBInstanceAttribute") == 1
+
+
+@pytest.mark.parametrize(("pace", "answer"), [(30.0, "silent"), (0.0, "unreachable")])
+async def test_how_the_sdk_puts_the_end_of_a_connection(
+    api: Api, pace: float, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own read timeout says silent, like ours; a hang-up says unreachable."""
+
+    async def peer(reader: Any, writer: Any) -> None:
+        await reader.read(4000)
+        await asyncio.sleep(pace)
+        writer.close()
+
+    async with listening(peer) as port:
+        monkeypatch.setenv("ALIBABA_CLOUD_ENDPOINT_URL_RDS", f"http://127.0.0.1:{port}")
+        query = ("RDS", "DescribeDBInstanceAttribute", {}, "cn-hangzhou")
+        with pytest.raises(Exception, match=r".") as ended:
+            await asyncio.to_thread(calls._ask, *query, Budget.of(0.5), calls._own(), [])
+    assert calls._refusal(ended.value)[0] == answer
 
 
 async def test_an_answer_that_is_no_json_is_a_fault_of_the_api(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

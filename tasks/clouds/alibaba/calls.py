@@ -148,6 +148,8 @@ async def identity(wanted: Wanted | None, budget: Budget) -> Mapping[str, Any]:
         own = await in_thread(_own, budget.within(_CREDENTIALS_SHARE))
     except ModuleNotFoundError as missing:
         raise StageFailed(missing_module=missing.name, extra=_EXTRA) from None
+    except TimeoutError:  # of the chain's last part, the metadata service, or of importing it all
+        raise Refused("silent", cloud_action="credentials") from None
     except Exception:  # what the chain says names its parts, and may hold what it read
         raise Refused("no_credentials") from None
     if wanted is None or wanted.account is None or wanted.role is None:
@@ -202,6 +204,7 @@ def _refusal(error: Exception) -> tuple[str, str]:
     if code and code != "None":
         return next((answer for pattern, answer in _CODES if re.fullmatch(pattern, code)), "failing"), str(code)
     inner = getattr(error, "inner_exception", None) or error
+    inner = inner.__context__ or inner  # the SDK repeats the words of its HTTP library's exception, and drops its kind
     kinds = [kind.__name__ for kind in type(inner).__mro__]
     if any("Timeout" in kind for kind in kinds):
         return "silent", kinds[0]
