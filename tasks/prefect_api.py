@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tomllib
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -35,6 +33,8 @@ def settings() -> dict[str, str]:
 
 
 def _profile() -> dict[str, str]:
+    import tomllib
+
     home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
     path = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
     try:
@@ -162,6 +162,8 @@ class PrefectApi:
         if not response.is_success or (content is None and response.status_code != 204):
             raise StageFailed(agent="server-error", api=self.api, http_status=response.status_code)
         if date := response.headers.get("Date"):
+            from email.utils import parsedate_to_datetime
+
             self.clock = parsedate_to_datetime(date)
         return content
 

@@ -151,7 +151,7 @@ def open_vantage(
         raise InvalidInput(
             f"resource group {name!r} is of kind {kind!r}, which this version cannot test from",
             where=f"resource_groups/{name}.kind",
-            instruction="use a group of kind local or ssh",
+            instruction="use a group of kind local, ssh or worker",
         ) from None
     place: Vantage | Outpost = module.open_vantage(name, settings, public_key=public_key)
     return place

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +52,16 @@ def test_every_type_arrives_as_it_was_sent(name: str) -> None:
     for field in fields(Target):
         if field.name != "secrets":
             assert getattr(there, field.name) == getattr(target, field.name), field.name
+
+
+def test_every_reason_has_its_own_sentence_and_no_sentence_is_left_over() -> None:
+    root = Path(__file__).resolve().parents[2]
+    said = set()
+    for name in ("tasks/prefect_api.py", "tasks/flow_runs.py", "tasks/vantages/worker.py"):
+        said |= set(re.findall(r'"?agent"?(?:=|: )"([a-z-]+)"', (root / name).read_text()))
+    refused = set(re.findall(r'BoxRefused\(\s*"([a-z-]+)"', (root / "registry/sealing.py").read_text())) | {"broken"}
+    assert len(said) > 15
+    assert said | {f"box-{word}" for word in refused} == set(AGENTS)
 
 
 @pytest.mark.parametrize("agent", AGENTS)
