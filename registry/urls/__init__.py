@@ -47,6 +47,8 @@ DIALECTS = {
     "vertica": "generic",
     "dm": "generic",
     "lindorm": "lindorm",
+    "saphana": "sap",
+    "sap": "sap",
     "graph_database": "gremlin",
     "gremlin": "gremlin",
     "clickhouse": "generic",
