@@ -196,6 +196,7 @@ class _Walk:
             raise StageSkipped("the address is given as a number")
         for resolution in resolutions:
             recorder.see(**resolution.evidence)
+            recorder.warned = recorder.warned or bool(resolution.evidence.get("silent_nameservers"))
         if failed:
             self.trace.facts["unresolved"] = [dict(resolution.evidence) for resolution in failed]
             recorder.warn(unresolved=[str(resolution.evidence.get("name")) for resolution in failed])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from registry.verdict import Warning
 from tasks.perspectives import Insight, Rule
 from tasks.perspectives.view import View, names
 
@@ -89,10 +90,11 @@ def other_name_servers(view: View, _others: Sequence[View]) -> Insight | None:
     if view.network.dns_servers is None or not asked or declared & set(asked):
         return None
     evidence = {"declared_dns_servers": sorted(declared)}
-    if view.failed is None or not (view.verdict.cause or "").startswith("DNS."):
-        return Insight(evidence=evidence, stage="resolve")
-    told = ", ".join(sorted(declared)) or "none"
-    return Insight(also=f"{view.group} asks {', '.join(asked)}, and {told} is declared for it", evidence=evidence)
+    told = f"{view.group} asks {', '.join(asked)}, and {', '.join(sorted(declared)) or 'none'} is declared for it"
+    if view.failed is not None and (view.verdict.cause or "").startswith("DNS."):
+        return Insight(also=told, evidence=evidence)
+    warning = Warning(code="GROUP.NETWORK_DIFFERS", message=f"{told}: one of both is outdated")
+    return Insight(stage="resolve", evidence=evidence, warnings=(warning,))
 
 
 def completed_name(view: View, _others: Sequence[View]) -> Insight | None:

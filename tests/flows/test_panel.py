@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 from flows.checking import GroupPlan
 from flows.panel import Panel
+from registry.apply import apply_texts
+from registry.store import open_store
 from registry.verdict import Verdict
 from registry.verdicts import Pair, Verdicts
 from tasks.vantages.local import LocalVantage
+from tests.flows.cli_support import CommandLine, source, workspace
 from tests.tasks.support import target
 from tests.tasks.test_perspectives import fine, refused, silent
 
@@ -75,3 +80,43 @@ async def test_a_check_that_took_far_longer_than_usual_is_told() -> None:
     slow = _of(fine("a").verdict).model_copy(update={"elapsed_ms": 3000.0})
     (told,) = await Panel(_plans("a"), cast(Verdicts, Past(slow))).add([slow])
     assert [warning.code for warning in told.warnings] == ["LATENCY.HIGH"]
+
+
+def test_the_command_line_tells_until_when_it_worked_and_what_was_changed(retail: CommandLine) -> None:
+    assert retail("test", "orders").status == 0
+    retail.apply(workspace(source("orders", 1)))
+    (verdict,) = retail("test", "orders", "-o", "json").json
+    assert verdict["cause"] == "PORT.CLOSED"
+    assert "; it worked from local until 20" in verdict["message"]
+    assert "the version of the configuration changed from 1 to 2" in verdict["message"]
+    (failed,) = [stage["evidence"] for stage in verdict["stages"] if stage["status"] == "failed"]
+    assert failed["last_worked_at"].endswith("Z")
+    assert any("the configured address changed" in change for change in failed["changed_since"])
+
+
+async def test_a_run_keeps_what_was_reviewed_and_what_a_broken_group_left(tmp_path: Path, empty_registry: Path) -> None:
+    from flows.rounds import _Kept
+
+    shutil.copy(empty_registry, tmp_path / "registry.db")
+    with open_store(tmp_path) as store:
+        apply_texts(store, [("sales.yaml", _SALES)], store.by())
+        kept = _Kept(store, _plans("a", "b", "c"))
+        await kept.take([_of(silent("a").verdict)])
+        assert kept.verdicts == []
+        await kept.take([_of(fine("b").verdict)])
+        await kept.take_rest()
+        latest = {one.verdict.resource_group: one.verdict.cause for one in store.verdicts.latest()}
+    assert latest == {"a": "FILTER.DROP", "b": None}
+    assert [(verdict.resource_group, bool(verdict.stages)) for verdict in kept.verdicts] == [("a", True), ("b", False)]
+
+
+_SALES = """
+version: 1
+resource_groups: [{name: local, kind: local}]
+workspaces:
+  - name: sales
+    mode: basic
+    resource_groups: [local]
+    data_sources:
+      - {name: orders0, type: redis, prod: {address: [{host: 127.0.0.1, port: 1}], password: "env:X"}}
+"""

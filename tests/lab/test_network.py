@@ -126,6 +126,7 @@ def test_second_name_server_steps_in(lab: Lab, expect: Expectation, server: str)
         verdict = check(lab, name)
     expect(verdict, "first name server silent, second answers", code=None, state=FINE, within=2)
     assert any("10.77.9.53" in line and "TIMEOUT" in line for line in stage(verdict, "resolve")["answers"])
+    assert stage(verdict, "resolve")["silent_nameservers"] == ["10.77.9.53"]
 
 
 def test_truncated_answer_is_asked_for_again(lab: Lab, expect: Expectation, server: str) -> None:

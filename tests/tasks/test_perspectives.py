@@ -186,6 +186,8 @@ SCENES = (
     Scene("other name servers than declared",
           (named("a", cause="DNS.NXDOMAIN", failed="resolve", resolve={"rcode": "NXDOMAIN"},
                  network={"dns_servers": ["10.0.0.99"]}),), "DNS.NXDOMAIN", (), ("10.0.0.53", "10.0.0.99")),
+    Scene("other name servers than declared",
+          (named("a", "10.1.2.3", network={"dns_servers": ["10.0.0.99"]}),), None, (), (), (), "GROUP.NETWORK_DIFFERS"),
     Scene("name completed",
           (named("a", "10.1.2.9", cause="PORT.CLOSED", failed="connect", connect={"silent": None},
                  resolve={"completed_to": "db.example.corp", "addresses_by_itself": ["10.1.2.3"]}),),
