@@ -341,7 +341,12 @@ class SshConnection:
             channel = self.transport.open_session(timeout=self.patience)
             channel.settimeout(self.patience)
             channel.invoke_subsystem("sftp")
-            return paramiko.SFTPClient(channel)
+            try:
+                return paramiko.SFTPClient(channel)
+            except TimeoutError:
+                raise
+            except OSError:  # the far side closed the channel before it heard a word
+                raise EOFError from None
 
         try:
             return await self.call(open_channel, paramiko.SSHException, EOFError, paramiko.SFTPError)
