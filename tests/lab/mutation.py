@@ -25,7 +25,7 @@ from registry.verdict import Verdict
 from tasks import causes, cautions, diagnosis, perspectives, protocols
 from tests.lab import accuracy
 from tests.lab.passing import differences
-from tests.lab.recording import Diagnosed, Expected, Record, Reviewed, kept
+from tests.lab.recording import Diagnosed, Expected, Explained, Record, Reviewed, kept
 from tests.lab.scenario import Expect
 
 #: Scenario and vantage -> what is expected.
@@ -82,7 +82,7 @@ def run(records: Sequence[Record]) -> list[Fate]:
     for record in records:
         if isinstance(record, Expected):
             expectations[record.slug, record.vantage].append(record.expect)
-    single = [record for record in records if isinstance(record, Diagnosed)]
+    single = [record for record in records if isinstance(record, Diagnosed | Explained)]
     fates: dict[int, Fate] = {}
     everything = mutants()
     diagnosed = _Replay(single, expectations)
@@ -99,9 +99,9 @@ def run(records: Sequence[Record]) -> list[Fate]:
 class _Replay:
     """Single diagnoses, by the rows that decided them."""
 
-    def __init__(self, records: Sequence[Diagnosed], expectations: Expectations) -> None:
+    def __init__(self, records: Sequence[Diagnosed | Explained], expectations: Expectations) -> None:
         self.expectations = expectations
-        self.deciding: dict[int, list[tuple[Diagnosed, Verdict]]] = defaultdict(list)
+        self.deciding: dict[int, list[tuple[Diagnosed | Explained, Verdict]]] = defaultdict(list)
         for record in records:
             rows, verdict = _decided(record)
             warned = {warning.code for warning in verdict.warnings}
@@ -150,11 +150,17 @@ def _words(verdict: Verdict) -> tuple[str, ...]:
     return verdict.message, verdict.remedy, *(warning.message for warning in verdict.warnings)
 
 
-def _diagnose(record: Diagnosed) -> Verdict:
+def _diagnose(record: Diagnosed | Explained) -> Verdict:
+    if isinstance(record, Explained):
+        finding = diagnosis.explain(record.target, record.failed, record.attempt)
+        return Verdict.model_construct(
+            cause=finding.code, state=finding.state, alternatives=list(finding.alternatives), warnings=[],
+            component=finding.component, message=finding.message, remedy=finding.remedy, owner=finding.owner,
+        )  # fmt: skip
     return diagnosis.diagnose(record.target, record.trace, started_at="", elapsed_ms=0.0)
 
 
-def _decided(record: Diagnosed) -> tuple[list[Any], Verdict]:
+def _decided(record: Diagnosed | Explained) -> tuple[list[Any], Verdict]:
     """The rows that the diagnosis rests on, and its verdict."""
     rows: list[Any] = []
     finding = diagnosis._finding

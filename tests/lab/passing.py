@@ -176,7 +176,7 @@ def _reviewed(one: Standing, kind: Kind, seen: dict[Kind, Seen], before: dict[Ki
 
     own = [vantage for vantage in scenario.vantages if (scenario.name, one.language, vantage) in seen[kind]]
     verdicts = {vantage: _verdict(answer(seen, vantage)) for vantage in scenario.vantages} if own else {}
-    if own and (len(scenario.vantages) > 1 or scenario.before):
+    if own:
         views = {
             vantage: View(
                 verdict, declared(one.request(vantage)["network"]), before=_good(_verdict(answer(before, vantage)))

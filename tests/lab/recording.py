@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from registry.verdict import Verdict
+from registry.verdict import Stage, Verdict
 from tasks import diagnosis
 from tasks.evidence import Attempt, Steps, Trace, unobserved
 from tasks.perspectives import View
@@ -34,6 +35,20 @@ class Diagnosed:
 
 
 @dataclass(frozen=True)
+class Explained:
+    """One failed stage that was explained by itself, as scripted peers have it done."""
+
+    target: Target
+    failed: Stage
+    attempt: Attempt | None
+
+    @property
+    def label(self) -> tuple[str, str]:
+        """What stands in place of source and resource group."""
+        return f"scripted {self.target.type}", self.failed.name
+
+
+@dataclass(frozen=True)
 class Reviewed:
     """One review of the verdicts of several places."""
 
@@ -50,7 +65,7 @@ class Expected:
     expect: Expect
 
 
-Record = Diagnosed | Reviewed | Expected
+Record = Diagnosed | Explained | Reviewed | Expected
 
 
 def keep(record: Record, folder: Path) -> None:
@@ -77,14 +92,26 @@ def kept(folder: Path) -> Iterator[Record]:
 
 def install(folder: Path) -> None:
     """Keep every diagnosis that this process makes from now on."""
-    diagnose = diagnosis.diagnose
+    diagnose, explain = diagnosis.diagnose, diagnosis.explain
+    inside = threading.local()
 
     def recorded(target: Target, trace: Trace, **times: Any) -> Verdict:
-        verdict = diagnose(target, trace, **times)
+        inside.diagnose = True
+        try:
+            verdict = diagnose(target, trace, **times)
+        finally:
+            inside.diagnose = False
         keep(Diagnosed(replace(target, secrets=no_secrets), _plain(trace)), folder)
         return verdict
 
-    diagnosis.diagnose = recorded
+    def explained(target: Target, failed: Stage, attempt: Attempt | None, **more: Any) -> diagnosis.Finding:
+        finding = explain(target, failed, attempt, **more)
+        if not getattr(inside, "diagnose", False):
+            tried = replace(attempt, steps=_unwatched(attempt.steps)) if attempt else None
+            keep(Explained(replace(target, secrets=no_secrets), failed, tried), folder)
+        return finding
+
+    diagnosis.diagnose, diagnosis.explain = recorded, explained
 
 
 def install_if_asked() -> None:
@@ -100,13 +127,9 @@ def keep_review(label: str, views: Sequence[View], folder: Path) -> None:
 
 def _plain(trace: Trace) -> Trace:
     """The trace without those who watched it."""
+    attempts = [replace(one, steps=_unwatched(one.steps)) for one in trace.attempts]
+    return replace(trace, head=_unwatched(trace.head), attempts=attempts)
 
-    def unwatched(steps: Steps) -> Steps:
-        return replace(steps, observe=unobserved)
 
-    attempts = [
-        Attempt(one.host, one.port, one.address, unwatched(one.steps)) if type(one) is Attempt else
-        replace(one, steps=unwatched(one.steps))
-        for one in trace.attempts
-    ]  # fmt: skip
-    return replace(trace, head=unwatched(trace.head), attempts=attempts)
+def _unwatched(steps: Steps) -> Steps:
+    return replace(steps, observe=unobserved)
