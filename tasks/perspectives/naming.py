@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 
 from registry.verdict import Warning
@@ -87,7 +88,8 @@ def other_name_servers(view: View, _others: Sequence[View]) -> Insight | None:
     """The place asks other name servers than those declared for it."""
     declared = {str(server) for server in view.network.dns_servers or ()}
     asked = view.seen("resolve").get("nameservers") or []
-    if view.network.dns_servers is None or not asked or declared & set(asked):
+    forwarder = all(ipaddress.ip_address(server).is_loopback for server in asked)  # whom it asks is not known
+    if view.network.dns_servers is None or forwarder or declared & set(asked):
         return None
     evidence = {"declared_dns_servers": sorted(declared)}
     told = f"{view.group} asks {', '.join(asked)}, and {', '.join(sorted(declared)) or 'none'} is declared for it"

@@ -296,6 +296,7 @@ UNCHANGED = (
     (named("a", "10.1.2.9", cause="PORT.CLOSED", failed="connect", connect={"silent": False, "errno": "EMFILE"}),
      named("b", "10.1.2.3"), named("c", "10.1.2.9")),
     (fine("a"), silent("b")),
+    (named("a", "10.1.2.3", network={"dns_servers": ["10.0.0.99"]}, resolve={"nameservers": ["127.0.0.53"]}),),
     (fine("a"), fine("b", tls=_CERTIFICATE)),
 )  # fmt: skip
 
