@@ -99,6 +99,12 @@ CAUSES = (
                 "Test again; if it breaks again, look at its log on {hop_host}: " + _LOG,
             ),
             _hop(
+                "hangs",
+                "The SSH connection to the {hop_role} {hop} of {resource_group} stands, but nothing comes back through "
+                "it any more.",
+                "Look at the machine and at the network before it; then try: ping {hop_host}; ssh -v {hop_login}",
+            ),
+            _hop(
                 "shortage",
                 _HOP + " has nothing left for another connection (channel failure code 4).",
                 "Lower {hop_settings}.max_channels, or raise the limits of its SSH server (LimitNOFILE).",

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from paramiko.common import (
@@ -43,6 +43,8 @@ _MOST = 1 << 26
 _FIRST = 0x1000000
 #: Seconds after which messages are tried again that came while keys were being renewed.
 _RENEWAL = 0.02
+#: Seconds in which a server that is there answers.
+_TIME_TO_ANSWER = 0.4
 _MESSAGES = frozenset(range(MSG_CHANNEL_OPEN_SUCCESS, MSG_CHANNEL_FAILURE + 1))
 
 
@@ -60,13 +62,18 @@ class Channels:
     Args:
         most: Channels open at a time; whoever wants another one waits.
         lost: Makes the exception for conversations that were under way when the connection broke.
+        hangs: ... for those to which nothing comes back through it any more.
     """
 
-    def __init__(self, connection: SshConnection, most: int, lost: Callable[[], Exception]) -> None:
+    def __init__(
+        self, connection: SshConnection, most: int, lost: Callable[[], Exception], hangs: Callable[[], Exception]
+    ) -> None:
         self.connection = connection
         self._places = asyncio.Semaphore(most)
         #: Makes the exception that tells why nothing goes any more.
         self.loss = lost
+        #: ... or that nothing comes back, though the connection stands.
+        self.hangs = hangs
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(_FIRST)
         self._channels: dict[int, Channel] = {}
@@ -75,6 +82,7 @@ class Channels:
         self._held: deque[Message] = deque()
         #: When the peer was last heard, in `time.monotonic` seconds.
         self.heard = time.monotonic()
+        self._asked = 0.0
         #: Set when nothing goes any more.
         self.lost = asyncio.Event()
         connection.divert(self._take, self._end)
@@ -170,8 +178,7 @@ class Channels:
                 raise self.loss()
             self._channels[channel.number] = channel
             self.send(MSG_CHANNEL_OPEN, kind.encode(), channel.number, _WINDOW, _PACKET, *fields)
-            async with asyncio.timeout(budget.left()):
-                await asyncio.shield(channel.opened)
+            await self.patiently(asyncio.shield(channel.opened), budget)
         except TimeoutError:
             channel.close()
             raise TimeoutError(time.monotonic() - asked) from None
@@ -179,6 +186,32 @@ class Channels:
             channel.close()
             raise
         return channel
+
+    async def patiently(self, waiting: Awaitable[object], budget: Budget) -> None:
+        """Wait for the server; in the middle of a long silence, ask whether it is there at all.
+
+        Raises:
+            TimeoutError: It is there, and what was waited for has not come.
+            Exception: What `hangs` makes, where the server itself is silent.
+        """
+        since = time.monotonic()
+        asking = self._loop.call_later(budget.left() / 2, self._doubt, since)
+        try:
+            async with asyncio.timeout(budget.left()):
+                await waiting
+        except TimeoutError:
+            asked = max(since, self._asked)
+            if self.heard < since and time.monotonic() - asked >= _TIME_TO_ANSWER:
+                raise self.hangs() from None
+            raise
+        finally:
+            asking.cancel()
+
+    def _doubt(self, since: float) -> None:
+        now = time.monotonic()
+        if self.heard < since and self._asked < since and not self.lost.is_set():
+            self._asked = now
+            self.ping()
 
     async def _place(self, kind: str, budget: Budget) -> Callable[[], None]:
         """Wait for a turn; gives what ends it. Sessions are few, and whoever asks for them counts them."""
@@ -339,8 +372,7 @@ class Channel:
     async def _change(self, waiting_since: float) -> None:
         self._changed.clear()
         try:
-            async with asyncio.timeout(self.budget.left()):
-                await self._changed.wait()
+            await self._channels.patiently(self._changed.wait(), self.budget)
         except TimeoutError:
             raise self._silent(time.monotonic() - waiting_since) from None
 

@@ -106,12 +106,34 @@ async def test_500_checks_of_a_hop_that_hangs_end_together(lab: Lab, hop: Hop, h
 
 
 async def test_a_hop_that_stops_answering_under_the_checks(lab: Lab, hop: Hop, hub: None) -> None:
-    vantage = _vantage(hop, keepalive_s=0.3)
+    vantage = _vantage(hop)
     assert (await check(_target(lab.postgresql().v4), vantage)).cause is None
     with lab.hops.unplugged("client"):
         verdicts = await asyncio.gather(*(check(_target(lab.postgresql().v4), vantage, timeout=3) for _ in range(20)))
     assert {verdict.cause for verdict in verdicts} == {"TUNNEL.UNREACHABLE"}, _told(verdicts[0])
     assert max(verdict.elapsed_ms for verdict in verdicts) <= 3500
+    assert (await check(_target(lab.postgresql().v4), vantage)).cause is None, "it is entered anew"
+    await vantage.close()
+
+
+async def test_a_hop_that_stops_answering_in_mid_conversation(lab: Lab, hop: Hop, hub: None) -> None:
+    vantage = _vantage(hop)
+    with lab.listener("mute", 5432) as listener:
+        stream = await vantage.connect(listener.host, 5432, Budget.of(3), conversation=Budget.of(2))
+        with lab.hops.unplugged("client"), pytest.raises(VantageFailed) as hangs:
+            await stream.receive()
+    assert hangs.value.evidence["tunnel"] == "hangs"
+    await vantage.close()
+
+
+async def test_a_connection_without_a_word_is_kept_alive_or_given_up(lab: Lab, hop: Hop, hub: None) -> None:
+    vantage = _vantage(hop, keepalive_s=0.2)
+    channels = await vantage.hop.channels(Budget.of(3))
+    await asyncio.sleep(1)
+    assert not channels.lost.is_set(), "the server answers when it is asked"
+    with lab.hops.unplugged("client"):
+        async with asyncio.timeout(3):
+            await channels.lost.wait()
     await vantage.close()
 
 

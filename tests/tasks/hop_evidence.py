@@ -41,6 +41,7 @@ _FAULTS: dict[str, list[dict[str, Any]]] = {
         {"tunnel": "algorithms", **_OFFERED},
         {"tunnel": "version", "hop_ssh_version": "SSH-1.5-old"},
         {"tunnel": "lost"},
+        {"tunnel": "hangs"},
         {"tunnel": "shortage"},
     ],
     "TUNNEL.AUTH": [

@@ -135,7 +135,7 @@ class Hop:
             await connection.close()
             raise
         self.opened += 1
-        channels = Channels(connection, self._most, lambda: self.failure("lost"))
+        channels = Channels(connection, self._most, lambda: self.failure("lost"), self._hangs)
         self._watching = asyncio.create_task(self._watch(channels))
         return channels
 
@@ -199,6 +199,13 @@ class Hop:
                     channels.ping()
         finally:
             await channels.connection.close()
+
+    def _hangs(self) -> VantageFailed:
+        """Nothing comes back from the hop: it is not waited for any longer, and entered anew by whoever comes next."""
+        if self._channels is not None and self._watching is not None:
+            self._channels = None
+            self._watching.cancel()
+        return self.failure("hangs")
 
     async def close(self) -> None:
         """Let go of the connection. Never raises."""
