@@ -178,6 +178,20 @@ def test_what_one_side_binds_is_looked_at_on_both(shop: Shop) -> None:
     assert {one["name"] for one in done.json["surveys"]["dev"]["objects"]} == {"orders", "lines", "extra"}
 
 
+def test_a_pg_hba_for_everybody_is_told_to_who_may_read_it(shop: Shop) -> None:
+    for name in ("shop_dev", "shop_prod"):
+        shop.sql(name, DEV)
+    hba = shop.server.folder / "data" / "pg_hba.conf"
+    before = hba.read_text()
+    try:
+        hba.write_text(f"{before}\nhost all nobody ::/0 scram-sha-256\n")
+        done = shop.compare()
+    finally:
+        hba.write_text(before)
+    assert "of pg_hba.conf lets in ::/0" in done.out
+    assert done.status == 0, done
+
+
 def test_nothing_is_changed(shop: Shop) -> None:
     shop.sql("shop_dev", DEV)
     shop.sql("shop_prod", DEV)

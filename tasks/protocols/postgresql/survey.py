@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
 
+from registry.allowlists import parse
 from tasks.protocols.postgresql.session import PostgresqlSession
 from tasks.protocols.postgresql.wire import ServerError, quoted
 from tasks.survey import MOMENTS, MORE, MOST_OBJECTS, Column, Object, Survey, Wanted, tells_a_moment
@@ -31,6 +33,11 @@ SELECT c.oid, c.relname, n.nspname, c.relkind,
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND {which}
 ORDER BY pg_catalog.array_position(pg_catalog.current_schemas(false), n.nspname) NULLS LAST, n.nspname, c.relname
+"""
+#: Superusers alone may read it; types are ``host``, ``hostssl``, ``hostnossl``, ``hostgssenc``, ``local``.
+_HBA = """
+SELECT line_number, address, netmask FROM pg_catalog.pg_hba_file_rules
+WHERE type <> 'local' AND auth_method <> 'reject' AND address IS NOT NULL AND error IS NULL ORDER BY line_number
 """
 _COLUMNS = """
 SELECT a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -82,8 +89,32 @@ async def survey(session: PostgresqlSession, wanted: Wanted) -> Survey:
     else:
         chosen = [(one.name, one, ()) for one in relations[:MOST_OBJECTS]]
     objects = [await _object(session, wanted, *one) for one in chosen]
+    notes = await _wide_open(session)
     complete = bool(names) or len(relations) <= MOST_OBJECTS
-    return Survey(settings, tuple(objects), complete, () if complete else (MORE,))
+    return Survey(settings, tuple(objects), complete, notes if complete else (*notes, MORE))
+
+
+async def _wide_open(session: PostgresqlSession) -> tuple[str, ...]:
+    """The line of pg_hba.conf that lets in more than any list of clients needs, where the account may read it."""
+    try:
+        rules = await session.query(_HBA)
+    except ServerError:
+        return ()
+    for line, address, netmask in rules:
+        entries = ("0.0.0.0/0", "::/0") if address == "all" else _network(str(address), netmask)
+        wide = parse(entries).too_wide()
+        if wide:
+            return (f"line {line} of pg_hba.conf lets in {wide}",)
+    return ()
+
+
+def _network(address: str, netmask: str | None) -> tuple[str, ...]:
+    """A rule's network, whose mask the view writes as an address; none for host names, ``samehost`` and ``samenet``."""
+    try:
+        length = f"/{int(ip_address(netmask)).bit_count()}" if netmask else ""
+        return (str(ip_network(address + length)),)
+    except ValueError:
+        return ()
 
 
 _IN_PATH = "n.nspname = ANY (pg_catalog.current_schemas(false))"
