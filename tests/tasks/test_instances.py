@@ -301,25 +301,29 @@ async def test_a_private_target_never_gets_a_nat_remedy(home: Path) -> None:
     assert "NAT" not in verdict.remedy
 
 
-@pytest.mark.parametrize(
-    ("cloud", "cause"), [("aws", "ADMIT.ALLOWLIST"), ("alibaba", "ADMIT.ALLOWLIST"), ("inventory", INCONCLUSIVE)]
-)
-async def test_an_allowlist_that_lacks_the_group(
-    home: Path, cloud: str, cause: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a cloud enforces decides; what stands in a file is one of the causes that remain."""
+def _told(monkeypatch: pytest.MonkeyPatch, instance: Instance, name: str = "aws") -> None:
+    """Have a cloud of this name answer with an instance."""
 
     class Told:
-        name = cloud
-
         async def instance(self, wanted: Wanted, budget: Budget) -> Instance:
-            return _instance(Place("10.66.0.10", 5432), allowlist=("192.168.7.0/24",))
+            return instance
 
         async def vpc(self, *_: Any) -> None:
             return None
 
-    monkeypatch.setattr(instances, "choose", lambda *_: instances.Choice(Told(), "told"))
+    cloud: Any = Told()
+    cloud.name = name
+    monkeypatch.setattr(instances, "choose", lambda *_: instances.Choice(cloud, "told"))
     instances._ANSWERS.clear()
+
+
+@pytest.mark.parametrize(
+    ("cloud", "cause"), [("aws", "ADMIT.ALLOWLIST"), ("alibaba", "ADMIT.ALLOWLIST"), ("inventory", INCONCLUSIVE)]
+)
+async def test_an_allowlist_that_lacks_the_group(cloud: str, cause: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a cloud enforces decides; what stands in a file is one of the causes that remain."""
+
+    _told(monkeypatch, _instance(Place("10.66.0.10", 5432), allowlist=("192.168.7.0/24",)), cloud)
     network = {**_GROUP, "vswitch_cidrs": ["10.1.0.0/24"]}
     verdict = await check(target(network=network), Silent(), timeout=2)
     assert verdict.cause == cause
@@ -327,6 +331,36 @@ async def test_an_allowlist_that_lacks_the_group(
     if cause == "ADMIT.ALLOWLIST":
         assert verdict.component == "10.1.0.0/24"
         assert "10.1.0.0/24" in verdict.remedy
+
+
+@pytest.mark.parametrize(("allowlist", "cause"), [("192.168.7.0/24", "ADMIT.ALLOWLIST"), ("10.0.0.0/8", "PORT.CLOSED")])
+async def test_a_refusal_by_an_instance_whose_list_lacks_the_group(
+    allowlist: str, cause: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _told(monkeypatch, _instance(Place("10.66.0.10", 5432), allowlist=(allowlist,)))
+    network = {**_GROUP, "vswitch_cidrs": ["10.1.0.0/24"]}
+    assert (await check(target(network=network), Silent((5432,)), timeout=2)).cause == cause
+
+
+async def test_an_instance_without_any_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    _told(monkeypatch, _instance())
+    verdict = await check(target(), Silent(), timeout=2)
+    assert (verdict.cause, verdict.component) == ("INSTANCE.NOT_FOUND", "pgm-bp1example in cn-hangzhou")
+    assert "no endpoint" in verdict.message
+
+
+async def test_no_default_route_and_no_nat_are_told_together(home: Path) -> None:
+    class Cut(Silent):
+        async def route(self, address: str) -> Route:
+            return Route(error="ENETUNREACH")
+
+        async def way_out(self) -> Mapping[str, Any]:
+            return {"ipv4": False, "ipv6": False}
+
+    inventory(home, instance=dict(_TARGET), networks=[{**_VPC, "nat_gateways": [], "snat_entries": []}])
+    verdict = await check(target(network=_GROUP), Cut(), timeout=2)
+    assert (verdict.cause, verdict.component) == ("ROUTE.NAT_MISSING", "vpc-2")
+    assert "Create an Internet NAT gateway in vpc-2" in verdict.remedy
 
 
 async def test_a_slow_cloud_ends_with_the_budget() -> None:
