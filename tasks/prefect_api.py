@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PATIENCE = 15.0
 #: Statuses after which Prefect's own client asks again, and the seconds before each further time.
 _BUSY = (429, 502, 503)
-_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2)
 
 
 def settings() -> dict[str, str]:
@@ -62,7 +62,8 @@ class PrefectApi:
     """An open connection to a Prefect server; use as an asynchronous context manager.
 
     Every request raises `StageFailed` with ``agent`` telling why it came to nothing: ``no-server``,
-    ``server-unreachable``, ``server-unauthorized`` or ``server-error``, and ``api``, the server's address.
+    ``server-unreachable``, ``server-unauthorized``, ``server-busy`` or ``server-error``, and ``api``, the server's
+    address.
 
     Attributes:
         api: The server's address, without credentials.
@@ -155,6 +156,8 @@ class PrefectApi:
             return None
         if response.status_code in (401, 403):
             raise StageFailed(agent="server-unauthorized", api=self.api, http_status=response.status_code)
+        if response.status_code in _BUSY:
+            raise StageFailed(agent="server-busy", api=self.api, http_status=response.status_code)
         try:
             content = response.json() if response.is_success and response.content else None
         except ValueError:

@@ -33,6 +33,11 @@ _AGENT = {
         "The Prefect server at {api} does not accept our credentials (HTTP {http_status}).",
         "Set PREFECT_API_AUTH_STRING to USER:PASSWORD, or PREFECT_API_KEY, as the server wants.",
     ),
+    "server-busy": (
+        "{api}",
+        "The Prefect server at {api} is too busy to answer (HTTP {http_status}).",
+        "Test again; a server that is often busy needs PostgreSQL in the place of SQLite.",
+    ),
     "server-error": (
         "{api}",
         "What is at {api} answers HTTP {http_status} instead of Prefect's interface.",

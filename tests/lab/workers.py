@@ -30,6 +30,7 @@ from flows.worker_groups import ENTRYPOINT
 from registry import sealing
 from registry.groups import WorkerSettings
 from registry.verdict import Verdict
+from tasks.prefect_api import PrefectApi
 from tasks.target import Target
 from tasks.vantages.worker import FLOW, WorkerPool
 from tests.lab.agent import target
@@ -73,24 +74,25 @@ class Workers:
         self._lab = lab
         self._folder = lab.network.directory / "prefect"
         self._workers: dict[str, Worker] = {}
+        self._keys: dict[str, str] = {}
         self._server: subprocess.Popen[bytes] | None = None
 
     def check_many(self, vantage: str, requests: Sequence[Mapping[str, Any]], work_pool: str = "") -> list[Verdict]:
         """See `check_many`."""
-        worker = self._worker(vantage)
+        self._started(vantage)
         wanted = [self._target(vantage, number, request) for number, request in enumerate(requests)]
         timeouts = [float(request.get("timeout", 5.0)) for request in requests]
-        public_key = worker.headwater("group", "keygen", vantage)
+        public_key = self._keys[vantage]
         pool = WorkerPool(
             vantage,
             WorkerSettings(work_pool=work_pool or vantage, start_timeout_s=_START_TIMEOUT_S),
             public_key=public_key,
         )
-        found: dict[str, Verdict] = {}
+        shares = {
+            timeout: [one for one, own in zip(wanted, timeouts, strict=True) if own == timeout] for timeout in timeouts
+        }
         with self._at_hub():
-            for timeout in sorted(set(timeouts)):
-                share = [one for one, own in zip(wanted, timeouts, strict=True) if own == timeout]
-                found |= asyncio.run(_checked(pool, share, timeout))
+            found = asyncio.run(_checked(pool, shares))
         return [_restored(found[one.workspace], one.workspace) for one in wanted]
 
     def _target(self, vantage: str, number: int, request: Mapping[str, Any]) -> Target:
@@ -114,7 +116,7 @@ class Workers:
 
     # -- server and workers -----------------------------------------------------------------------------------------
 
-    def _worker(self, vantage: str) -> Worker:
+    def _started(self, vantage: str) -> None:
         if vantage not in self._workers:
             self._lab.hops.wire(vantage)
             self._serve()
@@ -125,19 +127,20 @@ class Workers:
             worker = Worker(self._folder / vantage, vantage, settings, prefix=prefix)
             with self._at_hub():
                 registry = sealing.registry_keys().public
-            worker.headwater("group", "keygen", vantage, "--trust", registry)
+            self._keys[vantage] = worker.headwater("group", "keygen", vantage, "--trust", registry)
             worker.start()
             self._workers[vantage] = worker
-        return self._workers[vantage]
 
     def _deploy(self, vantage: str) -> None:
-        with self._at_hub(), httpx.Client(base_url=_API, timeout=30) as client:
-            pool = client.post("/work_pools/", json={"name": vantage, "type": "process"})
-            assert pool.is_success, pool.text
-            flow = client.post("/flows/", json={"name": FLOW}).json()["id"]
-            deployment = {"name": vantage, "flow_id": flow, "work_pool_name": vantage, "entrypoint": ENTRYPOINT}
-            made = client.post("/deployments/", json=deployment)
-            assert made.is_success, made.text
+        async def deploy() -> None:
+            async with PrefectApi({"PREFECT_API_URL": _API}) as api:
+                await api.post("/work_pools/", {"name": vantage, "type": "process"})
+                flow = (await api.post("/flows/", {"name": FLOW}))["id"]
+                deployment = {"name": vantage, "flow_id": flow, "work_pool_name": vantage, "entrypoint": ENTRYPOINT}
+                await api.post("/deployments/", deployment)
+
+        with self._at_hub():
+            asyncio.run(deploy())
 
     def _serve(self) -> None:
         if self._server is not None:
@@ -169,8 +172,13 @@ _QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 _workers: WeakKeyDictionary[Lab, Workers] = WeakKeyDictionary()
 
 
-async def _checked(pool: WorkerPool, targets: Sequence[Target], timeout: float) -> dict[str, Verdict]:
-    return {verdict.workspace: verdict async for verdict in pool.check_all(targets, timeout=timeout)}
+async def _checked(pool: WorkerPool, shares: Mapping[float, Sequence[Target]]) -> dict[str, Verdict]:
+    """Workspace -> verdict; a flow run for each timeout, at the same time."""
+
+    async def check(timeout: float) -> list[Verdict]:
+        return [verdict async for verdict in pool.check_all(shares[timeout], timeout=timeout)]
+
+    return {verdict.workspace: verdict for found in await asyncio.gather(*map(check, shares)) for verdict in found}
 
 
 def _restored(verdict: Verdict, workspace: str) -> Verdict:
