@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -170,6 +171,36 @@ async def test_a_refused_key_is_not_tried_again_at_once(lab: Lab, hop: Hop, hub:
     verdicts = [await check(_target("10.77.2.10"), vantage) for _ in range(5)]
     assert {verdict.cause for verdict in verdicts} == {"TUNNEL.AUTH"}
     assert hop.log.read_text().count("Connection from") - before == 1
+    await vantage.close()
+
+
+@pytest.fixture
+def agent(lab: Lab, hop: Hop, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An agent with two keys, of which the second one is right."""
+    socket = hop.folder / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+    while not socket.exists():
+        time.sleep(0.02)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+    for key in (lab.hops.strange_key, lab.hops.key):
+        subprocess.run(["ssh-add", "-q", str(key)], check=True, stderr=subprocess.DEVNULL)
+    yield
+    process.terminate()
+    process.wait()
+
+
+async def test_an_agent_lets_in(lab: Lab, hop: Hop, agent: None, hub: None) -> None:
+    vantage = _vantage(hop, private_key=None, agent=True)
+    assert (await check(_target(lab.postgresql().v4), vantage)).cause is None
+    await vantage.close()
+
+
+async def test_many_questions_where_one_session_at_a_time_is_allowed(lab: Lab, hub: None) -> None:
+    vantage = _vantage(lab.hops.at("client", own="few", lines=["MaxSessions 1"]))
+    hosts = [lab.network.host().v4 for _ in range(3)]
+    asked = [check(_target(host), vantage) for host in hosts for _ in range(4)]
+    verdicts = await asyncio.gather(*asked)
+    assert {verdict.cause for verdict in verdicts} == {"PORT.CLOSED"}, _told(verdicts[0])
     await vantage.close()
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from registry.verdict import Verdict
+from tests.lab import faults
 from tests.lab.expectation import Expectation, check_invariants
 from tests.lab.hops import PASSPHRASE, Hop
 from tests.lab.lab import Lab
@@ -214,20 +219,15 @@ def test_names_when_a_firewall_swallows_tcp_to_the_name_server(lab: Lab, hop: Ho
         _same(lab, "postgresql", _entry(name), None)
 
 
-def _tcp53(lab: Lab, action: str) -> Any:
-    import contextlib
-
-    @contextlib.contextmanager
-    def block() -> Any:
-        namespace = lab.network.namespace("client")
-        nft = ["nsenter", f"--net=/run/netns/{namespace}", "nft"]
-        run([*nft, "-f", "-"], text=f"add rule inet lab output tcp dport 53 {action}\n")
-        try:
-            yield
-        finally:
-            run([*nft, "flush", "chain", "inet", "lab", "output"])
-
-    return block()
+@contextlib.contextmanager
+def _tcp53(lab: Lab, action: str) -> Iterator[None]:
+    """The client's own firewall treats TCP to name servers so, for as long as the block lasts."""
+    nft = ["nsenter", f"--net=/run/netns/{lab.network.namespace('client')}", "nft"]
+    run([*nft, "-f", "-"], text=f"add rule inet lab output tcp dport 53 {action}\n")
+    try:
+        yield
+    finally:
+        run([*nft, "flush", "chain", "inet", "lab", "output"])
 
 
 # -- faults of the hop ------------------------------------------------------------------------------------------------
@@ -291,21 +291,55 @@ def test_something_else_than_a_good_ssh_server(
     assert said in verdict.message, verdict.message
 
 
-def _listening(lab: Lab, kind: str) -> Any:
-    import contextlib
+_PORTS = itertools.count()
 
-    from tests.lab import faults
 
-    @contextlib.contextmanager
-    def listen() -> Any:
-        port = 2200 + sum(kind.encode()) % 700
-        listener = faults.listen(lab.network, kind, lab.hops.wire("client"), port, place="client")
-        try:
-            yield port
-        finally:
-            listener.close()
+@contextlib.contextmanager
+def _listening(lab: Lab, kind: str, **changes: Any) -> Iterator[int]:
+    """A misbehaving listener where the hop should be; gives its port."""
+    port = 2200 + next(_PORTS)
+    listener = faults.listen(lab.network, kind, lab.hops.wire("client"), port, place="client", **changes)
+    try:
+        yield port
+    finally:
+        listener.close()
 
-    return listen()
+
+@pytest.mark.parametrize(
+    ("kind", "greeting", "said"),
+    [
+        ("old version", b"SSH-1.5-ancient\r\n", "SSH-1.5-ancient"),
+        ("disconnected", b"SSH-2.0-x\r\n\0\0\0\x14\x06\x01\0\0\0\x0b\0\0\0\0\0\0\0\0" + b"\0" * 6, "code 11"),
+    ],
+)
+def test_what_an_ssh_server_says_instead(
+    lab: Lab, through: Any, expect: Expectation, hop: Hop, kind: str, greeting: bytes, said: str
+) -> None:
+    with _listening(lab, "ssh", greeting=greeting) as port:
+        verdict = through(hop.settings(port=port), timeout=2)
+    expect(
+        verdict, f"hop: {kind}", code="TUNNEL.UNREACHABLE", state="Unsupport", component=f"{hop.host}:{port}",
+        within=2.5,
+    )  # fmt: skip
+    assert said in verdict.message, verdict.message
+
+
+def test_too_many_that_are_not_logged_in(lab: Lab, through: Any, expect: Expectation) -> None:
+    hop = lab.hops.at("client", lines=["MaxStartups 1", "PerSourceMaxStartups none"], own="startups")
+    with lab.inside("hub"), socket.create_connection((hop.host, hop.port)):
+        time.sleep(0.3)
+        verdict = through(hop.settings())
+    expect(
+        verdict, "hop: MaxStartups", code="TUNNEL.UNREACHABLE", state="Unsupport", component=f":{hop.port}",
+        remedy="MaxStartups", within=2,
+    )  # fmt: skip
+
+
+def test_names_where_only_the_target_may_be_reached(lab: Lab, through: Any) -> None:
+    server = lab.postgresql()
+    hop = lab.hops.at("client", lines=[f"PermitOpen {server.v4}:5432"])
+    verdict = through(hop.settings(), host=lab.name("permitted", server.v4))
+    assert verdict.cause is None, verdict.model_dump_json(indent=1)
 
 
 def test_no_algorithm_in_common(lab: Lab, through: Any, expect: Expectation) -> None:

@@ -35,6 +35,7 @@ class Entry:
     failure: Failure
     keys: list[tuple[str, paramiko.PKey]] = field(default_factory=list, repr=False)
     password: SecretStr | None = None
+    agent: paramiko.Agent | None = None
     known: KnownKeys = field(default_factory=KnownKeys)
     tried: list[str] = field(default_factory=list)
 
@@ -42,19 +43,33 @@ class Entry:
     async def prepare(cls, hop: SshHop, failure: Failure) -> Entry:
         """Resolve what is configured. Raises `VantageFailed`."""
         entry = cls(hop, failure)
-        entry.known = entry._known()
-        passphrase = await entry._secret("passphrase")
-        key = await entry._secret("private_key")
-        entry.password = await entry._secret("password")
-        if key is not None:
-            entry.keys.append(("private_key", await entry._key(key, passphrase)))
-        if hop.agent:
-            entry.keys += [("agent", one) for one in await asyncio.to_thread(_agent_keys)]
-            if not entry.keys:
-                raise failure("agent", agent_socket=os.environ.get("SSH_AUTH_SOCK") or "unset")
-        if not entry.keys and entry.password is None:
-            raise failure("no_credentials")
+        try:
+            await entry._load()
+        except BaseException:
+            entry.forget()
+            raise
         return entry
+
+    async def _load(self) -> None:
+        self.known = self._known()
+        passphrase = await self._secret("passphrase")
+        key = await self._secret("private_key")
+        self.password = await self._secret("password")
+        if key is not None:
+            self.keys.append(("private_key", await self._key(key, passphrase)))
+        if self.hop.agent:
+            self.agent = await asyncio.to_thread(paramiko.Agent)
+            self.keys += [("agent", one) for one in self.agent.get_keys()]
+            if not self.keys:
+                raise self.failure("agent", agent_socket=os.environ.get("SSH_AUTH_SOCK") or "unset")
+        if not self.keys and self.password is None:
+            raise self.failure("no_credentials")
+
+    def forget(self) -> None:
+        """Let go of every secret."""
+        self.keys, self.password = [], None
+        if self.agent is not None:
+            self.agent.close()
 
     async def _secret(self, name: str) -> SecretStr | None:
         reference = getattr(self.hop, name)
@@ -248,7 +263,3 @@ def _file(shown: HostKey, suffix: str = "") -> str:
     """Where OpenSSH keeps a host key of this kind."""
     kind = "rsa" if "rsa" in shown.kind else "ecdsa" if "ecdsa" in shown.kind else "ed25519"
     return f"/etc/ssh/ssh_host_{kind}_key{suffix}.pub"
-
-
-def _agent_keys() -> list[paramiko.PKey]:
-    return [*paramiko.Agent().get_keys()]

@@ -24,7 +24,7 @@ from tasks.vantages.ssh.entry import Entry
 #: The connection outlives the check that opened it.
 _FOREVER = Budget(math.inf, math.inf)
 #: Seconds for which a hop that let nobody in is not asked again: refused logins are counted there.
-_REMEMBERED = 2.0
+_REMEMBERED = 5.0
 #: Seconds without an answer after which a hop counts as hanging.
 _HANGS = 0.5
 #: The part of a waiting check's time after which it says what the hop is at.
@@ -123,6 +123,16 @@ class Hop:
         self._phase = "resolve"
         # Before anything is sent: what cannot be read here fails here.
         entry = await Entry.prepare(self._hop, self.failure)
+        try:
+            connection = await self._connected(entry, budget)
+        finally:
+            entry.forget()
+        self.opened += 1
+        channels = Channels(connection, self._most, lambda: self.failure("lost"), self._hangs)
+        self._watching = asyncio.create_task(self._watch(channels))
+        return channels
+
+    async def _connected(self, entry: Entry, budget: Budget) -> SshConnection:
         stream = await self._reach(budget)
         connection = SshConnection(stream, budget)
         try:
@@ -134,10 +144,7 @@ class Hop:
         except BaseException:
             await connection.close()
             raise
-        self.opened += 1
-        channels = Channels(connection, self._most, lambda: self.failure("lost"), self._hangs)
-        self._watching = asyncio.create_task(self._watch(channels))
-        return channels
+        return connection
 
     async def _reach(self, budget: Budget) -> Stream:
         """A stream to the hop's SSH server, by whichever of its addresses answers first."""

@@ -27,6 +27,8 @@ class Shell:
     def __init__(self, connect: Callable[[Budget], Awaitable[Channels]]) -> None:
         self._connect = connect
         self._places = asyncio.Semaphore(_AT_ONCE)
+        self._running = 0
+        self._alone = asyncio.Condition()
         self._mark = f"headwater-{secrets.token_hex(8)}"
         #: Whether commands can be run; None while that is not known.
         self.usable: bool | None = None
@@ -45,8 +47,8 @@ class Shell:
             return None
         channels = await self._connect(budget)
         try:
-            async with asyncio.timeout(budget.left()), self._places:
-                text = await self._output(channels, _PREAMBLE + script + self.section("end"), budget)
+            async with asyncio.timeout(budget.left()):
+                text = await self._turn(channels, _PREAMBLE + script + self.section("end"), budget)
         except TimeoutError:
             return None
         if text is None:
@@ -55,6 +57,24 @@ class Shell:
         sections = self._parse(text)
         self.usable = "end" in sections
         return sections if self.usable else None
+
+    async def _turn(self, channels: Channels, script: str, budget: Budget) -> str | None:
+        async with self._places:
+            self._running += 1
+            try:
+                text = await self._output(channels, script, budget)
+                crowded = text is None and self._running > 1
+            finally:
+                self._running -= 1
+                async with self._alone:
+                    self._alone.notify_all()
+        if not crowded:
+            return text
+        # Refused beside others: from now on they take turns, as few as the server lets run (MaxSessions).
+        self._places = asyncio.Semaphore(1)
+        async with self._alone:
+            await self._alone.wait_for(lambda: not self._running)
+        return await self._turn(channels, script, budget)
 
     async def _output(self, channels: Channels, script: str, budget: Budget) -> str | None:
         """What a script prints; None where the server runs none."""
