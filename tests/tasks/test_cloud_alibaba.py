@@ -132,6 +132,18 @@ async def test_every_page_of_a_list_is_read(api: Api) -> None:
     assert len(found.vswitches) == 53
 
 
+async def test_every_page_of_a_route_table_is_read(api: Api) -> None:
+    def routes(query: Any) -> dict[str, Any]:
+        second = query.get("NextToken") == "more"
+        row = {"DestinationCidrBlock": "172.16.0.0/12" if second else "10.0.0.0/8", "NextHops": {"NextHop": []}}
+        return {"RouteEntrys": {"RouteEntry": [row]}, **({} if second else {"NextToken": "more"})}
+
+    api.answers["DescribeRouteEntryList"] = routes
+    found = await Alibaba().vpc("cn-hangzhou", GROUP_VPC, Budget.of(20))
+    assert found is not None
+    assert [one.destination for one in found.routes or ()] == ["10.0.0.0/8", "172.16.0.0/12"]
+
+
 @pytest.mark.parametrize(
     "code", ["InvalidDBInstanceId.NotFound", "InvalidDBInstanceName.NotFound", "InvalidRegionId.NotFound"]
 )

@@ -167,10 +167,10 @@ def _snat(row: Body, gateway: str) -> SnatEntry:
 
 
 async def _eips(caller: Caller, addresses: Sequence[str]) -> list[Eip]:
-    if not addresses:
-        return []
     rows = Rows("DescribeEipAddresses", ("EipAddresses", "EipAddress"))
-    found = await caller.pages(rows, {"EipAddress": ",".join(addresses[:PAGE])})
+    found: list[Body] = []
+    for start in range(0, len(addresses), PAGE):
+        found += await caller.pages(rows, {"EipAddress": ",".join(addresses[start : start + PAGE])})
     return [
         Eip(str(row["IpAddress"]), str(row.get("Status")), row.get("Status") == "InUse", str(row.get("InstanceId", "")))
         for row in found
@@ -184,8 +184,7 @@ async def _routes(caller: Caller, vswitches: Sequence[Body]) -> tuple[Route, ...
     rows = Rows("DescribeRouteEntryList", ("RouteEntrys", "RouteEntry"))
     found: list[Route] = []
     for table, members in tables.items():
-        named = {"RouteTableId": table, "RegionId": caller.region}
-        for row in await caller.rows("VPC", rows, named, may_be_empty=True):
+        for row in await caller.tokens(rows, {"RouteTableId": table}):
             hops = under(row, ("NextHops", "NextHop"))
             hop = str(hops[0].get("NextHopId") or hops[0].get("NextHopType")) if hops else str(row.get("Type", ""))
             found += [Route(str(row["DestinationCidrBlock"]), hop, member) for member in members]

@@ -73,6 +73,18 @@ class Caller:
                 return found
             number += 1
 
+    async def tokens(self, rows: Rows, query: Body) -> Sequence[Body]:
+        """The same of an operation that gives a token for the next page."""
+        found: list[Body] = []
+        token: dict[str, Any] = {}
+        while True:
+            page = {"RegionId": self.region, "MaxResult": 2 * PAGE, **query, **token}
+            body = await self.call("VPC", rows.operation, page)
+            found += under(body, rows.path)
+            if not body.get("NextToken"):
+                return found
+            token = {"NextToken": body["NextToken"]}
+
     async def optional(self, what: str, asking: Any) -> Any:
         """Something that may be refused without harm; then it is among what was not told."""
         try:
