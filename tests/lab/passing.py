@@ -175,17 +175,18 @@ def _reviewed(one: Standing, kind: Kind, seen: dict[Kind, Seen], before: dict[Ki
         return answers[kind].get(key) or answers.get("local", {}).get(key, {})
 
     own = [vantage for vantage in scenario.vantages if (scenario.name, one.language, vantage) in seen[kind]]
-    verdicts = {vantage: _verdict(answer(seen, vantage)) for vantage in scenario.vantages} if own else {}
-    if own:
-        views = {
-            vantage: View(
-                verdict, declared(one.request(vantage)["network"]), before=_good(_verdict(answer(before, vantage)))
-            )
-            for vantage, verdict in verdicts.items()
-            if verdict is not None
-        }
-        keep_review(one.words["slug"], list(views.values()), one.lab.recorded)
-        verdicts |= dict(zip(views, review(list(views.values())), strict=True))
+    if not own:
+        return
+    verdicts = {vantage: _verdict(answer(seen, vantage)) for vantage in scenario.vantages}
+    views = {
+        vantage: View(
+            verdict, declared(one.request(vantage)["network"]), before=_good(_verdict(answer(before, vantage)))
+        )
+        for vantage, verdict in verdicts.items()
+        if verdict is not None
+    }
+    keep_review(one.words["slug"], list(views.values()), one.lab.recorded)
+    verdicts |= dict(zip(views, review(list(views.values())), strict=True))
     for vantage in own:
         words = one.words | {"vantage": vantage, "vantage.v4": VANTAGES[vantage].v4, "vantage.v6": VANTAGES[vantage].v6}
         reply = answer(seen, vantage)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,8 +69,16 @@ class Expected:
 Record = Diagnosed | Explained | Reviewed | Expected
 
 
-def keep(record: Record, folder: Path) -> None:
-    """Add a record to those of this process; one that cannot be kept is left out."""
+#: Records of one shape, the same cause by the same kind of evidence, that are kept by a process.
+_ENOUGH = 30
+_shapes: Counter[tuple[Any, ...]] = Counter()
+
+
+def keep(record: Record, folder: Path, *shape: Any) -> None:
+    """Add a record to those of this process; one that cannot be kept, or that has many alike, is left out."""
+    _shapes[shape] += 1
+    if shape and _shapes[shape] > _ENOUGH:
+        return
     folder.mkdir(parents=True, exist_ok=True)
     try:
         data = pickle.dumps(record)
@@ -101,14 +110,18 @@ def install(folder: Path) -> None:
             verdict = diagnose(target, trace, **times)
         finally:
             inside.diagnose = False
-        keep(Diagnosed(replace(target, secrets=no_secrets), _plain(trace)), folder)
+        best = trace.best()
+        failed = trace.head.failed() or (best.steps.failed() if best else None)
+        shape = (target.type, verdict.cause, *verdict.alternatives, *(failed.evidence if failed else ()))
+        keep(Diagnosed(replace(target, secrets=no_secrets), _plain(trace)), folder, *shape)
         return verdict
 
     def explained(target: Target, failed: Stage, attempt: Attempt | None, **more: Any) -> diagnosis.Finding:
         finding = explain(target, failed, attempt, **more)
         if not getattr(inside, "diagnose", False):
             tried = replace(attempt, steps=_unwatched(attempt.steps)) if attempt else None
-            keep(Explained(replace(target, secrets=no_secrets), failed, tried), folder)
+            shape = (target.type, finding.code, *finding.alternatives, *failed.evidence)
+            keep(Explained(replace(target, secrets=no_secrets), failed, tried), folder, *shape)
         return finding
 
     diagnosis.diagnose, diagnosis.explain = recorded, explained
