@@ -360,6 +360,12 @@ class Channel:
             await self._change(waiting_since)
         return self._replies.popleft()
 
+    async def closed(self) -> None:
+        """Wait until the server has let go of it too. Raises `StreamBroken` when that takes too long."""
+        waiting_since = time.monotonic()
+        while not self._closed:
+            await self._change(waiting_since)
+
     def finish(self) -> None:
         """Say that nothing more will be sent."""
         if self._confirmed and not self._closed:

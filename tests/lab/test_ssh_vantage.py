@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -245,7 +244,7 @@ def test_nothing_listens_at_the_hop(through: Any, expect: Expectation, hop: Hop)
     verdict = through(hop.settings(port=9))
     expect(
         verdict, "hop: closed port", code="TUNNEL.UNREACHABLE", state="Unsupport", component=f"{hop.host}:9",
-        remedy=f"ssh -v -p 9 probe@{hop.host}", within=1,
+        remedy=f"ssh -v -p 9 probe@{hop.host}", within=2,
     )  # fmt: skip
 
 
@@ -253,7 +252,7 @@ def test_the_hop_has_no_route(through: Any, expect: Expectation, hop: Hop) -> No
     verdict = through(hop.settings(host="192.0.2.9"))
     expect(
         verdict, "hop: no route", code="TUNNEL.UNREACHABLE", state="Unsupport", component="192.0.2.9:22",
-        remedy="ip route get 192.0.2.9", within=1,
+        remedy="ip route get 192.0.2.9", within=2,
     )  # fmt: skip
 
 
@@ -324,14 +323,12 @@ def test_what_an_ssh_server_says_instead(
     assert said in verdict.message, verdict.message
 
 
-def test_too_many_that_are_not_logged_in(lab: Lab, through: Any, expect: Expectation) -> None:
-    hop = lab.hops.at("client", lines=["MaxStartups 1", "PerSourceMaxStartups none"], own="startups")
-    with lab.inside("hub"), socket.create_connection((hop.host, hop.port)):
-        time.sleep(0.3)
-        verdict = through(hop.settings())
+def test_too_many_that_are_not_logged_in(lab: Lab, through: Any, expect: Expectation, hop: Hop) -> None:
+    with _listening(lab, "close", greeting=b"Exceeded MaxStartups\r\n") as port:
+        verdict = through(hop.settings(port=port))
     expect(
-        verdict, "hop: MaxStartups", code="TUNNEL.UNREACHABLE", state="Unsupport", component=f":{hop.port}",
-        remedy="MaxStartups", within=2,
+        verdict, "hop: MaxStartups", code="TUNNEL.UNREACHABLE", state="Unsupport", component=f":{port}",
+        remedy="grep -i MaxStartups", within=2,
     )  # fmt: skip
 
 
@@ -346,7 +343,7 @@ def test_no_algorithm_in_common(lab: Lab, through: Any, expect: Expectation) -> 
     hop = lab.hops.at("client", lines=["KexAlgorithms sntrup761x25519-sha512@openssh.com"])
     expect(
         through(hop.settings()), "hop: no common algorithm", code="TUNNEL.UNREACHABLE", state="Unsupport",
-        component=f":{hop.port}", remedy="ssh -vv", within=1,
+        component=f":{hop.port}", remedy="ssh -vv", within=2,
     )  # fmt: skip
 
 
@@ -373,11 +370,11 @@ def test_an_encrypted_key(lab: Lab, through: Any, expect: Expectation, hop: Hop,
     assert through(hop.settings(private_key=key, passphrase=f"file:{good}")).cause is None
     expect(
         through(hop.settings(private_key=key)), "hop: key encrypted", code="TUNNEL.AUTH", state="Unsupport",
-        component="resource_groups/client.ssh.passphrase", remedy="Set", within=1,
+        component="resource_groups/client.ssh.passphrase", remedy="Set", within=2,
     )  # fmt: skip
     expect(
         through(hop.settings(private_key=key, passphrase=f"file:{bad}")), "hop: wrong passphrase", code="TUNNEL.AUTH",
-        state="Unsupport", component="resource_groups/client.ssh.passphrase", remedy="Correct", within=1,
+        state="Unsupport", component="resource_groups/client.ssh.passphrase", remedy="Correct", within=2,
         secrets=["canary-another-passphrase"],
     )  # fmt: skip
 
@@ -386,7 +383,7 @@ def test_a_key_that_is_none(lab: Lab, through: Any, expect: Expectation, hop: Ho
     verdict = through(hop.settings(private_key=f"file:{lab.hops.key}.pub"))
     expect(
         verdict, "hop: key unreadable", code="TUNNEL.AUTH", state="Unsupport",
-        component="resource_groups/client.ssh.private_key", remedy="ssh-keygen -y", within=1,
+        component="resource_groups/client.ssh.private_key", remedy="ssh-keygen -y", within=2,
     )  # fmt: skip
 
 
@@ -406,7 +403,7 @@ def test_a_password_where_only_keys_are_taken(lab: Lab, through: Any, expect: Ex
     hop = lab.hops.at("client", lines=["PasswordAuthentication no"])
     (tmp_path / "password").write_text(PASSWORD)
     verdict = through(hop.settings(private_key=None, password=f"file:{tmp_path}/password"))
-    expect(verdict, "hop: method", code="TUNNEL.AUTH", state="Unsupport", component="probe@", within=1)
+    expect(verdict, "hop: method", code="TUNNEL.AUTH", state="Unsupport", component="probe@", within=2)
     assert "accepts publickey" in verdict.message
 
 
@@ -428,14 +425,14 @@ def test_too_many_keys(lab: Lab, through: Any, expect: Expectation, tmp_path: Pa
 def test_nothing_to_log_in_with(through: Any, expect: Expectation, hop: Hop) -> None:
     expect(
         through(hop.settings(private_key=None)), "hop: no credentials", code="TUNNEL.AUTH", state="Unsupport",
-        component="resource_groups/client.ssh", within=1,
+        component="resource_groups/client.ssh", within=2,
     )  # fmt: skip
 
 
 def test_an_agent_that_is_not_there(through: Any, expect: Expectation, hop: Hop) -> None:
     expect(
         through(hop.settings(private_key=None, agent=True)), "hop: no agent", code="TUNNEL.AUTH", state="Unsupport",
-        component="ssh.agent", remedy="ssh-add -l", within=1,
+        component="ssh.agent", remedy="ssh-add -l", within=2,
     )  # fmt: skip
 
 
@@ -451,7 +448,7 @@ def test_a_certificate_lets_in(lab: Lab, through: Any, expect: Expectation, hop:
     verdict = through(hop.settings(private_key=f"file:{key}", certificate=f"file:{key}.pub"))
     expect(
         verdict, "hop: certificate", code="TUNNEL.AUTH", state="Unsupport", component="ssh.certificate",
-        remedy="ssh-keygen -L", within=1,
+        remedy="ssh-keygen -L", within=2,
     )  # fmt: skip
 
 
@@ -459,7 +456,7 @@ def test_a_secret_that_leads_nowhere(through: Any, expect: Expectation, hop: Hop
     verdict = through(hop.settings(private_key="file:/no/such/key"))
     expect(
         verdict, "hop: secret unresolved", code="CONFIG.SECRET_UNRESOLVED", state="ConfigError",
-        component="resource_groups/client.ssh.private_key", remedy="ls -l /no/such/key", within=1,
+        component="resource_groups/client.ssh.private_key", remedy="ls -l /no/such/key", within=2,
     )  # fmt: skip
 
 
@@ -470,7 +467,7 @@ def test_a_host_key_that_nobody_vouches_for(through: Any, expect: Expectation, h
     verdict = through(hop.settings(host_key=None))
     expect(
         verdict, "hop: host key unknown", code="TUNNEL.HOST_KEY", state="Unsupport", component=f"{hop.host}:22",
-        remedy=f"known_hosts: {hop.host} {hop.host_key}", within=1,
+        remedy=f"known_hosts: {hop.host} {hop.host_key}", within=2,
     )  # fmt: skip
     assert _fingerprint(hop) in verdict.message
 
@@ -484,7 +481,7 @@ def test_a_host_key_that_has_changed(lab: Lab, through: Any, expect: Expectation
     verdict = through(hop.settings(host_key=other.read_text().strip()))
     expect(
         verdict, "hop: host key changed", code="TUNNEL.HOST_KEY", state="Unsupport", component=f"{hop.host}:22",
-        remedy=hop.host_key, within=1,
+        remedy=hop.host_key, within=2,
     )  # fmt: skip
     assert _fingerprint(hop) in verdict.message
     assert run(["ssh-keygen", "-lf", str(other)]).split()[1] in verdict.message, "both fingerprints are told"
@@ -493,7 +490,7 @@ def test_a_host_key_that_has_changed(lab: Lab, through: Any, expect: Expectation
 def test_a_host_key_that_is_none(through: Any, expect: Expectation, hop: Hop) -> None:
     expect(
         through(hop.settings(host_key="ssh-ed25519 nonsense")), "hop: host key malformed", code="TUNNEL.HOST_KEY",
-        state="Unsupport", component="resource_groups/client.ssh.host_key", remedy="ssh-keyscan", within=1,
+        state="Unsupport", component="resource_groups/client.ssh.host_key", remedy="ssh-keyscan", within=2,
     )  # fmt: skip
 
 
@@ -614,10 +611,10 @@ def test_a_host_certificate(lab: Lab, through: Any, expect: Expectation, hop: Ho
     trusted = f"@cert-authority {(hop.folder / 'host_authority.pub').read_text().strip()}"
     assert through(servers["right"].settings(host_key=trusted)).cause is None
     expect(
-        through(servers["wrong"].settings(host_key=trusted)), "hop: host certificate for another", within=1,
+        through(servers["wrong"].settings(host_key=trusted)), "hop: host certificate for another", within=2,
         code="TUNNEL.HOST_KEY", state="Unsupport", component=f":{servers['wrong'].port}", remedy="ssh-keygen -L",
     )  # fmt: skip
     expect(
         through(hop.settings(host_key=trusted)), "hop: no host certificate", code="TUNNEL.HOST_KEY",
-        state="Unsupport", component=f"{hop.host}:22", remedy=hop.host_key, within=1,
+        state="Unsupport", component=f"{hop.host}:22", remedy=hop.host_key, within=2,
     )  # fmt: skip

@@ -52,7 +52,7 @@ class Shell:
         except TimeoutError:
             return None
         if text is None:
-            self.usable = False
+            self.usable = bool(self.usable)  # what has worked before is tried again
             return None
         sections = self._parse(text)
         self.usable = "end" in sections
@@ -88,7 +88,9 @@ class Shell:
                 return None
             await channel.send(script.encode())
             channel.finish()
-            return await _everything(channel)
+            output = await _everything(channel)
+            await channel.closed()  # until then, the session counts among those that the server allows
+            return output
         except StreamBroken as broken:
             if broken.kind == "silent":
                 raise TimeoutError from None
