@@ -12,12 +12,10 @@ from typing import ClassVar
 from tasks.evidence import Recorder, StageFailed
 from tasks.fingerprints import identify
 from tasks.protocols import Session, Unsupported
+from tasks.protocols.hanging_up import another_protocol
 from tasks.streams import Stream, StreamBroken, printable
-from tasks.vantages import ConnectFailed
 
-#: What web servers and many others answer at once.
-_QUESTION = b"GET / HTTP/1.0\r\n\r\n"
-#: The part of the time left that listening may take, and asking; in all at most this many seconds each.
+#: The part of the time left that listening may take; at most this many seconds.
 _SHARE, _MOST = 0.25, 0.5
 
 
@@ -30,34 +28,22 @@ class ClosedSession(Session):
     order = ("greet",)
 
     async def greet(self, recorder: Recorder) -> None:
-        first = await self._first_words(self.stream) or await self._answer_to_another()
+        first = await self._first_words(self.stream)
         if first:
             raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=identify(first))
+        seen = await another_protocol(self.dial)
+        if seen:
+            raise StageFailed(not_protocol=True, first_bytes="none unasked", **seen)
         raise Unsupported(self.lacking)
 
-    async def _answer_to_another(self) -> bytes:
+    async def _first_words(self, stream: Stream) -> bytes:
+        """What a peer says unasked."""
         try:
-            stream = await self.dial()
-        except ConnectFailed:
-            return b""
-        try:
-            return await self._first_words(stream, _QUESTION)
-        finally:
-            stream.close()
-
-    async def _first_words(self, stream: Stream, question: bytes = b"") -> bytes:
-        """What a peer says unasked, or to a question of another protocol; hanging up on that one says nothing."""
-        try:
-            async with asyncio.timeout(self._patience()):
-                if question:
-                    await stream.send(question)
+            async with asyncio.timeout(min(_MOST, stream.budget.left() * _SHARE)):
                 return await stream.receive(64)
         except TimeoutError:
             return b""
         except StreamBroken as broken:
-            if question or broken.kind == "silent":
+            if broken.kind == "silent":
                 return b""
             raise
-
-    def _patience(self) -> float:
-        return min(_MOST, self.stream.budget.left() * _SHARE)

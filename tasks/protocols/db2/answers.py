@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.protocols import Answer
+from tasks.protocols import Answer, hanging_up
 
 #: No such table, view or schema; Derby's own words for the same begin with 42X05 and 42Y07.
 NO_SUCH_NAME = frozenset({"42704", "42705", "42X05", "42Y07", "42710"})
@@ -10,8 +10,7 @@ NO_SUCH_NAME = frozenset({"42704", "42705", "42X05", "42Y07", "42710"})
 NOT_READABLE = frozenset({"42500", "42501", "42502", "42504", "42519"})
 
 ANSWERS = (
-    Answer("TLS.REQUIRED", {"over_tls": "answers"}, stage="greet"),
-    Answer("TLS.NOT_OFFERED", {"in_plaintext": "answers"}, stage="tls"),
+    *hanging_up.ANSWERS,
     Answer("AUTH.METHOD_UNSUPPORTED", {"unsupported": True}),
     Answer(
         "AUTH.METHOD_UNSUPPORTED",

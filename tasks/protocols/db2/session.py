@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
@@ -13,8 +12,9 @@ from tasks.protocols import Access, Dial, Retry, Session, Unsupported
 from tasks.protocols.db2 import wire
 from tasks.protocols.db2.answers import NO_SUCH_NAME, NOT_READABLE
 from tasks.protocols.db2.wire import Code, Malformed, Reply, SqlAnswer
+from tasks.protocols.hanging_up import look_again
 from tasks.streams import Reader, Stream, StreamBroken, printable
-from tasks.tls import may_want_tls, start_tls
+from tasks.tls import start_tls
 
 #: The longest answer that anything asked here has reason to get.
 _MOST_REPLIES = 64
@@ -132,16 +132,7 @@ class Db2Session(Session):
         recorder.warn(nothing_to_read="the database has no tables yet")
 
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
-        """A port that hangs up on one side of TLS is tried on the other."""
-        tls = self.access.tls
-        if stage == "greet" and not tls.wanted and may_want_tls(evidence):
-            outcome = await retry(self.access.over(replace(tls, mode="require")), until="tls")
-            spoken = outcome.stage is None or "alert" in outcome.evidence or outcome.evidence.get("server_hello")
-            return {"over_tls": "answers"} if spoken else {}
-        if stage == "tls" and "verify_code" not in evidence and "bad_file" not in evidence:
-            outcome = await retry(self.access.over(replace(tls, mode="disable")), until="greet")
-            return {"in_plaintext": "answers"} if outcome.stage is None else {}
-        return {}
+        return await look_again(self.access, self.dial, stage, evidence, retry)
 
     # -- questions ----------------------------------------------------------------------------------------------------
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from tasks.protocols import Answer
+from tasks.protocols import Answer, hanging_up
 
 OK, NO_CONTENT, PARTIAL = 200, 204, 206
 UNAUTHORIZED, FORBIDDEN, AUTHENTICATE = 401, 403, 407
 
 ANSWERS = (
-    Answer("TLS.REQUIRED", {"over_tls": "answers"}, stage="greet"),
-    Answer("TLS.NOT_OFFERED", {"in_plaintext": "answers"}, stage="tls"),
+    *hanging_up.ANSWERS,
     Answer(
         "PROTO.MISMATCH",
         {"http_status": frozenset({200, 400, 404, 405, 426, 301, 302})},

@@ -13,8 +13,9 @@ from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry, Session
 from tasks.protocols.graph_database.answers import AUTHENTICATE, NO_CONTENT, OK, PARTIAL
+from tasks.protocols.hanging_up import look_again
 from tasks.streams import Stream, printable
-from tasks.tls import may_want_tls, start_tls
+from tasks.tls import start_tls
 
 if TYPE_CHECKING:
     from websockets.client import ClientProtocol
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _MIME = b"application/json"
 _PASSED = frozenset({OK, NO_CONTENT, PARTIAL})
 _MOST_FRAMES = 64
+_BAD_REQUEST = 400
 #: A vertex of any label; the question that a login is tried with asks for nothing.
 _NOTHING, _ANY, _LABELLED = "1", "g.V().limit(1).count()", "g.V().hasLabel(label).limit(1).count()"
 
@@ -107,16 +109,11 @@ class GremlinSession(Session):
         self.stream.close()
 
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
-        """A port that hangs up on one side of TLS is tried on the other."""
-        tls = self.access.tls
-        if stage == "greet" and not tls.wanted and may_want_tls(evidence):
-            outcome = await retry(self.access.over(replace(tls, mode="require")), until="tls")
-            spoken = outcome.stage is None or "alert" in outcome.evidence or outcome.evidence.get("server_hello")
-            return {"over_tls": "answers"} if spoken else {}
-        if stage == "tls" and "verify_code" not in evidence and "bad_file" not in evidence:
-            outcome = await retry(self.access.over(replace(tls, mode="disable")), until="greet")
-            return {"in_plaintext": "answers"} if outcome.stage is None else {}
-        return {}
+        if stage == "greet" and evidence.get("http_status") == _BAD_REQUEST and not self.access.tls.wanted:
+            # What web servers say to plaintext on a port for TLS.
+            outcome = await retry(self.access.over(replace(self.access.tls, mode="require")), until="greet")
+            return {"over_tls": "answers"} if outcome.stage is None else {}
+        return await look_again(self.access, self.dial, stage, evidence, retry)
 
     # -- questions ----------------------------------------------------------------------------------------------------
 

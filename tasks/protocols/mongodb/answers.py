@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from registry.verdict import INCONCLUSIVE
-from tasks.protocols import Answer
+from tasks.protocols import Answer, hanging_up
 from tasks.protocols.advertised import ADVERTISED_ANSWERS
 
 USER_NOT_FOUND, UNAUTHORIZED, AUTHENTICATION_FAILED, COMMAND_NOT_FOUND = 11, 13, 18, 59
@@ -15,8 +15,7 @@ _ATLAS = 8000
 
 ANSWERS = (
     *ADVERTISED_ANSWERS,
-    Answer("TLS.REQUIRED", {"over_tls": "answers"}, stage="greet"),
-    Answer("TLS.NOT_OFFERED", {"in_plaintext": "answers"}, stage="tls"),
+    *hanging_up.ANSWERS,
     Answer(
         "CONFIG.BAD_VALUE",
         {"wrong_set": True},

@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry, Session
 from tasks.protocols.advertised import reach
+from tasks.protocols.hanging_up import look_again
 from tasks.protocols.mongodb import wire
 from tasks.protocols.mongodb.answers import COMMAND_NOT_FOUND, UNAUTHORIZED
 from tasks.protocols.mongodb.wire import Document, Malformed
 from tasks.streams import Reader, Stream, StreamBroken, printable
-from tasks.tls import may_want_tls, start_tls
+from tasks.tls import start_tls
 
 _SHA1, _SHA256, _X509, _PLAIN = "SCRAM-SHA-1", "SCRAM-SHA-256", "MONGODB-X509", "PLAIN"
 #: Collections tried for one that may be read.
@@ -153,17 +153,7 @@ class MongodbSession(Session):
         recorder.warn(nothing_to_read="the database has no collections yet")
 
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
-        """A port that hangs up on one side of TLS is tried on the other."""
-        tls = self.access.tls
-        if stage == "greet" and not tls.wanted and may_want_tls(evidence):
-            outcome = await retry(self.access.over(replace(tls, mode="require")), until="greet")
-            # A handshake that the server asks a certificate in shows that it speaks TLS as well.
-            answers = outcome.stage is None or outcome.evidence.get("server_hello") or "alert" in outcome.evidence
-            return {"over_tls": "answers"} if answers else {}
-        if stage == "tls" and "verify_code" not in evidence and "bad_file" not in evidence:
-            outcome = await retry(self.access.over(replace(tls, mode="disable")), until="greet")
-            return {"in_plaintext": "answers"} if outcome.stage is None else {}
-        return {}
+        return await look_again(self.access, self.dial, stage, evidence, retry)
 
     # -- logging in ---------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from registry.verdict import INCONCLUSIVE
-from tasks.protocols import Answer
+from tasks.protocols import Answer, hanging_up
 from tasks.protocols.advertised import ADVERTISED_ANSWERS
 
 #: What a listener says of the service, SID or instance that was asked for.
@@ -11,8 +11,7 @@ ABOUT_TARGET = frozenset({12504, 12505, 12514, 12521})
 
 ANSWERS = (
     *ADVERTISED_ANSWERS,
-    Answer("TLS.REQUIRED", {"over_tls": "answers"}, stage="greet"),
-    Answer("TLS.NOT_OFFERED", {"in_plaintext": "answers"}, stage="tls"),
+    *hanging_up.ANSWERS,
     # A connection manager's rules, a service's list of addresses.
     Answer("ADMIT.ALLOWLIST", {"oracle_error": frozenset({12506, 12529, 12546, 1168})}),
     Answer(

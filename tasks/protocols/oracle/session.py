@@ -6,19 +6,19 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry, Session, Unsupported
 from tasks.protocols.advertised import reach
+from tasks.protocols.hanging_up import look_again
 from tasks.protocols.oracle import wire
 from tasks.protocols.oracle.answers import ABOUT_TARGET
 from tasks.protocols.oracle.gate import Gate
 from tasks.protocols.oracle.wire import Malformed, Packet
 from tasks.streams import Reader, Stream, StreamBroken, printable
-from tasks.tls import may_want_tls, start_tls
+from tasks.tls import start_tls
 
 if TYPE_CHECKING:
     from oracledb import AsyncConnection
@@ -153,16 +153,7 @@ class OracleSession(Session):
         self.stream.close()
 
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
-        """A port that hangs up on one side of TLS is tried on the other."""
-        tls = self.access.tls
-        if stage == "greet" and not tls.wanted and may_want_tls(evidence):
-            outcome = await retry(self.access.over(replace(tls, mode="require")), until="tls")
-            spoken = outcome.stage is None or "alert" in outcome.evidence or outcome.evidence.get("server_hello")
-            return {"over_tls": "answers"} if spoken else {}
-        if stage == "tls" and "verify_code" not in evidence and "bad_file" not in evidence:
-            outcome = await retry(self.access.over(replace(tls, mode="disable")), until="greet")
-            return {"in_plaintext": "answers"} if outcome.stage is None else {}
-        return {}
+        return await look_again(self.access, self.dial, stage, evidence, retry)
 
     # -- the listener -------------------------------------------------------------------------------------------------
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from tasks.protocols import Answer
+from tasks.protocols import Answer, hanging_up
 
 INSUFFICIENT_PRIVILEGE = 258
 
 ANSWERS = (
-    Answer("TLS.REQUIRED", {"over_tls": "answers"}, stage="greet"),
-    Answer("TLS.NOT_OFFERED", {"in_plaintext": "answers"}, stage="tls"),
+    *hanging_up.ANSWERS,
     Answer(
         "AUTH.BAD_CREDENTIALS",
         {"no_password": True},

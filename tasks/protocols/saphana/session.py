@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols.hanging_up import look_again
 from tasks.protocols.saphana import wire
 from tasks.protocols.saphana.answers import INSUFFICIENT_PRIVILEGE
 from tasks.protocols.saphana.wire import Malformed, Part
 from tasks.streams import Reader, Stream, StreamBroken, printable
-from tasks.tls import may_want_tls, start_tls
+from tasks.tls import start_tls
 
 _READABLE = """
 SELECT TOP 1 X FROM (
@@ -126,16 +126,7 @@ class SaphanaSession(Session):
         self.stream.close()
 
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
-        """A port that hangs up on one side of TLS is tried on the other."""
-        tls = self.access.tls
-        if stage == "greet" and not tls.wanted and may_want_tls(evidence):
-            outcome = await retry(self.access.over(replace(tls, mode="require")), until="tls")
-            spoken = outcome.stage is None or "alert" in outcome.evidence or outcome.evidence.get("server_hello")
-            return {"over_tls": "answers"} if spoken else {}
-        if stage == "tls" and "verify_code" not in evidence and "bad_file" not in evidence:
-            outcome = await retry(self.access.over(replace(tls, mode="disable")), until="greet")
-            return {"in_plaintext": "answers"} if outcome.stage is None else {}
-        return {}
+        return await look_again(self.access, self.dial, stage, evidence, retry)
 
     # -- questions ----------------------------------------------------------------------------------------------------
 
