@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
+from tasks.protocols.protobuf import fields
 from tasks.streams import Reader, Stream, StreamBroken
 
 _GET_DATA, _GET_CHILDREN, _CLOSE = 4, 8, -11
@@ -92,9 +92,9 @@ def server_name(data: bytes) -> tuple[str, int]:
         data = data[5 + size :]
     if not data.startswith(_PROTOBUF):
         raise ValueError("no record of HBase's")
-    server = next((value for number, value in _fields(data[4:]) if number == 1 and isinstance(value, bytes)), b"")
+    server = next((value for number, value in fields(data[4:]) if number == 1 and isinstance(value, bytes)), b"")
     host, port = "", 0
-    for number, value in _fields(server):
+    for number, value in fields(server):
         if number == 1 and isinstance(value, bytes):
             host = value.decode("utf-8", "replace")
         elif number == 2 and isinstance(value, int):
@@ -102,30 +102,3 @@ def server_name(data: bytes) -> tuple[str, int]:
     if not host or not 0 < port < 65536:
         raise ValueError("a server without host or port")
     return host, port
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Number and value of a protobuf message's fields; of numbers and bytes, which are all that is used here."""
-    position = 0
-    while position < len(data):
-        tag, position = _varint(data, position)
-        value, position = _varint(data, position)
-        if tag & 7 == 2:
-            yield tag >> 3, data[position : position + value]
-            position += value
-        elif tag & 7 == 0:
-            yield tag >> 3, value
-        else:
-            raise ValueError("a field of another kind")
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    found = shift = 0
-    while True:
-        byte = data[position]
-        found |= (byte & 0x7F) << shift
-        position, shift = position + 1, shift + 7
-        if byte < 0x80:
-            return found, position
-        if shift > 63:
-            raise ValueError("a number too long to be one")

@@ -1,0 +1,49 @@
+"""Which cause an exception of a NameNode asserts, by its class."""
+
+from __future__ import annotations
+
+from tasks.protocols import Answer
+from tasks.protocols.advertised import ADVERTISED_ANSWERS
+
+ANSWERS: tuple[Answer, ...] = (
+    *ADVERTISED_ANSWERS,
+    Answer(
+        "SERVER.WRONG_ROLE",
+        {"exception": frozenset({"StandbyException", "ObserverRetryOnActiveException"})},
+        message="{address}:{port} is a standby NameNode, which serves no client.",
+        remedy="Configure the name service with all its NameNodes (dfs.ha.namenodes...), or the active one.",
+    ),
+    Answer(
+        "AUTH.METHOD_UNSUPPORTED",
+        {"exception": "AccessControlException", "fatal": True},
+        component="kerberos_file_keytab",
+        message="{address}:{port} serves nobody without Kerberos; {source}/{env} has no keytab.",
+        remedy="Set kerberos_file_keytab, kerberos_file_conf and principal for {source}/{env}.",
+    ),
+    Answer(
+        "PRIV.OBJECT_DENIED",
+        {"exception": "AccessControlException"},
+        remedy="hdfs dfs -setfacl -m user:{username}:r-x {object}",
+    ),
+    Answer("TARGET.OBJECT_MISSING", {"object_missing": True}, message="{object} is not in the file system."),
+    Answer("TARGET.OBJECT_MISSING", {"exception": "FileNotFoundException", "object": bool}),
+    Answer(
+        "CONFIG.BAD_VALUE",
+        {"exception": frozenset({"InvalidPathException", "IllegalArgumentException"})},
+        component="{object}",
+        message="{object} cannot be a path of HDFS.",
+        remedy="Correct the objects of {source}/{env}.",
+    ),
+    Answer(
+        "SERVER.NOT_READY",
+        {"exception": frozenset({"RetriableException", "SafeModeException", "ServerNotReadyException"})},
+    ),
+    Answer("CAPACITY.CONNECTIONS", {"exception": "RpcServerTooBusyException"}),
+    Answer(
+        "PROTO.MISMATCH",
+        {"exception": frozenset({"VersionMismatch", "RpcNoSuchProtocolException", "RPC$VersionMismatch"})},
+        message="{address}:{port} speaks Hadoop RPC, but is no NameNode of this version ({exception}).",
+        remedy="Correct the port: NameNodes usually listen on 8020 or 9000.",
+    ),
+    Answer("SERVER.ERROR", {"exception": bool}),
+)
