@@ -86,8 +86,8 @@ async def run(store: Store, plans: Sequence[GroupPlan], *, timeout: float) -> Ro
             await kept.take([await _diagnose(plans[0], here[0], timeout)])
         else:
             logger = get_run_logger()
-        with heard_by(lambda remark, page: logger.info(f"{remark} {page}")):
-            await asyncio.gather(*(_check_group(kept, plan, timeout) for plan in plans))
+            with heard_by(lambda remark, page: logger.info(f"{remark} {page}")):
+                await asyncio.gather(*(_check_group(kept, plan, timeout) for plan in plans))
     finally:
         await kept.take_rest()
     done = Round(kept.verdicts, time.perf_counter() - started)
