@@ -16,6 +16,9 @@ Answer = TypeVar("Answer")
 
 #: OpenSSH lets ten sessions run at a time by default (MaxSessions); connections through it are not counted among them.
 _AT_ONCE = 4
+#: How often a command is tried where others were run, and the seconds that OpenSSH takes to forget a session.
+_TRIES = 4
+_PAUSE = 0.05
 #: Bytes of an answer; a longer one is cut off.
 _LONGEST = 1 << 20
 _PREAMBLE = 'LC_ALL=C; export LC_ALL; PATH="$PATH:/usr/sbin:/sbin:/usr/bin:/bin"; export PATH\n'
@@ -58,23 +61,24 @@ class Shell:
         self.usable = "end" in sections
         return sections if self.usable else None
 
-    async def _turn(self, channels: Channels, script: str, budget: Budget) -> str | None:
+    async def _turn(self, channels: Channels, script: str, budget: Budget, tries: int = _TRIES) -> str | None:
         async with self._places:
             self._running += 1
             try:
                 text = await self._output(channels, script, budget)
-                crowded = text is None and self._running > 1
+                beside_others = self._running > 1
             finally:
                 self._running -= 1
                 async with self._alone:
                     self._alone.notify_all()
-        if not crowded:
+        if text is not None or tries == 1 or not (beside_others or self.usable):
             return text
-        # Refused beside others: from now on they take turns, as few as the server lets run (MaxSessions).
+        # Refused beside others, or just after one: from now on they take turns (MaxSessions).
         self._places = asyncio.Semaphore(1)
         async with self._alone:
             await self._alone.wait_for(lambda: not self._running)
-        return await self._turn(channels, script, budget)
+        await asyncio.sleep(_PAUSE)
+        return await self._turn(channels, script, budget, tries - 1)
 
     async def _output(self, channels: Channels, script: str, budget: Budget) -> str | None:
         """What a script prints; None where the server runs none."""
