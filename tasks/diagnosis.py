@@ -10,6 +10,7 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from registry.verdict import INCONCLUSIVE, STAGES, Owner, Stage, State, Status, Verdict, Warning
@@ -76,9 +77,10 @@ def explain(target: Target, failed: Stage, attempt: Attempt | None, *, timeout_s
     """The cause of one failed stage."""
     words = context(target, failed, attempt, timeout_s)
     protocol = _protocol(target)
-    before, after = causes.rules_before_answers(), causes.rules_after_answers()
-    answers = [(answer.code, answer) for answer in protocol.answers] if protocol else []
-    for code, row in (*before, *answers, *after):
+    answers = ((answer.code, answer) for answer in protocol.answers) if protocol else ()
+    rows: Iterable[tuple[str, Answer | causes.Rule]]
+    rows = chain(causes.rules_before_answers(), answers, causes.rules_after_answers())
+    for code, row in rows:
         if row.stage in (None, failed.name) and matches(failed.evidence, row.when):
             return _finding(code, row, words)
     return _finding("SERVER.ERROR", Answer("SERVER.ERROR", {}), words)
