@@ -36,10 +36,10 @@ async def look_again(
 ) -> Mapping[str, Any]:
     """The observation that parts the causes of a failed greeting or handshake; empty when there is none to make."""
     tls = access.tls
-    if stage == "greet" and evidence.get("broken") and "looks_like" not in evidence:
-        # First what answers at once: a server that waits for the end of a line lets a TLS handshake hang.
-        if seen := await another_protocol(dial):
-            return seen
+    hung_up = stage == "greet" and evidence.get("broken") and "looks_like" not in evidence
+    # First what answers at once: a server that waits for the end of a line lets a TLS handshake hang.
+    if hung_up and (seen := await another_protocol(dial)):
+        return seen
     if stage == "greet" and not tls.wanted and may_want_tls(evidence):
         outcome = await retry(access.over(replace(tls, mode="require")), until="greet")
         # A handshake that breaks off because the server wants a certificate shows that it speaks TLS as well.
