@@ -85,6 +85,7 @@ def differences(verdict: Verdict, expect: Expect) -> list[str]:
         ("component", expect.component, verdict.component),
         ("message", expect.message, verdict.message),
         ("remedy", expect.remedy, verdict.remedy),
+        ("warned", expect.warned, "; ".join(warning.message for warning in verdict.warnings)),
     ):
         if wanted not in got:
             found.append(f"{what}: {got!r}, expected {wanted!r} in it")

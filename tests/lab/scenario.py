@@ -216,8 +216,8 @@ class Fault(_Data):
 
 
 class Expect(_Data):
-    """What the verdict must be. Texts must be contained; `alternatives` are the whole set; `within` a time in seconds,
-    by default that of the deadline."""
+    """What the verdict must be. Texts must be contained; `alternatives` are the whole set; `warned` stands in a
+    warning; `within` is a time in seconds, by default that of the deadline."""
 
     code: str | None
     state: State
@@ -227,6 +227,7 @@ class Expect(_Data):
     remedy: str = ""
     owner: str = ""
     warnings: tuple[str, ...] = ()
+    warned: str = ""
     within: float | None = None
 
     @model_validator(mode="after")
@@ -251,6 +252,7 @@ class Scenario(_Data):
     Attributes:
         vantages: From where it is looked at (``from``). Verdicts of several are reviewed together.
         files: Files of the client, ``${files.NAME}`` -> text.
+        second: Another server, ``${second.v4}``; nobody shares it.
         realm: A Kerberos realm, made before the server.
         inventory: Instances (`registry.inventory`) that the vantages know.
         hop: What is particular about the way in by SSH.
@@ -273,6 +275,7 @@ class Scenario(_Data):
     vantages: tuple[str, ...] = Field(("client",), alias="from", min_length=1)
     left_out: dict[Kind, str] = {}
     server: Server | None = None
+    second: Server | None = None
     realm: Realm | None = None
     inventory: tuple[dict[str, Any], ...] = ()
     hop: Hop | None = None

@@ -48,7 +48,9 @@ class Standing:
         }  # fmt: skip
         if scenario.realm is not None:
             self.words |= self._realm(scenario.realm)
-        self.server = self._serve() if spec else None
+        self.server = self._serve(spec, own="" if not spec.own else "first") if spec else None
+        if scenario.second is not None:
+            self.words |= _addresses("second", self._serve(scenario.second, own="second").host)
         host = self.server.host if self.server else self._host()
         self.words |= _addresses("", host)
         if "other" in self._asked():
@@ -145,18 +147,17 @@ class Standing:
         self._stack.callback(self.lab.network.give_back, host)
         return host
 
-    def _serve(self) -> Server:
-        spec = self.scenario.server
-        assert spec is not None
+    def _serve(self, spec: data.Server, own: str) -> Server:
+        """A server; with `own` one that nobody shares."""
         options = filled(spec.options, self.words, self.scenario.name)
         if spec.tls:
             options["tls"] = self.certificate(spec.tls)
         if self.language != "en":
             options["language"] = self.language
-        if spec.own:
-            options["own"] = f"{self.scenario.name} {self.language}"
+        if own:
+            options["own"] = f"{self.scenario.name} {self.language} {own}"
         server: Server = getattr(self.lab, spec.type)(**options)
-        if spec.own:
+        if own:
             self._stack.callback(self.lab.discard, server)
         return server
 
