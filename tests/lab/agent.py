@@ -44,6 +44,7 @@ def target(request: Mapping[str, Any]) -> Target:
         first = problems.problems[0]
         return Target(**common, connection=None, problem=first, problem_code=first.code)
     warnings = tuple(Warning(code="CONFIG.PARAM_REMOVED", message=str(removed)) for removed in reading.removed)
+    common["protocol"] = kind.protocol_of(reading.connection)
     return Target(**common, connection=reading.connection, secrets=lambda: _secrets(reading), warnings=warnings)
 
 
