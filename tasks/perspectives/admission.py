@@ -18,9 +18,10 @@ def not_admitted_here(view: View, others: Sequence[View]) -> Insight | None:
     admitted = [other for other in others if other.place == view.place and other.beyond("tls") and _logged_in(other)]
     if view.verdict.cause != "ADMIT.ALLOWLIST" or not admitted:
         return None
+    told = view.verdict.remedy
     return Insight(
         also=f"it admits {names(admitted)}",
-        remedy=f"Add {view.entries} for {view.group} to the allowlist of the server: {view.verdict.remedy}",
+        remedy=told if view.entries in told else f"Let the server admit {view.entries} for {view.group}: {told}",
         decided_by=admitted,
     )
 

@@ -21,7 +21,10 @@ def another_address(view: View, others: Sequence[View]) -> Insight | None:
     working = [
         other
         for other in others
-        if other.verdict.connectable and other.name == view.name and other.address not in view.addresses
+        if other.verdict.connectable
+        and other.name == view.name
+        and other.address not in view.addresses
+        and not _same_server(view, other)
     ]
     if not working or any(other.verdict.connectable and other.address in view.addresses for other in others):
         return None
@@ -37,6 +40,15 @@ def another_address(view: View, others: Sequence[View]) -> Insight | None:
         remedy=_correct(view, right, stale=stale),
         decided_by=working,
         evidence={"addresses_here": sorted(view.addresses), "addresses_where_it_works": right},
+    )
+
+
+def _same_server(view: View, other: View) -> bool:
+    """Whether two addresses lead to one server: it shows the same certificate, or the same host key, at both."""
+    shown = (("tls", "fingerprint_sha256"), ("greet", "shown_fingerprint"))
+    return any(
+        view.seen(stage).get(key) is not None and view.seen(stage).get(key) == other.seen(stage).get(key)
+        for stage, key in shown
     )
 
 

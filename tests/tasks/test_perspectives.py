@@ -296,6 +296,8 @@ UNCHANGED = (
     (named("a", "10.1.2.9", cause="PORT.CLOSED", failed="connect", connect={"silent": False, "errno": "EMFILE"}),
      named("b", "10.1.2.3"), named("c", "10.1.2.9")),
     (fine("a"), silent("b")),
+    (named("a", "10.1.2.9", cause="TARGET.MISSING", failed="target", tls={"fingerprint_sha256": "ab"}),
+     named("b", "10.1.2.3", tls={"fingerprint_sha256": "ab"})),
     (named("a", "10.1.2.3", network={"dns_servers": ["10.0.0.99"]}, resolve={"nameservers": ["127.0.0.53"]}),),
     (fine("a"), fine("b", tls=_CERTIFICATE)),
 )  # fmt: skip
