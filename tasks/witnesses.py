@@ -83,7 +83,8 @@ async def _answers(vantage: Vantage, address: str, port: int, budget: Budget) ->
     except ConnectFailed as failure:
         if "icmp_type" in failure.evidence:
             return failure.evidence
-        return failure.evidence.get("errno") == "ECONNREFUSED"
+        # Where that cannot be told from a refusal on the way, the host has not been heard.
+        return failure.evidence.get("errno") == "ECONNREFUSED" and not failure.evidence.get("refusal_unclear")
     stream.close()
     return True
 
