@@ -117,6 +117,7 @@ async def test_an_instance_that_cannot_be_reached_from_here(host: str, cause: st
         (28001, "AUTH.EXPIRED_OR_LOCKED"),
         (1045, "AUTH.LOGIN_FORBIDDEN"),
         (1035, "AUTH.LOGIN_FORBIDDEN"),
+        (28009, "AUTH.LOGIN_FORBIDDEN"),
         (28040, "AUTH.METHOD_UNSUPPORTED"),
         (12660, "AUTH.METHOD_UNSUPPORTED"),
         (1033, "SERVER.NOT_READY"),

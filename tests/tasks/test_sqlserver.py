@@ -75,6 +75,8 @@ async def test_bound_objects_are_read_and_quoted() -> None:
         ((18401,), "SERVER.NOT_READY"),
         ((17142,), "SERVER.NOT_READY"),
         ((18461,), "SERVER.NOT_READY"),
+        ((40613,), "SERVER.NOT_READY"),
+        ((18458,), "CAPACITY.CONNECTIONS"),
         ((17835,), "TLS.REQUIRED"),
         ((40532,), "SERVER.ERROR"),
         # "The login failed" follows its reason.
@@ -103,7 +105,7 @@ async def test_the_firewall_of_azure_names_the_address_to_admit() -> None:
         ((4060, 18456), rows(1, "RESTORING"), "SERVER.NOT_READY"),
         ((4060, 18456), refused(229), INCONCLUSIVE),
         ((942, 4060, 18456), refused(229), "SERVER.NOT_READY"),
-        ((40613,), refused(229), "SERVER.NOT_READY"),
+        ((978,), refused(229), "SERVER.WRONG_ROLE"),
     ],
 )
 async def test_a_database_that_is_not_opened(numbers: tuple[int, ...], about: bytes, cause: str) -> None:

@@ -8,8 +8,8 @@ from tasks.protocols.advertised import ADVERTISED_ANSWERS
 
 USER_NOT_FOUND, UNAUTHORIZED, AUTHENTICATION_FAILED, COMMAND_NOT_FOUND = 11, 13, 18, 59
 #: Stopping, stepping down, recovering, in no state to be read.
-_NOT_READY = frozenset({91, 189, 11600, 11602, 13436, 10058, 202, 94, 93})
-_NOT_PRIMARY = frozenset({10107, 13435})
+_NOT_READY = frozenset({91, 94, 189, 11600, 11602, 13436})
+_NOT_PRIMARY = frozenset({10058, 10107, 13435})
 #: MongoDB Atlas has one code of its own for what its proxies refuse.
 _ATLAS = 8000
 
@@ -46,12 +46,14 @@ ANSWERS = (
     Answer(
         "AUTH.BAD_CREDENTIALS",
         {"mongodb_code": frozenset({AUTHENTICATION_FAILED, _ATLAS}), "no_password": True},
+        stage="login",
         message="{address}:{port} asks {username} for a password, and {source}/{env} has none.",
         remedy="Set password for {source}/{env}.",
     ),
     Answer(
         "AUTH.BAD_CREDENTIALS",
         {"mongodb_code": frozenset({AUTHENTICATION_FAILED, _ATLAS})},
+        stage="login",
         message="{address}:{port} does not accept {username}: the password is wrong, or there is no such user in the "
         "authentication database.",
         remedy="Correct the user name or the password of {source}/{env}; then auth_db: the database in which the user "
@@ -74,7 +76,6 @@ ANSWERS = (
         message="{address}:{port} does not offer {username} the configured way of authentication ({server_said}).",
         remedy="Set the property authMechanism of {source}/{env} to one that the server has enabled.",
     ),
-    Answer("AUTH.EXPIRED_OR_LOCKED", {"mongodb_code": frozenset({391, 280})}, stage="login"),
     Answer("TARGET.MISSING", {"database_missing": True, "may_know": True}),
     # Who may neither list nor read a database is not told whether it is there.
     Answer(

@@ -13,7 +13,7 @@ ANSWERS = (
     *ADVERTISED_ANSWERS,
     *hanging_up.ANSWERS,
     # A connection manager's rules, a service's list of addresses.
-    Answer("ADMIT.ALLOWLIST", {"oracle_error": frozenset({12506, 12529, 12546, 1168})}),
+    Answer("ADMIT.ALLOWLIST", {"oracle_error": frozenset({12506, 12529})}),
     Answer(
         "CAPACITY.CONNECTIONS",
         {"oracle_error": frozenset({12516, 12518, 12519, 12520, 12540, 18, 20, 2391})},
@@ -22,7 +22,7 @@ ANSWERS = (
     ),
     Answer(
         "SERVER.NOT_READY",
-        {"oracle_error": frozenset({12528, 12526, 12527, 1033, 1034, 1089, 1090, 1109, 27101, 12537})},
+        {"oracle_error": frozenset({12528, 12526, 12527, 1033, 1034, 1089, 1090, 1109, 27101})},
         message="The instance behind {address}:{port} is starting, stopping, restricted or not open ({server_said}).",
         remedy="Let the DBA look at lsnrctl status and at the instance's state (SELECT status FROM v$instance).",
     ),
@@ -52,9 +52,21 @@ ANSWERS = (
     ),
     Answer(
         "AUTH.LOGIN_FORBIDDEN",
-        {"oracle_error": frozenset({1045, 1035, 4098, 28009})},
+        {"oracle_error": 1045},
         message="{username} exists on {address}:{port}, but may not create a session ({server_said}).",
         remedy="GRANT CREATE SESSION TO {username};",
+    ),
+    Answer(
+        "AUTH.LOGIN_FORBIDDEN",
+        {"oracle_error": 1035},
+        message="The instance behind {address}:{port} is in restricted mode, and {username} may not log in then.",
+        remedy="ALTER SYSTEM DISABLE RESTRICTED SESSION; when the maintenance is over.",
+    ),
+    Answer(
+        "AUTH.LOGIN_FORBIDDEN",
+        {"oracle_error": 28009},
+        message="SYS may not log in to {address}:{port} as an ordinary account.",
+        remedy="Configure an account of its own for {source}/{env} in place of {username}.",
     ),
     Answer("AUTH.BAD_CREDENTIALS", {"oracle_error": frozenset({1017, 1005, 1004})}),
     Answer(

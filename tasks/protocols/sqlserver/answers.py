@@ -7,7 +7,7 @@ from tasks.protocols import Answer
 from tasks.protocols.advertised import ADVERTISED_ANSWERS
 
 #: The login was accepted, and the database that it names was not opened.
-CANNOT_OPEN = frozenset({4060, 4063, 4064, 911, 916, 922, 927, 942, 945, 948, 978, 983, 40613, 42109})
+CANNOT_OPEN = frozenset({4060, 4063, 4064, 911, 916, 922, 927, 942, 945, 948, 976, 978, 983})
 #: Refusals whose text holds the client's address as the server sees it.
 NAMES_CLIENT = frozenset({40615, 40914, 47073})
 
@@ -30,7 +30,11 @@ ANSWERS = (
         remedy="Add {source_cidr} (or the CIDR of the vSwitch of {resource_group}) to the firewall rules of the "
         "server.",
     ),
-    Answer("CAPACITY.CONNECTIONS", {"mssql_error": frozenset({17300, 17809, 17810, 10928, 10929, 40544})}),
+    # User connections, resources of the service's tier, licences.
+    Answer(
+        "CAPACITY.CONNECTIONS",
+        {"mssql_error": frozenset({17300, 17809, 17810, 10928, 10929, 18458, 18459, 18460})},
+    ),
     # Upgrading its scripts, paused, stopping, for one administrator alone; a database that is moved or resumed.
     Answer(
         "SERVER.NOT_READY",
@@ -46,7 +50,7 @@ ANSWERS = (
     ),
     Answer(
         "AUTH.LOGIN_FORBIDDEN",
-        {"mssql_error": frozenset({18470, 17892, 18458})},
+        {"mssql_error": frozenset({18470, 17892})},
         message="The login {username} on {address}:{port} is disabled, or a logon trigger refuses it ({server_said}).",
         remedy="ALTER LOGIN [{username}] ENABLE; or let the DBA look at the logon triggers.",
     ),
@@ -79,8 +83,15 @@ ANSWERS = (
         remedy="Let the DBA bring {database} online; look at the server's error log if it stays {database_status}.",
     ),
     Answer(
+        "SERVER.WRONG_ROLE",
+        {"mssql_error": 978},
+        stage="target",
+        message="{database} on {address}:{port} is a secondary replica that lets in readers alone who say so.",
+        remedy="Configure the listener of the availability group, or the property ApplicationIntent: ReadOnly.",
+    ),
+    Answer(
         "SERVER.NOT_READY",
-        {"mssql_error": frozenset({922, 927, 942, 945, 978, 983})},
+        {"mssql_error": frozenset({922, 927, 942, 945, 976, 983})},
         stage="target",
         component="{database}",
         message="The database {database} on {address}:{port} is not online ({server_said}).",
