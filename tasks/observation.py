@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from registry.allowlists import among
+from registry.allowlists import among, host
 from registry.network import Network, endpoint
 from registry.policy import refusal_of
 from registry.verdict import Verdict
@@ -210,7 +210,9 @@ def _addresses(name: str, declared: Sequence[Any], found: tuple[str, ...], where
     if not declared or not found:
         advice = f"declare {where} to cover them" if found else ""
         return Fact(name, said or None, found, None, advice)
-    strange = [address for address in found if not among(address, declared)]
+    # An address of a family of which nothing is declared contradicts nothing.
+    families = {one.version for one in declared}
+    strange = [one for one in found if host(one).version in families and not among(one, declared)]
     advice = f"{', '.join(strange)} is not declared: correct {where}, and the allowlists of servers" if strange else ""
     return Fact(name, said, found, not strange, advice)
 

@@ -59,7 +59,7 @@ def stand(allowlist: Allowlist, network: Network, address: str, source: str | No
         source: The group's address: as the server names it when `told`, else its own, which a NAT may still change.
     """
     public = is_public(address)
-    wanted = network.allowlist_entries(public)
+    wanted: tuple[Any, ...] = _declared(network, address, public)
     if source is not None and (told or _as_seen(source, wanted, public)):
         wanted = (host(source),)
     elif source is not None and not public:
@@ -74,6 +74,12 @@ def _as_seen(source: str, declared: Sequence[Any], public: bool) -> bool:
     if ipaddress.ip_address(source.partition("%")[0]).is_loopback or among(source, declared):
         return True
     return not declared and (not public or is_public(source))
+
+
+def _declared(network: Network, address: str, public: bool) -> tuple[Any, ...]:
+    """The declared entries that a server at this address can see: those of its own family."""
+    family = 6 if ":" in address else 4
+    return tuple(one for one in network.allowlist_entries(public) if one.version == family)
 
 
 #: What a refusal by the server itself means beside the list that was declared.
@@ -97,19 +103,20 @@ def words(network: Network, address: str, source: str | None, failed: Stage) -> 
         public = False
     on_socket = address.startswith("/")
     return {
-        "source_cidr": "this machine" if on_socket else entry(network, public, told or source, told=told is not None),
+        "source_cidr": "this machine" if on_socket else entry(network, address, told or source, told=told is not None),
         "entry_kind": network.entry_kind(public),
     }
 
 
-def entry(network: Network, public: bool, source: str | None, *, told: bool) -> str:
+def entry(network: Network, address: str, source: str | None, *, told: bool) -> str:
     """What to add to an allowlist, exactly: the declared entry that holds the source address, else the address itself.
 
     Args:
-        public: Whether the server's address is.
+        address: The server's; a name where none is known.
         source: As in `stand`.
     """
-    declared = network.allowlist_entries(public)
+    public = numeric(address) is not None and is_public(address)
+    declared = _declared(network, address, public)
     holder = among(source, declared) if source else None
     if holder is not None:
         return str(holder)
@@ -128,7 +135,7 @@ def differences(network: Network, address: str, stages: Iterable[Stage]) -> list
     if found is None or address.startswith("/") or ipaddress.ip_address(found).is_loopback:
         return []
     public = is_public(address)
-    declared = network.allowlist_entries(public)
+    declared = _declared(network, address, public)
     if public and network.has_no_nat:
         told = f"the server sees this group come from {found}, and it is declared to have no public address"
         return [Warning(code="GROUP.NETWORK_DIFFERS", message=told)]

@@ -36,6 +36,7 @@ INTERNAL, PUBLIC, OUT, DNS = range(4)
     [
         (NAT, Observed(own=("10.77.1.2",)), INTERNAL, True, ""),
         (NAT, Observed(own=("172.17.0.2",)), INTERNAL, False, "network.vswitch_cidrs"),
+        (NAT, Observed(own=("10.77.1.2", "fd77:1::2")), INTERNAL, True, ""),
         # What servers saw counts more than our own address, which a NAT may change.
         (NAT, Observed(own=("172.17.0.2",), seen=(Seen("10.77.1.9", "w/s/dev", False, ""),)), INTERNAL, True, ""),
         ({}, Observed(own=("10.77.1.2",)), INTERNAL, None, "declare network.vswitch_cidrs"),

@@ -44,6 +44,9 @@ INTERNAL, PUBLIC = "10.9.0.5", "9.9.9.9"
         ("8.8.4.4", Network(), PUBLIC, "8.8.4.4", False, "contains"),
         # What the server says counts before everything else.
         ("8.8.8.1,8.8.8.2", SERVERLESS, PUBLIC, "8.8.4.4", True, "lacks"),
+        # What is declared of one family says nothing of the other.
+        ("10.77.1.0/24", SERVERLESS, "fd77:2::5", "fd77:1::2", False, "lacks"),
+        ("fd77:1::/64", SERVERLESS, "fd77:2::5", "fd77:1::2", False, "contains"),
         # This machine itself.
         ("127.0.0.1", SERVERLESS, "127.0.0.1", "127.0.0.1", False, "contains"),
     ],
@@ -131,6 +134,8 @@ def _stage(**evidence: Any) -> list[Stage]:
         (SERVERLESS, PUBLIC, "8.8.8.2", None),
         (SERVERLESS, INTERNAL, "client7.example", None),
         (SERVERLESS, "127.0.0.1", "127.0.0.1", None),
+        # Of the other family nothing is declared.
+        (SERVERLESS, "fd77:2::5", "fd77:1::2", None),
         (Network(), INTERNAL, "10.77.9.9", None),
     ],
 )
