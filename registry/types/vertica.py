@@ -17,9 +17,8 @@ class ConnectionString(StorePasswords, Login, Address):
     url_scheme: ClassVar[str] = "vertica"
 
     def tls(self) -> TlsSettings:
-        given = {key: value for key, value in self.properties.items() if key.lower() == "tlsmode"}
-        word = tls.postgresql_word({"sslmode": value for value in given.values()})
-        return self.settled(word, self.keystore_password)
+        mode = {key.lower(): value for key, value in self.properties.items()}.get("tlsmode")
+        return self.settled(tls.postgresql_word({"sslmode": mode} if mode else {}), self.keystore_password)
 
 
 TYPE = DataSourceType(
