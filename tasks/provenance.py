@@ -77,7 +77,7 @@ def _as_seen(source: str, declared: Sequence[Any], public: bool) -> bool:
 
 
 def _declared(network: Network, address: str, public: bool) -> tuple[Any, ...]:
-    """The declared entries that a server at this address can see: those of its own family."""
+    """The declared entries of the family of an address: a server sees no others."""
     family = 6 if ":" in address else 4
     return tuple(one for one in network.allowlist_entries(public) if one.version == family)
 
@@ -103,20 +103,19 @@ def words(network: Network, address: str, source: str | None, failed: Stage) -> 
         public = False
     on_socket = address.startswith("/")
     return {
-        "source_cidr": "this machine" if on_socket else entry(network, address, told or source, told=told is not None),
+        "source_cidr": "this machine" if on_socket else entry(network, public, told or source, told=told is not None),
         "entry_kind": network.entry_kind(public),
     }
 
 
-def entry(network: Network, address: str, source: str | None, *, told: bool) -> str:
+def entry(network: Network, public: bool, source: str | None, *, told: bool) -> str:
     """What to add to an allowlist, exactly: the declared entry that holds the source address, else the address itself.
 
     Args:
-        address: The server's; a name where none is known.
+        public: Whether the server's address is.
         source: As in `stand`.
     """
-    public = numeric(address) is not None and is_public(address)
-    declared = _declared(network, address, public)
+    declared = _declared(network, source, public) if source else network.allowlist_entries(public)
     holder = among(source, declared) if source else None
     if holder is not None:
         return str(holder)
