@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import re
 import shutil
 import socket
@@ -16,21 +17,39 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+import pytest
 
 from tests.lab.certificates import Certificate
 from tests.lab.network import Network, run
 from tests.lab.servers import PASSWORD, Server
 
-#: The access key of `app` where there are access keys; its secret is `PASSWORD`.
-ACCESS_ID = "AKIAIOSFODNN7EXAMPLE"
+
+class Store(Server):
+    """A server whose packages a machine may lack: what needs it is then skipped, and nothing else.
+
+    Attributes:
+        needs: The programs and files it runs by.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, network: Network, name: str, *, tls: Certificate | None = None) -> None:
+        lacking = [one for one in self.needs if shutil.which(one, path=f"{os.environ['PATH']}:/usr/sbin") is None]
+        lacking = [one for one in lacking if not Path(one).is_file()]
+        if lacking:
+            pytest.skip(f"not installed: {', '.join(lacking)} (run scripts/setup)")
+        super().__init__(network, name, tls=tls)
 
 
-class RabbitMQ(Server):
+class RabbitMQ(Store):
     """RabbitMQ 3.10: virtual host `shop` with the queues `orders` and `closed`, which `app` may not read.
 
     Further: the virtual host `private` without `app`, `full` without room for a connection; `lines` of rabbitmq.conf.
     """
+
+    needs = ("/usr/lib/rabbitmq/bin/rabbitmq-server",)
 
     port = 5672
     user = "rabbitmq"
@@ -92,7 +111,7 @@ class RabbitMQ(Server):
         ]  # fmt: skip
 
 
-class Kafka(Server):
+class Kafka(Store):
     """A scripted broker (`kafka_broker`) on 9092 in clear, 9093 over TLS and 9094 and 9095 with a login.
 
     Topic `orders` is led by broker 1, itself; `far` by broker 2, which `elsewhere` (host, port) stands for; `closed`
@@ -128,8 +147,10 @@ class Kafka(Server):
         return [sys.executable, str(Path(__file__).with_name("kafka_broker.py")), json.dumps(settings)]
 
 
-class LibrdkafkaMock(Server):
+class LibrdkafkaMock(Store):
     """The cluster of three brokers that librdkafka brings for tests of its clients, on the loopback of a vantage."""
+
+    needs = ("kcat",)
 
     def prepare(self) -> None:
         self.port = 0  # type: ignore[misc]
@@ -152,13 +173,15 @@ class LibrdkafkaMock(Server):
         self.port = int(found[1])  # type: ignore[misc]
 
 
-class Memcached(Server):
+class Memcached(Store):
     """memcached 1.6 with the key `orders`.
 
     Args:
         options: Further words of the command line.
         login: ``sasl`` (binary only, account `app@lab`) or ``file`` (text only, account `app`).
     """
+
+    needs = ("memcached", "saslpasswd2")
 
     port = 11211
     user = "memcache"
@@ -197,11 +220,13 @@ class Memcached(Server):
                 client.recv(64)
 
 
-class ClickHouse(Server):
+class ClickHouse(Store):
     """ClickHouse 18.16, over HTTP (8123, 8443) and natively (9000, 9440): database `shop` with the table `orders`.
 
     `app` may use `shop` and `empty` only; `elsewhere` may log in from a network that nobody here is in.
     """
+
+    needs = ("clickhouse-server",)
 
     port = 8123
     user = "clickhouse"
@@ -255,12 +280,14 @@ class ClickHouse(Server):
                 urllib.request.urlopen(asked).close()
 
 
-class ZooKeeper(Server):
+class ZooKeeper(Store):
     """ZooKeeper 3.8, with znodes of one's own: path -> data.
 
     Args:
         peers: Other members of its ensemble, as many addresses; none of them has to be there.
     """
+
+    needs = ("java", "/usr/share/java/zookeeper.jar")
 
     port = 2181
 
@@ -319,7 +346,7 @@ def _sized(data: bytes) -> bytes:
     return struct.pack("!i", len(data)) + data
 
 
-class S3(Server):
+class S3(Store):
     """moto's server, which checks signatures and policies: bucket `orders` with `daily/1.csv` and `monthly/1.csv`.
 
     `app` may list the bucket and read `daily/`; `reader` may read `daily/` and list nothing.
