@@ -34,6 +34,7 @@ async def talk(*words: bytes, others: tuple[Peer, ...] = (), **changes: Any) -> 
         ([VERSION, NO_STATS, b"VALUE orders 0 5\r\nfirst\r\nEND\r\n"], {"objects": ["orders"]}, None),
         ([VERSION, NO_STATS, END], {"objects": ["orders"]}, "TARGET.OBJECT_MISSING"),
         ([VERSION, NO_STATS, b"SERVER_ERROR proxy\r\n"], {"objects": ["orders"]}, "PRIV.OBJECT_DENIED"),
+        ([VERSION, NO_STATS, VERSION], {}, "SERVER.ERROR"),
         ([VERSION, NO_STATS], {"objects": ["two words"]}, "CONFIG.BAD_VALUE"),
         ([b"CLIENT_ERROR unauthenticated\r\n"], {}, "AUTH.BAD_CREDENTIALS"),
         ([b"-ERR unknown command\r\n"], {}, "PROTO.MISMATCH"),

@@ -12,7 +12,7 @@ from typing import Any
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry, Session
-from tasks.protocols.memcached.wire import MISSING, OK, UNKNOWN_COMMAND, Answer, BinaryWire, TextWire
+from tasks.protocols.memcached.wire import ERRORS, MISSING, OK, UNKNOWN_COMMAND, Answer, BinaryWire, TextWire
 from tasks.streams import Stream, StreamBroken, printable
 from tasks.tls import may_want_tls, start_tls
 from tasks.vantages import ConnectFailed
@@ -84,7 +84,8 @@ class MemcachedSession(Session):
         if isinstance(self.wire, BinaryWire):
             await self._offered(recorder)
         answer = await self.wire.log_in(str(username or ""), password or "")
-        if answer.status != OK or answer.word in ("CLIENT_ERROR", "ERROR"):
+        stored = answer.word == "STORED" or isinstance(self.wire, BinaryWire)
+        if answer.status != OK or not stored:
             raise StageFailed(login_refused=True, server_said=answer.word)
         recorder.see(authenticated=True)
 
@@ -95,7 +96,7 @@ class MemcachedSession(Session):
             if not _KEY.fullmatch(name):
                 raise StageFailed(bad_key=name)
             answer = await self.wire.get(name)
-            if answer.status not in (OK, MISSING) or answer.word in ("CLIENT_ERROR", "ERROR", "SERVER_ERROR"):
+            if answer.status not in (OK, MISSING) or answer.word in ERRORS:
                 raise StageFailed(read_refused=True, object=name, server_said=answer.word)
             if objects and answer.status == MISSING:
                 raise StageFailed(object_missing=True, object=name, database="the cache")

@@ -14,6 +14,8 @@ _HEADER = struct.Struct("!BBHBBHIIQ")
 _LONGEST = 1 << 26
 _MOST_STATISTICS = 1000
 
+#: What an error begins with in the text protocol.
+ERRORS = frozenset({"ERROR", "CLIENT_ERROR", "SERVER_ERROR"})
 #: Statuses of the binary protocol.
 OK, MISSING, AUTHENTICATION_FAILED, CONTINUE, UNKNOWN_COMMAND = 0x00, 0x01, 0x20, 0x21, 0x81
 
@@ -71,6 +73,8 @@ class TextWire:
             await self.reader.exactly(size + 2)
             await self.reader.until(b"END\r\n")
             return Answer(OK, "VALUE")
+        if answer.word not in ERRORS:
+            raise StreamBroken("error", received=self.stream.received, error="PROTOCOL")
         return answer
 
     async def statistics(self) -> dict[str, str]:
