@@ -54,6 +54,7 @@ async def talk(*words: bytes, others: tuple[Peer, ...] = (), **changes: Any) -> 
         ([DIRECTORY, DIRECTORY, LISTING], [], None),
         ([DIRECTORY, DIRECTORY, LISTING], ["/export"], None),
         ([DIRECTORY, MISSING], ["/exprt"], "TARGET.OBJECT_MISSING"),
+        ([DIRECTORY, FILE, said(1, exception="java.io.FileNotFoundException")], ["/f"], "TARGET.OBJECT_MISSING"),
         ([DIRECTORY, DIRECTORY, refused("security.AccessControlException")], ["/export"], "PRIV.OBJECT_DENIED"),
         ([refused("security.AccessControlException"), DIRECTORY, LISTING], ["/export"], None),
         ([refused("ipc.StandbyException")], [], "SERVER.WRONG_ROLE"),

@@ -25,8 +25,10 @@ ANSWERS: tuple[Answer, ...] = (
         {"exception": "AccessControlException"},
         remedy="hdfs dfs -setfacl -m user:{username}:r-x {object}",
     ),
-    Answer("TARGET.OBJECT_MISSING", {"object_missing": True}, message="{object} is not in the file system."),
-    Answer("TARGET.OBJECT_MISSING", {"exception": "FileNotFoundException", "object": bool}),
+    *(
+        Answer("TARGET.OBJECT_MISSING", when, message="{object} is not in the file system.")
+        for when in ({"object_missing": True}, {"exception": "FileNotFoundException", "object": bool})
+    ),
     Answer(
         "CONFIG.BAD_VALUE",
         {"exception": frozenset({"InvalidPathException", "IllegalArgumentException"})},
