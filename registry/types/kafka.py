@@ -44,7 +44,9 @@ class Client(Connection):
     ) = Field(
         default=None, description="SASL: plain, scram-sha-256, scram-sha-512 or gssapi.", examples=["scram-sha-256"]
     )
-    sasl_username: str | None = Field(default=None, max_length=255, description="SASL: account.", examples=["app"])
+    sasl_username: str | None = Field(
+        default=None, max_length=255, description="SASL: account; gssapi: principal.", examples=["app"]
+    )
     sasl_password: SecretReference | None = Field(
         default=None, description="SASL: its password.", examples=["env:KAFKA_PASSWORD"]
     )
@@ -77,7 +79,9 @@ class Client(Connection):
         default=None, description="gssapi: krb5.conf.", examples=["file:/etc/krb5.conf"]
     )
     jaas_file_conf: FileReference | None = Field(
-        default=None, description="gssapi: JAAS configuration.", examples=["file:/etc/headwater/jaas.conf"]
+        default=None,
+        description="gssapi: JAAS configuration; principal and serviceName are read from its section KafkaClient.",
+        examples=["file:/etc/headwater/jaas.conf"],
     )
     kafka_config: Annotated[dict[str, str], AfterValidator(_open)] = Field(
         default_factory=dict,
@@ -97,9 +101,14 @@ class Client(Connection):
 
     @model_validator(mode="after")
     def _mechanism_and_account(self) -> Self:
-        if self.sasl and self.sasl_mechanism is None:
+        if not self.sasl:
+            return self
+        if self.sasl_mechanism is None:
             raise ValueError("SASL needs sasl_mechanism: plain, scram-sha-256, scram-sha-512 or gssapi")
-        if self.sasl and self.sasl_mechanism != "gssapi" and not (self.sasl_username and self.sasl_password):
+        if self.sasl_mechanism == "gssapi":
+            if not (self.kerberos_file_keytab and self.kerberos_file_conf):
+                raise ValueError("sasl_mechanism gssapi needs kerberos_file_keytab and kerberos_file_conf")
+        elif not (self.sasl_username and self.sasl_password):
             raise ValueError(f"sasl_mechanism {self.sasl_mechanism} needs sasl_username and sasl_password")
         return self
 

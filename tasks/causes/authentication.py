@@ -45,7 +45,18 @@ CAUSES = (
         component="{username}",
         message="{username} exists on {address}:{port}, but may not log in.",
         remedy="Let the DBA allow logins for {username}.",
-        rules=_by_the_kdc(12),
+        rules=(
+            *_by_the_kdc(12),
+            # Both sides have proved themselves: what is refused is not who logs in, but that he does.
+            Rule(
+                None,
+                {"kerberos_refused": "account"},
+                rank=-1,
+                component="{principal}",
+                message="{service_principal} has verified {principal}, and does not let it in ({server_said}).",
+                remedy="Let the server's owner map {principal} to an account that may log in (auth_to_local).",
+            ),
+        ),
     ),
     Cause(
         "AUTH.EXPIRED_OR_LOCKED",

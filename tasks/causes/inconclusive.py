@@ -269,6 +269,18 @@ CAUSES = (
                 message="{address} cannot be reached ({errno}), and the network does not say who reports it.",
                 remedy="Trace the route to {address}: the last hop that answers is the one to ask.",
             ),
+            # A server that gives no Kerberos error: most that speak SASL do not pass it on.
+            Rule(
+                None,
+                {"kerberos_refused": "ticket"},
+                rank=-1,
+                alternatives=("AUTH.KERBEROS_KEYTAB", "AUTH.KERBEROS_CLOCK"),
+                component="{service_principal}",
+                message="{address}:{port} refuses the ticket for {service_principal} and does not say why "
+                "({server_said}): its keytab does not hold the key that the KDC has now, or its clock is off.",
+                remedy="On the server, compare the key versions (klist -kt KEYTAB, kvno {service_principal}) and set "
+                "its clock by NTP; its log has the reason.",
+            ),
         ),
     ),
 )

@@ -30,7 +30,17 @@ CAUSES = (
         component="{address}:{port}",
         message="{address}:{port} fails in the stage {stage} with an error of its own ({server_said}).",
         remedy="Look at the log of the server at the time of this check.",
-        rules=(Rule(None, {"broken": frozenset({"reset", "eof", "error", "tls"})}, rank=80),),
+        rules=(
+            Rule(None, {"broken": frozenset({"reset", "eof", "error", "tls"})}, rank=80),
+            Rule(
+                None,
+                {"kerberos_proof": "wrong"},
+                rank=-1,
+                message="{address}:{port} takes the ticket for {service_principal} without proving that it can open "
+                "it: it may be an impostor.",
+                remedy="Find out which server answers at {address}:{port} before data are sent there.",
+            ),
+        ),
     ),
     Cause(
         "SERVER.WRONG_ROLE",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tasks.evidence import StageFailed
 from tasks.kerberos import keytab
-from tasks.kerberos.client import Client
 from tasks.kerberos.configuration import Configuration
 from tasks.protocols import Access, Dial
+
+if TYPE_CHECKING:
+    from tasks.kerberos.client import Client
 
 
 def configured(access: Access) -> bool:
@@ -14,24 +18,43 @@ def configured(access: Access) -> bool:
     return bool(access.secret("kerberos_file_conf") and access.secret("kerberos_file_keytab"))
 
 
-def client_of(access: Access, dial: Dial) -> Client:
-    """The client. The principal is the one configured, else the user name, in the default realm unless it names one.
+def client_of(access: Access, dial: Dial, principal: str | None = None) -> Client:
+    """The client of a data source.
+
+    Args:
+        principal: Who logs in, in the default realm unless it names one. Unless given it is the one configured, else
+            the user name, else the one that the keytab is of.
 
     Raises:
-        StageFailed: A file cannot be read, or the keytab has no key of the principal.
+        StageFailed: A file cannot be read, or the keytab has no key of the principal, or what is needed is not
+            installed.
     """
+    try:
+        from tasks.kerberos.client import Client
+    except ModuleNotFoundError as missing:
+        raise StageFailed(missing_module=missing.name, extra="kerberos") from None
     try:
         configuration = Configuration.parse(access.secret("kerberos_file_conf") or "")
     except ValueError as error:
         raise StageFailed(bad_krb5_conf=str(error)) from None
+    keys = _keys(access)
+    owners = sorted({key.principal for key in keys})
+    principal = principal or access.setting("principal") or access.setting("username")
+    if not principal and len(owners) == 1:
+        principal = owners[0]
+    identity = keytab.identity(keys, principal or "", configuration.default_realm)
+    if not identity.keys:
+        raise StageFailed(not_in_keytab=True, principal=identity.name, keytab_principals=owners)
+    return Client(configuration, identity, dial)
+
+
+def keytab_has(access: Access, principal: str) -> bool:
+    """Whether the keytab has a key of a principal, realm and all. Raises `StageFailed` as `client_of` does."""
+    return any(key.principal == principal for key in _keys(access))
+
+
+def _keys(access: Access) -> tuple[keytab.LongTermKey, ...]:
     try:
-        keys = keytab.read(access.secret("kerberos_file_keytab") or "")
+        return keytab.read(access.secret("kerberos_file_keytab") or "")
     except ValueError as error:
         raise StageFailed(bad_keytab=str(error)) from None
-    principal = str(access.setting("principal") or access.setting("username", ""))
-    identity = keytab.identity(keys, principal, configuration.default_realm)
-    if not identity.keys:
-        raise StageFailed(
-            not_in_keytab=True, principal=identity.name, keytab_principals=sorted({key.principal for key in keys})
-        )
-    return Client(configuration, identity, dial)

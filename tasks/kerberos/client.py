@@ -13,8 +13,9 @@ from minikerberos.protocol.encryption import Key
 from tasks.evidence import Recorder, StageFailed
 from tasks.kerberos import messages
 from tasks.kerberos.configuration import Configuration
+from tasks.kerberos.context import Context
 from tasks.kerberos.keytab import Identity
-from tasks.kerberos.messages import KeyDoesNotFit, Refused, Ticket
+from tasks.kerberos.messages import KeyDoesNotFit, Refused, Sent, Ticket
 from tasks.protocols import Dial
 from tasks.streams import Reader, StreamBroken
 from tasks.vantages import ConnectFailed
@@ -35,34 +36,38 @@ class Client:
         self._dial = dial
         self._service = ""
         self._ticket: Ticket | None = None
-        self._stamp: tuple[datetime, int] | None = None
+        self._sent: Sent | None = None
 
-    async def token(self, service: str, host: str, recorder: Recorder) -> bytes:
-        """The first token of a security context with ``service/host``."""
+    async def token(self, service: str, host: str, recorder: Recorder, realm: str = "") -> bytes:
+        """The first token of a security context with ``service/host``, in its host's realm unless one is given."""
         recorder.see(principal=self._identity.name, keytab_versions=self._identity.versions)
         tgt = await self._first(recorder)
-        realm = self._configuration.realm_of(host) or self._identity.realm
+        realm = realm or self._configuration.realm_of(host) or self._identity.realm
         spn = f"{service}/{host}"
         self._service = f"{spn}@{realm}"
         recorder.see(service_principal=self._service)
         if realm != self._identity.realm:
             tgt = await self._next(tgt, self._identity.realm, f"krbtgt/{realm}", recorder)
         self._ticket = await self._next(tgt, realm, spn, recorder)
-        token, self._stamp = messages.gss_token(self._ticket)
+        token, self._sent = messages.gss_token(self._ticket)
         return token
 
-    def accept(self, token: bytes) -> bool:
-        """Whether the server's answer proves that it holds the key of its principal.
+    def accept(self, token: bytes) -> Context | None:
+        """The security context; None where the server's answer does not prove that it holds the key of its principal.
 
         Raises:
             StageFailed: It answers with an error.
         """
-        if self._ticket is None or self._stamp is None:
-            return False
+        if self._ticket is None or self._sent is None:
+            return None
         try:
-            return messages.proves_itself(token, self._ticket, self._stamp)
+            reply = messages.proof_in(token, self._ticket, self._sent)
         except Refused as refused:
             raise _failed(refused, asked_for=self._service, by_the_server=True) from None
+        if reply is None:
+            return None
+        key = reply.subkey or (self._ticket.key.enctype, self._ticket.key.contents)
+        return Context(*key, subkey=reply.subkey is not None, sends=self._sent.number, expects=reply.number)
 
     async def _first(self, recorder: Recorder) -> Ticket:
         """A ticket-granting ticket."""

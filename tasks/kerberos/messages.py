@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from minikerberos.protocol import asn1_structs as asn1
 from minikerberos.protocol import encryption
@@ -50,6 +50,24 @@ class Ticket:
     key: Key
     client: Mapping[str, Any]
     realm: str
+
+
+class Sent(NamedTuple):
+    """What an initial token promises: the time that the server has to repeat, and the number of our next token."""
+
+    time: datetime
+    micro: int
+    number: int
+
+
+class Reply(NamedTuple):
+    """A server's proof of itself: the subkey that it chose (encryption type, contents), and its next token's number.
+
+    Either may be missing.
+    """
+
+    subkey: tuple[int, bytes] | None
+    number: int | None
 
 
 class KeyDoesNotFit(Exception):
@@ -117,16 +135,16 @@ def service_request(tgt: Ticket, realm: str, service: str) -> bytes:
     return bytes(asn1.TGS_REQ({"pvno": 5, "msg-type": 12, "padata": padata, "req-body": body}).dump())
 
 
-def _ap_request(ticket: Ticket, usage: int, checksum: Any, *, mutual: bool) -> tuple[bytes, tuple[datetime, int]]:
-    now, micro = _now()
+def _ap_request(ticket: Ticket, usage: int, checksum: Any, *, mutual: bool) -> tuple[bytes, Sent]:
+    sent = Sent(*_now(), secrets.randbits(30))
     authenticator = {
         "authenticator-vno": 5,
         "crealm": ticket.realm,
         "cname": ticket.client,
         "cksum": checksum,
-        "cusec": micro,
-        "ctime": now,
-    } | ({"seq-number": secrets.randbits(30)} if mutual else {})
+        "cusec": sent.micro,
+        "ctime": sent.time,
+    } | ({"seq-number": sent.number} if mutual else {})
     sealed = encryption.encrypt(ticket.key, usage, asn1.Authenticator(authenticator).dump())
     request = asn1.AP_REQ(
         {
@@ -137,16 +155,16 @@ def _ap_request(ticket: Ticket, usage: int, checksum: Any, *, mutual: bool) -> t
             "authenticator": asn1.EncryptedData({"etype": ticket.key.enctype, "cipher": sealed}),
         }
     )
-    return bytes(request.dump()), (now, micro)
+    return bytes(request.dump()), sent
 
 
-def gss_token(ticket: Ticket) -> tuple[bytes, tuple[datetime, int]]:
-    """The initial token of a security context (RFC 4121, section 4.1), and the time that the server has to repeat."""
+def gss_token(ticket: Ticket) -> tuple[bytes, Sent]:
+    """The initial token of a security context (RFC 4121, section 4.1), and what it promises."""
     checksum = (16).to_bytes(4, "little") + bytes(16) + _FLAGS.to_bytes(4, "little")
     proof = asn1.Checksum({"cksumtype": _GSS_CHECKSUM, "checksum": checksum})
-    request, stamp = _ap_request(ticket, _AP_AUTHENTICATOR, proof, mutual=True)
+    request, sent = _ap_request(ticket, _AP_AUTHENTICATOR, proof, mutual=True)
     inner = _MECHANISM + b"\x01\x00" + request
-    return b"\x60" + _length(len(inner)) + inner, stamp
+    return b"\x60" + _length(len(inner)) + inner, sent
 
 
 def _length(count: int) -> bytes:
@@ -157,8 +175,8 @@ def _length(count: int) -> bytes:
     return bytes([0x80 | len(data)]) + data
 
 
-def proves_itself(token: bytes, ticket: Ticket, stamp: tuple[datetime, int]) -> bool:
-    """Whether a server's token (AP-REP) shows that it knows the key of the ticket.
+def proof_in(token: bytes, ticket: Ticket, sent: Sent) -> Reply | None:
+    """What a server's token (AP-REP) says; None where it does not show that it knows the key of the ticket.
 
     Raises:
         Refused: The token is an error (RFC 4121, section 4.1).
@@ -167,13 +185,16 @@ def proves_itself(token: bytes, ticket: Ticket, stamp: tuple[datetime, int]) -> 
     if inner[:2] == b"\x03\x00":
         raise _refusal(inner[2:])
     if not mechanism or inner[:2] != b"\x02\x00":
-        return False
-    reply = asn1.AP_REP.load(inner[2:]).native
+        return None
     try:
-        part = asn1.EncAPRepPart.load(encryption.decrypt(ticket.key, _AP_REPLY, reply["enc-part"]["cipher"])).native
+        sealed = asn1.AP_REP.load(inner[2:]).native["enc-part"]["cipher"]
+        part = asn1.EncAPRepPart.load(encryption.decrypt(ticket.key, _AP_REPLY, sealed)).native
     except (InvalidChecksum, ValueError):
-        return False
-    return (part["ctime"].replace(microsecond=0), part["cusec"]) == stamp
+        return None
+    if (part["ctime"].replace(microsecond=0), part["cusec"]) != (sent.time, sent.micro):
+        return None
+    subkey = part["subkey"]
+    return Reply((subkey["keytype"], subkey["keyvalue"]) if subkey else None, part["seq-number"])
 
 
 def ticket_of(reply: bytes, keys: Sequence[tuple[Key, int]]) -> Ticket:

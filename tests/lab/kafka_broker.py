@@ -61,6 +61,7 @@ class Session:
         self.logged_in = not listener.mechanisms
         self.mechanism = ""
         self.scram: Any = None
+        self.acceptor: Any = None
 
     def answer(self, key: int, body: bytes) -> bytes | None:
         """The response; None to hang up."""
@@ -86,6 +87,8 @@ class Session:
         if self.mechanism == "PLAIN":
             good, said = token == f"\0{settings['user']}\0{settings['password']}".encode(), b""
             self.logged_in = good
+        elif self.mechanism == "GSSAPI":
+            good, said = self.kerberos_step(token)
         else:
             good, said = self.scram_step(token.decode())
         if not good:
@@ -106,6 +109,17 @@ class Session:
             return True, self.scram.get_server_final().encode()
         except (ScramException, KeyError):
             return False, b""
+
+    def kerberos_step(self, token: bytes) -> tuple[bool, bytes]:
+        if self.acceptor is None:
+            from tests.lab.acceptor import Acceptor
+
+            self.acceptor = Acceptor(**self.listener.settings["kerberos"])
+        answer = self.acceptor.step(token)
+        if answer is None:
+            return False, b""
+        self.logged_in, said = answer
+        return True, said
 
     def metadata(self, body: bytes) -> bytes:
         settings = self.listener.settings

@@ -89,9 +89,9 @@ def test_refused(
     expect(verdict, kind, code=code, state="ConfigError", component=component, within=2)
 
 
-def test_kerberos_is_not_tested(lab: Lab, expect: Expectation, broker: Kafka) -> None:
+def test_kerberos_without_its_files(lab: Lab, expect: Expectation, broker: Kafka) -> None:
     verdict = lab.check("kafka", entry(NAME, 9094, security_protocol="authTypeSaslPlaintext", sasl_mechanism="gssapi"))
-    expect(verdict, "GSSAPI", code="DRIVER.MISSING", state="Unsupport", within=2)
+    expect(verdict, "GSSAPI without a keytab", code="CONFIG.BAD_VALUE", state="ConfigError", within=2)
 
 
 def test_advertised_listeners(lab: Lab, expect: Expectation) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Dial, Retry, Session, Unsupported
+from tasks.protocols import Access, Dial, Retry, Session
 from tasks.protocols.advertised import named, reach
 from tasks.protocols.kafka import wire
 from tasks.protocols.kafka.wire import Broker, Metadata, Topic, Wire
@@ -19,8 +19,14 @@ from tasks.tls import TlsMaterial, may_want_tls, start_tls
 #: Brokers of a cluster that are dialled.
 _MOST_BROKERS = 24
 _NONE, _OFFSET_OUT_OF_RANGE = 0, 1
+_KERBEROS = "GSSAPI"
 #: SASL mechanism of the configuration -> its name on the wire.
-_MECHANISMS = {"plain": "PLAIN", "scram-sha-256": "SCRAM-SHA-256", "scram-sha-512": "SCRAM-SHA-512"}
+_MECHANISMS = {
+    "gssapi": _KERBEROS,
+    "plain": "PLAIN",
+    "scram-sha-256": "SCRAM-SHA-256",
+    "scram-sha-512": "SCRAM-SHA-512",
+}
 
 
 class KafkaSession(Session):
@@ -59,7 +65,7 @@ class KafkaSession(Session):
     async def login(self, recorder: Recorder) -> None:
         if not self._sasl:
             raise StageSkipped("SASL is not configured")
-        recorder.see(mechanism=await self._authenticate(self.wire), authenticated=True)
+        recorder.see(mechanism=await self._authenticate(self.wire, self.access.host, recorder), authenticated=True)
 
     async def target(self, recorder: Recorder) -> None:
         objects = self.access.connection.objects
@@ -116,23 +122,33 @@ class KafkaSession(Session):
     def _sasl(self) -> bool:
         return bool(self.access.setting("sasl", False))
 
-    async def _authenticate(self, channel: Wire) -> str:
-        """Prove the account; gives the mechanism. Raises `StageFailed` with the broker's error code."""
-        configured = str(self.access.setting("sasl_mechanism"))
-        if configured not in _MECHANISMS:
-            raise Unsupported("Kerberos on Kafka (SASL mechanism GSSAPI)")
-        mechanism = _MECHANISMS[configured]
+    async def _authenticate(self, channel: Wire, host: str, recorder: Recorder) -> str:
+        """Prove the account to a broker; gives the mechanism. Raises `StageFailed` with the broker's error code."""
+        mechanism = _MECHANISMS[str(self.access.setting("sasl_mechanism"))]
         answer = await channel.ask(wire.SASL_HANDSHAKE, wire.text(mechanism))
         error, offered = answer.int16(), answer.array(answer.text)
         if error:
             method = ", ".join(printable((name or "").encode()) for name in offered)
             raise _refused(error, method=method or "another way", configured=mechanism)
         username, password = str(self.access.setting("sasl_username", "")), self.access.secret("sasl_password") or ""
-        if mechanism == "PLAIN":
+        if mechanism == _KERBEROS:
+            await self._kerberos(channel, host, recorder)
+        elif mechanism == "PLAIN":
             await _token(channel, f"\0{username}\0{password}".encode())
         else:
             await _scram(channel, mechanism, username, password)
         return mechanism
+
+    async def _kerberos(self, channel: Wire, host: str, recorder: Recorder) -> None:
+        """As whom and to which service is told by the configuration of the client, or by JAAS."""
+        from tasks.kerberos import jaas, sasl
+        from tasks.kerberos.access import client_of
+
+        given = jaas.options(self.access.secret("jaas_file_conf") or "", "KafkaClient")
+        config = self.access.setting("kafka_config", {})
+        name = config.get("sasl.kerberos.service.name") or given.get("serviceName") or "kafka"
+        client = client_of(self.access, self.dial, self.access.setting("username") or given.get("principal"))
+        await sasl.authenticate(client, sasl.Service(name, host), recorder, lambda token: _token(channel, token))
 
     async def _asks_for_sasl(self) -> dict[str, Any]:
         """Whether the listener is one that clients log in to: only such a one answers a SASL handshake with a list."""
@@ -173,15 +189,15 @@ class KafkaSession(Session):
             broker = next((one for one in self._metadata.brokers if one.node == node), None)
             if broker is None or node not in self._streams:
                 raise StageFailed(error_code=5, server_said=f"no leader among the brokers ({node})")
-            channel = Wire(self._streams[node])
+            channel, recorder = Wire(self._streams[node]), Recorder()
             try:
                 await _versions(channel)
                 if self._sasl:
-                    await self._authenticate(channel)
+                    await self._authenticate(channel, broker.host, recorder)
             except StreamBroken as broken:
-                raise _about(StageFailed(**broken.evidence()), broker) from None
+                raise _about(StageFailed(**recorder.evidence, **broken.evidence()), broker) from None
             except StageFailed as failure:
-                raise _about(failure, broker) from None
+                raise _about(StageFailed(**{**recorder.evidence, **failure.evidence}), broker) from None
             self._wires[node] = channel
         return self._wires[node]
 

@@ -1,0 +1,82 @@
+"""Servers that ask for a ticket of Kerberos."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.lab.network import Network
+from tests.lab.stores import Store, ZooKeeper
+
+_ROOT = Path(__file__).parents[2]
+#: Cyrus SASL's module, which takes the tickets.
+_GSSAPI = "/usr/lib/x86_64-linux-gnu/sasl2/libgssapiv2.so"
+
+
+class KerberosBroker(Store):
+    """The scripted broker of `kafka_broker` with a login by ticket, which Cyrus SASL and MIT Kerberos check.
+
+    Args:
+        keytab: The server's.
+        itself: The name that it advertises, and that its principal has.
+        layer: Whether it demands that what follows the login is signed or sealed.
+    """
+
+    needs = (_GSSAPI,)
+    port = 9092
+
+    def __init__(
+        self, network: Network, name: str, *, keytab: str, itself: str, service: str = "kafka", layer: bool = False
+    ) -> None:
+        self.itself = itself
+        self.kerberos = {"service": service, "host": itself, "keytab": keytab, "layer": layer}
+        super().__init__(network, name)
+
+    def arguments(self) -> Sequence[str]:
+        listener: dict[str, Any] = {
+            "brokers": [[1, self.itself, self.port]], "mechanisms": ["GSSAPI"], "kerberos": self.kerberos,
+        }  # fmt: skip
+        settings = {"host": self.v4, "topics": {"orders": 1}, "listeners": {self.port: listener}}
+        script = str(Path(__file__).with_name("kafka_broker.py"))
+        return ["env", f"PYTHONPATH={_ROOT}", sys.executable, script, json.dumps(settings)]
+
+
+class KerberosZooKeeper(ZooKeeper):
+    """ZooKeeper with the login module of Java's own Kerberos.
+
+    Args:
+        keytab, principal, conf: The server's keytab and principal, and the krb5.conf of its realm.
+        login_only: Whether clients without a login are sent away.
+    """
+
+    def __init__(
+        self, network: Network, name: str, *, keytab: str, principal: str, conf: str, login_only: bool = False,
+        **options: Any,
+    ) -> None:  # fmt: skip
+        self.kerberos = (keytab, principal, conf)
+        self.login_only = login_only
+        super().__init__(network, name, **options)
+
+    def prepare(self) -> None:
+        super().prepare()
+        keytab, principal, _ = self.kerberos
+        (self.folder / "jaas.conf").write_text(
+            "Server {\n com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true storeKey=true\n"
+            f' useTicketCache=false keyTab="{keytab}" principal="{principal}";\n}};\n'
+        )
+        with (self.folder / "zoo.cfg").open("a") as lines:
+            lines.write("authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n")
+            if self.login_only:
+                lines.write("enforce.auth.enabled=true\nenforce.auth.schemes=sasl\n")
+
+    def arguments(self) -> Sequence[str]:
+        java, *rest = super().arguments()
+        conf = self.kerberos[2]
+        options = [
+            f"-Djava.security.auth.login.config={self.folder / 'jaas.conf'}",
+            f"-Djava.security.krb5.conf={conf}",
+        ]
+        return [java, *options, *rest]

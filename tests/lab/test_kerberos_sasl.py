@@ -1,0 +1,61 @@
+"""Logins by ticket within SASL: against Cyrus SASL with MIT Kerberos, and against Java's own in a real ZooKeeper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.expectation import Expectation
+from tests.lab.kerberized import KerberosBroker
+from tests.lab.lab import Lab
+from tests.lab.realm import REALM, Kdc
+
+CONFIG = "ConfigError"
+BROKER, ENSEMBLE = "kafka-krb.lab.test", "zk-krb.lab.test"
+
+
+class World:
+    """A realm, its files, and keytabs of its servers."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.kdc = lab.server(Kdc, own="sasl")
+        for name in ("app", "passing", f"kafka/{BROKER}", f"zookeeper/{ENSEMBLE}"):
+            self.kdc.principal(name)
+        self.app = self.kdc.keytab("app", "app")
+
+    def broker(self, host: str = BROKER, **options: Any) -> KerberosBroker:
+        keytab = options.pop("keytab", None) or self.kdc.keytab("kafka", f"kafka/{host}")
+        server = self.lab.server(KerberosBroker, keytab=str(keytab), itself=host, **options)
+        self.lab.name(host.partition(".")[0], server.v4)
+        return server
+
+    def files(self, keytab: Path | None = None) -> dict[str, str]:
+        return {
+            "kerberos_file_conf": f"file:{self.kdc.folder}/krb5.conf",
+            "kerberos_file_keytab": f"file:{keytab or self.app}",
+        }
+
+    def kafka(self, host: str = BROKER, **changes: Any) -> dict[str, Any]:
+        given = {
+            "address": {"host": host, "port": 9092}, "objects": ["orders"],
+            "security_protocol": "authTypeSaslPlaintext", "sasl_mechanism": "gssapi", **self.files(), **changes,
+        }  # fmt: skip
+        return {key: value for key, value in given.items() if value is not None}
+
+
+@pytest.fixture(scope="module")
+def world(lab: Lab) -> Iterator[World]:
+    return World(lab)
+
+
+def test_a_broker_takes_the_ticket(world: World, expect: Expectation) -> None:
+    world.broker()
+    verdict = world.lab.check("kafka", world.kafka())
+    expect(verdict, "Kafka: good, by a keytab", code=None, state="Connectable", within=3)
+    login = next(stage.evidence for stage in verdict.stages if stage.name == "login")
+    assert login["principal"] == f"app@{REALM}"
+    assert login["service_principal"] == f"kafka/{BROKER}@{REALM}"
