@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     if reasons := network.missing():
         return _refuse("; ".join(reasons))
+    for ends in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ends, signal.default_int_handler)
     lab = Lab()
     try:
         return _run(lab, chosen, options) if chosen is not None else _up(lab)
