@@ -89,11 +89,6 @@ def test_refused(
     expect(verdict, kind, code=code, state="ConfigError", component=component, within=2)
 
 
-def test_kerberos_without_its_files(lab: Lab, expect: Expectation, broker: Kafka) -> None:
-    verdict = lab.check("kafka", entry(NAME, 9094, security_protocol="authTypeSaslPlaintext", sasl_mechanism="gssapi"))
-    expect(verdict, "GSSAPI without a keytab", code="CONFIG.BAD_VALUE", state="ConfigError", within=2)
-
-
 def test_advertised_listeners(lab: Lab, expect: Expectation) -> None:
     host = lab.host().v4
     lab.name("kafka-2", host)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.lab.expectation import Expectation
-from tests.lab.kerberized import KerberosBroker
+from tests.lab.kerberized import KerberosBroker, KerberosZooKeeper
 from tests.lab.lab import Lab
 from tests.lab.realm import REALM, Kdc
+from tests.lab.test_hbase import record
 
 CONFIG = "ConfigError"
 BROKER, ENSEMBLE = "kafka-krb.lab.test", "zk-krb.lab.test"
@@ -46,6 +47,25 @@ class World:
         }  # fmt: skip
         return {key: value for key, value in given.items() if value is not None}
 
+    def zookeeper(self, **options: Any) -> KerberosZooKeeper:
+        principal = f"zookeeper/{ENSEMBLE}"
+        keytab = options.pop("keytab", None) or self.kdc.keytab("zookeeper", principal)
+        self.lab.name("hbase-rs", self.lab.redis().v4)
+        found = self.lab.server(
+            KerberosZooKeeper, keytab=str(keytab), principal=f"{principal}@{REALM}",
+            conf=f"{self.kdc.folder}/krb5.conf",
+            znodes={"/hbase": b"", "/hbase/master": record("hbase-rs.lab.test", 6379)}, **options,
+        )  # fmt: skip
+        self.lab.name(ENSEMBLE.partition(".")[0], found.v4)
+        return found
+
+    def hbase(self, host: str = ENSEMBLE, **changes: Any) -> dict[str, Any]:
+        given = {
+            "hbase_config": {"hbase.zookeeper.quorum": host}, "security_protocol": "authTypeKerberos",
+            "principal": "app", **self.files(), **changes,
+        }  # fmt: skip
+        return {key: value for key, value in given.items() if value is not None}
+
 
 @pytest.fixture(scope="module")
 def world(lab: Lab) -> Iterator[World]:
@@ -59,3 +79,12 @@ def test_a_broker_takes_the_ticket(world: World, expect: Expectation) -> None:
     login = next(stage.evidence for stage in verdict.stages if stage.name == "login")
     assert login["principal"] == f"app@{REALM}"
     assert login["service_principal"] == f"kafka/{BROKER}@{REALM}"
+
+
+def test_zookeeper_takes_the_ticket(world: World, expect: Expectation) -> None:
+    world.zookeeper()
+    verdict = world.lab.check("hbase", world.hbase())
+    expect(verdict, "ZooKeeper: good, as far as is tested", code="DRIVER.MISSING", state="Unsupport", within=3)
+    login = next(stage for stage in verdict.stages if stage.name == "login")
+    assert login.status == "passed", login
+    assert login.evidence["service_principal"] == f"zookeeper/{ENSEMBLE}@{REALM}"

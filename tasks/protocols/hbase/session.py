@@ -19,16 +19,18 @@ _NOT_SERVING = b"This ZooKeeper instance is not currently serving requests"
 #: Where HBase says which server to begin with; from HBase 3 on it is the master alone.
 _FIRST = (("meta-region-server", "region server"), ("master", "master"))
 _SHOWN = 20
+_KERBEROS = "authTypeKerberos"
 
 
 class HBaseSession(Session):
     """One conversation with one ZooKeeper server."""
 
-    #: What may be read without a login comes before it.
-    order = ("greet", "tls", "admit", "target", "login", "privilege")
-
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         super().__init__(stream, access, dial)
+        self._method = access.setting("security_protocol")
+        # Without a ticket nobody logs in to ZooKeeper: what may be read so comes before the login at HBase.
+        if self._method != _KERBEROS:
+            self.order = ("greet", "tls", "admit", "target", "login", "privilege")
         self.wire = Wire(stream)
         self._connected = False
         self._server: Stream | None = None
@@ -61,12 +63,12 @@ class HBaseSession(Session):
         raise StageFailed(not_running=True, znode=parent)
 
     async def login(self, recorder: Recorder) -> None:
-        method = self.access.setting("security_protocol")
-        if method == "authTypeKerberos":
-            raise Unsupported("Kerberos on HBase")
-        if method == "authTypeClientPassword":
+        if self._method == _KERBEROS:
+            await self._kerberos(recorder)
+        elif self._method == "authTypeClientPassword":
             raise Unsupported("the login with a password on HBase")
-        raise StageSkipped("no login is configured")
+        else:
+            raise StageSkipped("no login is configured")
 
     async def privilege(self, recorder: Recorder) -> None:
         raise Unsupported("reading a table of HBase")
@@ -92,6 +94,23 @@ class HBaseSession(Session):
             return {"no_quorum": True} if (await stream.receive()).startswith(_NOT_SERVING) else {}
         finally:
             stream.close()
+
+    async def _kerberos(self, recorder: Recorder) -> None:
+        """Log in to ZooKeeper, where it knows Kerberos; HBase's clients go on without where it does not."""
+        from tasks.kerberos.access import client_of
+        from tasks.kerberos.sasl import Service, authenticate
+
+        async def exchange(token: bytes) -> bytes:
+            error, said = await self.wire.sasl(token)
+            if error:
+                raise StageFailed(zk_error=error, server_said=f"error {error}")
+            # The last answer has no token either.
+            if said is None and "security_layers" not in recorder.evidence:
+                raise StageSkipped("this ZooKeeper asks nobody to log in")
+            return said or b""
+
+        name = self.access.setting("hbase_config", {}).get("zookeeper.sasl.client.username", "zookeeper")
+        await authenticate(client_of(self.access, self.dial), Service(name, self.access.host), recorder, exchange)
 
     async def _named(self, data: bytes, znode: str, role: str, recorder: Recorder) -> None:
         """Reach the server that a znode names."""

@@ -7,8 +7,8 @@ import struct
 from tasks.protocols.protobuf import fields
 from tasks.streams import Reader, Stream, StreamBroken
 
-_GET_DATA, _GET_CHILDREN, _CLOSE = 4, 8, -11
-_LONGEST = 1 << 22
+_GET_DATA, _GET_CHILDREN, _SASL, _CLOSE = 4, 8, 102, -11
+_LONGEST, _SIZE = 1 << 22, 4
 #: Error codes (KeeperException.Code).
 OK, NO_NODE, NO_AUTH = 0, -101, -102
 _MAGIC, _PROTOBUF = b"\xff", b"PBUF"
@@ -34,7 +34,7 @@ class Wire:
 
     async def data(self, path: str) -> tuple[int, bytes]:
         """Error code, and what a znode holds."""
-        error, body = await self._ask(_GET_DATA, path)
+        error, body = await self._ask(_GET_DATA, _path(path))
         if error:
             return error, b""
         (size,) = struct.unpack_from("!i", body)
@@ -42,7 +42,7 @@ class Wire:
 
     async def children(self, path: str) -> tuple[int, list[str]]:
         """Error code, and the names under a znode."""
-        error, body = await self._ask(_GET_CHILDREN, path)
+        error, body = await self._ask(_GET_CHILDREN, _path(path))
         names: list[str] = []
         if not error:
             (count,), position = struct.unpack_from("!i", body), 4
@@ -54,13 +54,19 @@ class Wire:
                 position += 4 + size
         return error, sorted(names)
 
+    async def sasl(self, token: bytes) -> tuple[int, bytes | None]:
+        """Error code, and the server's token; None where it knows no SASL."""
+        error, body = await self._ask(_SASL, _buffer(token))
+        (size,) = struct.unpack_from("!i", body) if len(body) >= _SIZE else (-1,)
+        return error, None if size < 0 else body[_SIZE : _SIZE + size]
+
     async def end(self) -> None:
         """Give the session back."""
         await self._send(struct.pack("!ii", self._number + 1, _CLOSE))
 
-    async def _ask(self, kind: int, path: str) -> tuple[int, bytes]:
+    async def _ask(self, kind: int, body: bytes) -> tuple[int, bytes]:
         self._number += 1
-        await self._send(struct.pack("!ii", self._number, kind) + _buffer(path.encode()) + b"\0")
+        await self._send(struct.pack("!ii", self._number, kind) + body)
         while True:
             data = await self._receive()
             number, _, error = struct.unpack_from("!iqi", data)
@@ -75,6 +81,11 @@ class Wire:
         if not 16 <= size <= _LONGEST:
             raise StreamBroken("error", received=self.stream.received, error="PROTOCOL")
         return await self.reader.exactly(size)
+
+
+def _path(path: str) -> bytes:
+    """A path, and no watch on it."""
+    return _buffer(path.encode()) + b"\0"
 
 
 def _buffer(data: bytes) -> bytes:
