@@ -53,7 +53,7 @@ def test_a_group_that_cannot_be_tested_from_keeps_no_other_from_it(retail: Comma
     retail.apply(text.replace("resource_groups: [local]", "resource_groups: [local, vpc_a]"))
     found = retail("test", "closed", "-o", "json")
     causes = {verdict["resource_group"]: (verdict["state"], verdict["cause"]) for verdict in found.json}
-    assert causes == {"local": ("Unreachable", "PORT.CLOSED"), "vpc_a": ("Unsupport", "DRIVER.MISSING")}
+    assert causes == {"local": ("Unreachable", "PORT.CLOSED"), "vpc_a": ("ConfigError", "CONFIG.SECRET_UNRESOLVED")}
     assert found.status == 1
 
 
