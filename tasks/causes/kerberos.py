@@ -120,6 +120,15 @@ CAUSES = (
             ),
             Rule(
                 None,
+                {"which_principal": True},
+                rank=6,
+                message="No principal is configured for {source}/{env}, and the keytab has keys of these: "
+                "{keytab_principals}.",
+                remedy="Name the one that logs in: as principal, as the user name, or in the JAAS configuration, "
+                "whichever {type} has.",
+            ),
+            Rule(
+                None,
                 {"no_usable_key": True},
                 rank=6,
                 message="The keytab of {source}/{env} has no key of a type that both the KDC and this client use "

@@ -26,8 +26,8 @@ def client_of(access: Access, dial: Dial, principal: str | None = None) -> Clien
             the user name, else the one that the keytab is of.
 
     Raises:
-        StageFailed: A file cannot be read, or the keytab has no key of the principal, or what is needed is not
-            installed.
+        StageFailed: A file cannot be read, or the keytab has no key of the principal, or keys of several to choose
+            from, or what is needed is not installed.
     """
     try:
         from tasks.kerberos.client import Client
@@ -40,9 +40,11 @@ def client_of(access: Access, dial: Dial, principal: str | None = None) -> Clien
     keys = _keys(access)
     owners = sorted({key.principal for key in keys})
     principal = principal or access.setting("principal") or access.setting("username")
-    if not principal and len(owners) == 1:
+    if not principal:
+        if len(owners) != 1:
+            raise StageFailed(which_principal=True, keytab_principals=owners)
         principal = owners[0]
-    identity = keytab.identity(keys, principal or "", configuration.default_realm)
+    identity = keytab.identity(keys, str(principal), configuration.default_realm)
     if not identity.keys:
         raise StageFailed(not_in_keytab=True, principal=identity.name, keytab_principals=owners)
     return Client(configuration, identity, dial)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.network import Network
+from tests.lab.realm import AN_HOUR_AHEAD
 from tests.lab.stores import Store, ZooKeeper
 
 _ROOT = Path(__file__).parents[2]
@@ -23,25 +24,30 @@ class KerberosBroker(Store):
         keytab: The server's.
         itself: The name that it advertises, and that its principal has.
         layer: Whether it demands that what follows the login is signed or sealed.
+        beside: Another broker of the cluster, which leads the topic `far`.
+        ahead: Whether its clock is an hour ahead.
     """
 
     needs = (_GSSAPI,)
     port = 9092
 
     def __init__(
-        self, network: Network, name: str, *, keytab: str, itself: str, service: str = "kafka", layer: bool = False
-    ) -> None:
+        self, network: Network, name: str, *, keytab: str, itself: str, service: str = "kafka", layer: bool = False,
+        beside: str = "", ahead: bool = False,
+    ) -> None:  # fmt: skip
         self.itself = itself
+        self.beside = beside
+        self.ahead = ahead
         self.kerberos = {"service": service, "host": itself, "keytab": keytab, "layer": layer}
         super().__init__(network, name)
 
     def arguments(self) -> Sequence[str]:
-        listener: dict[str, Any] = {
-            "brokers": [[1, self.itself, self.port]], "mechanisms": ["GSSAPI"], "kerberos": self.kerberos,
-        }  # fmt: skip
-        settings = {"host": self.v4, "topics": {"orders": 1}, "listeners": {self.port: listener}}
+        brokers = [[1, self.itself, self.port], *([[2, self.beside, self.port]] if self.beside else [])]
+        listener: dict[str, Any] = {"brokers": brokers, "mechanisms": ["GSSAPI"], "kerberos": self.kerberos}
+        settings = {"host": self.v4, "topics": {"orders": 1, "far": 2}, "listeners": {self.port: listener}}
         script = str(Path(__file__).with_name("kafka_broker.py"))
-        return ["env", f"PYTHONPATH={_ROOT}", sys.executable, script, json.dumps(settings)]
+        environment = [f"PYTHONPATH={_ROOT}", *(AN_HOUR_AHEAD if self.ahead else ())]
+        return ["env", *environment, sys.executable, script, json.dumps(settings)]
 
 
 class KerberosZooKeeper(ZooKeeper):
@@ -67,10 +73,19 @@ class KerberosZooKeeper(ZooKeeper):
             "Server {\n com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true storeKey=true\n"
             f' useTicketCache=false keyTab="{keytab}" principal="{principal}";\n}};\n'
         )
-        with (self.folder / "zoo.cfg").open("a") as lines:
-            lines.write("authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n")
-            if self.login_only:
-                lines.write("enforce.auth.enabled=true\nenforce.auth.schemes=sasl\n")
+        self._configure("authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider")
+
+    def start(self) -> None:
+        super().start()
+        if self.login_only:  # the znodes are made by a client without a login
+            self.stop()
+            self.znodes = {}
+            self._configure("enforce.auth.enabled=true", "enforce.auth.schemes=sasl")
+            super().start()
+
+    def _configure(self, *lines: str) -> None:
+        with (self.folder / "zoo.cfg").open("a") as config:
+            config.writelines(f"{line}\n" for line in lines)
 
     def arguments(self) -> Sequence[str]:
         java, *rest = super().arguments()

@@ -12,6 +12,8 @@ from tests.lab.servers import Server
 
 REALM = "LAB.TEST"
 _MASTER = "lab-master-key"
+#: The environment of a program whose clock is an hour ahead.
+AN_HOUR_AHEAD = ("FAKETIME=+3600s", "LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
 
 class Kdc(Server):
@@ -76,5 +78,4 @@ class AheadKdc(Kdc):
     """One whose clock is an hour ahead."""
 
     def arguments(self) -> Sequence[str]:
-        library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
-        return ["env", "FAKETIME=+3600s", f"LD_PRELOAD={library}", *super().arguments()[1:]]
+        return ["env", *AN_HOUR_AHEAD, *super().arguments()[1:]]

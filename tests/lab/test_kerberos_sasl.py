@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from registry.verdict import Stage, Verdict
 from tests.lab.expectation import Expectation
 from tests.lab.kerberized import KerberosBroker, KerberosZooKeeper
 from tests.lab.lab import Lab
 from tests.lab.realm import REALM, Kdc
-from tests.lab.test_hbase import record
+from tests.lab.stores import Kafka
+from tests.lab.test_hbase import record, zookeeper
 
 CONFIG = "ConfigError"
+UNEXPLAINED = ["AUTH.KERBEROS_KEYTAB", "AUTH.KERBEROS_CLOCK"]
 BROKER, ENSEMBLE = "kafka-krb.lab.test", "zk-krb.lab.test"
 
 
@@ -72,19 +75,144 @@ def world(lab: Lab) -> Iterator[World]:
     return World(lab)
 
 
+def login(verdict: Verdict) -> Stage:
+    return next(stage for stage in verdict.stages if stage.name == "login")
+
+
+# -- Kafka -------------------------------------------------------------------------------------------------------------
+
+
 def test_a_broker_takes_the_ticket(world: World, expect: Expectation) -> None:
     world.broker()
     verdict = world.lab.check("kafka", world.kafka())
     expect(verdict, "Kafka: good, by a keytab", code=None, state="Connectable", within=3)
-    login = next(stage.evidence for stage in verdict.stages if stage.name == "login")
-    assert login["principal"] == f"app@{REALM}"
-    assert login["service_principal"] == f"kafka/{BROKER}@{REALM}"
+    seen = login(verdict).evidence
+    assert seen["principal"] == f"app@{REALM}"
+    assert seen["service_principal"] == f"kafka/{BROKER}@{REALM}"
+    assert seen["security_layers"] == ["none"]
+
+
+def test_brokers_by_their_own_names(world: World, expect: Expectation) -> None:
+    """A broker that leads a partition is logged in to as itself; one without a principal is named."""
+    for host in ("kafka-krb1.lab.test", "kafka-krb2.lab.test"):
+        world.kdc.principal(f"kafka/{host}")
+        world.broker(host, beside="kafka-krb2.lab.test")
+    verdict = world.lab.check("kafka", world.kafka("kafka-krb1.lab.test", objects=["far"]))
+    expect(verdict, "Kafka: good, two brokers", code=None, state="Connectable", within=3)
+    world.kdc.admin("delprinc -force kafka/kafka-krb2.lab.test")
+    verdict = world.lab.check("kafka", world.kafka("kafka-krb1.lab.test", objects=["far"]))
+    expect(
+        verdict, "Kafka: second broker's principal unknown",
+        code="AUTH.KERBEROS_PRINCIPAL", state=CONFIG, component=f"kafka/kafka-krb2.lab.test@{REALM}", within=3,
+    )  # fmt: skip
+
+
+def test_who_and_what_by_jaas(world: World, expect: Expectation) -> None:
+    host = "streams-krb.lab.test"
+    world.kdc.principal(f"streams/{host}")
+    world.broker(host, service="streams", keytab=world.kdc.keytab("streams", f"streams/{host}"))
+    both = world.kdc.keytab("both", "app", "passing")
+    jaas = world.kdc.folder / "jaas.conf"
+    jaas.write_text(
+        "KafkaClient {\n com.sun.security.auth.module.Krb5LoginModule required\n useKeyTab=true // the file\n"
+        ' principal="app@LAB.TEST" serviceName="streams";\n};\n'
+    )
+    verdict = world.lab.check("kafka", world.kafka(host, jaas_file_conf=f"file:{jaas}", **world.files(both)))
+    expect(verdict, "Kafka: good, by JAAS", code=None, state="Connectable", within=3)
+    config = {"sasl.kerberos.service.name": "streams"}
+    verdict = world.lab.check("kafka", world.kafka(host, kafka_config=config))
+    expect(verdict, "Kafka: good, service named", code=None, state="Connectable", within=3)
+    verdict = world.lab.check("kafka", world.kafka(host, **world.files(both)))
+    expect(verdict, "Kafka: which of two principals", code="AUTH.KERBEROS_KEYTAB", state=CONFIG, within=3)
+
+
+def test_the_kdc_refuses(world: World, expect: Expectation) -> None:
+    server = world.broker()
+    alias = world.lab.name("kafka-krb-alias", server.v4)
+    verdict = world.lab.check("kafka", world.kafka(alias))
+    expect(
+        verdict, "Kafka: service principal unknown",
+        code="AUTH.KERBEROS_PRINCIPAL", state=CONFIG, component=f"kafka/{alias}@{REALM}", within=2,
+    )  # fmt: skip
+    old = world.kdc.keytab("old", "passing")
+    world.kdc.keytab("newer", "passing", fresh=True)
+    verdict = world.lab.check("kafka", world.kafka(**world.files(old)))
+    expect(
+        verdict, "Kafka: keytab outdated", code="AUTH.KERBEROS_KEYTAB", state=CONFIG, component="kerberos_file_keytab",
+        within=2,
+    )  # fmt: skip
+    with world.lab.filter("drop", world.kdc.v4):
+        verdict = world.lab.check("kafka", world.kafka(), timeout=3)
+    expect(
+        verdict, "Kafka: KDC silent", code="AUTH.KERBEROS_KDC", state=CONFIG, component=f"{world.kdc.v4}:88", within=3.5
+    )
+
+
+@pytest.mark.parametrize("fault", ["keytab", "clock"])
+def test_a_broker_that_cannot_open_the_ticket(world: World, expect: Expectation, fault: str) -> None:
+    host = f"kafka-{fault}.lab.test"
+    world.kdc.principal(f"kafka/{host}")
+    keytab = world.kdc.keytab(f"kafka-{fault}", f"kafka/{host}")
+    world.broker(host, keytab=keytab, ahead=fault == "clock")
+    if fault == "keytab":
+        world.kdc.keytab("kafka-newer", f"kafka/{host}", fresh=True)
+    verdict = world.lab.check("kafka", world.kafka(host))
+    expect(
+        verdict, f"Kafka: server's {fault} off", code="INCONCLUSIVE", state=CONFIG, alternatives=UNEXPLAINED,
+        component=f"kafka/{host}@{REALM}", within=2,
+    )  # fmt: skip
+
+
+def test_a_broker_that_wants_a_security_layer(world: World, expect: Expectation) -> None:
+    host = "kafka-layer.lab.test"
+    world.kdc.principal(f"kafka/{host}")
+    world.broker(host, keytab=world.kdc.keytab("kafka-layer", f"kafka/{host}"), layer=True)
+    verdict = world.lab.check("kafka", world.kafka(host))
+    expect(verdict, "Kafka: security layer demanded", code="DRIVER.MISSING", state="Unsupport", within=2)
+    assert "integrity or confidentiality" in verdict.message
+
+
+def test_a_broker_without_kerberos(world: World, expect: Expectation) -> None:
+    server = world.lab.server(Kafka)
+    verdict = world.lab.check("kafka", world.kafka(server.v4, address={"host": server.v4, "port": 9094}))
+    expect(
+        verdict, "Kafka: no GSSAPI", code="AUTH.METHOD_UNSUPPORTED", state=CONFIG, component="sasl_mechanism", within=2
+    )
+
+
+# -- HBase's ZooKeeper -------------------------------------------------------------------------------------------------
 
 
 def test_zookeeper_takes_the_ticket(world: World, expect: Expectation) -> None:
-    world.zookeeper()
+    server = world.zookeeper(login_only=True)
     verdict = world.lab.check("hbase", world.hbase())
     expect(verdict, "ZooKeeper: good, as far as is tested", code="DRIVER.MISSING", state="Unsupport", within=3)
-    login = next(stage for stage in verdict.stages if stage.name == "login")
-    assert login.status == "passed", login
-    assert login.evidence["service_principal"] == f"zookeeper/{ENSEMBLE}@{REALM}"
+    assert login(verdict).status == "passed", login(verdict)
+    assert login(verdict).evidence["service_principal"] == f"zookeeper/{ENSEMBLE}@{REALM}"
+    verdict = world.lab.check("hbase", {"hbase_config": {"hbase.zookeeper.quorum": ENSEMBLE}})
+    expect(
+        verdict, "ZooKeeper: login missing", code="AUTH.METHOD_UNSUPPORTED", state=CONFIG,
+        component="security_protocol", within=2,
+    )  # fmt: skip
+    alias = world.lab.name("zk-krb-alias", server.v4)
+    verdict = world.lab.check("hbase", world.hbase(alias))
+    expect(
+        verdict, "ZooKeeper: service principal unknown",
+        code="AUTH.KERBEROS_PRINCIPAL", state=CONFIG, component=f"zookeeper/{alias}@{REALM}", within=2,
+    )  # fmt: skip
+    # Java reads the keytab once more only when it starts; the KDC goes on to the next key.
+    world.kdc.keytab("zookeeper-newer", f"zookeeper/{ENSEMBLE}", fresh=True)
+    verdict = world.lab.check("hbase", world.hbase())
+    expect(
+        verdict, "ZooKeeper: server's keytab outdated", code="INCONCLUSIVE", state=CONFIG, alternatives=UNEXPLAINED,
+        component=f"zookeeper/{ENSEMBLE}@{REALM}", within=2,
+    )  # fmt: skip
+
+
+def test_a_zookeeper_without_logins(world: World, expect: Expectation) -> None:
+    """Its clients do without: HBase's own servers are what counts, and they are not tested."""
+    host = world.lab.name("zk-open", zookeeper(world.lab).v4)
+    world.kdc.principal(f"zookeeper/{host}")
+    verdict = world.lab.check("hbase", world.hbase(host))
+    expect(verdict, "ZooKeeper: no logins", code="DRIVER.MISSING", state="Unsupport", within=2)
+    assert login(verdict).status == "skipped"

@@ -42,5 +42,14 @@ ANSWERS: tuple[Answer, ...] = (
         message="What {znode} on {address}:{port} holds is no record of HBase's.",
         remedy="Correct zookeeper.znode.parent in hbase_config of {source}/{env}.",
     ),
+    # A session closed for want of a login, and a login refused.
+    Answer(
+        "AUTH.METHOD_UNSUPPORTED",
+        {"zk_error": frozenset({-124, -115})},
+        component="security_protocol",
+        message="{address}:{port} serves nobody without a login by Kerberos; {source}/{env} has none.",
+        remedy="Set security_protocol: authTypeKerberos, kerberos_file_conf, kerberos_file_keytab and principal for "
+        "{source}/{env}.",
+    ),
     Answer("SERVER.ERROR", {"zk_error": bool}),
 )

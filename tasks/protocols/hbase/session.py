@@ -50,7 +50,8 @@ class HBaseSession(Session):
         parent = str(self.access.setting("parent", "/hbase"))
         error, names = await self.wire.children(parent)
         if error:
-            _, others = await self.wire.children("/")
+            # Whom it does not serve without a login, it sends away.
+            others = (await self.wire.children("/"))[1] if error == NO_NODE else []
             raise StageFailed(zk_error=error, znode=parent, others=others[:_SHOWN], server_said=f"error {error}")
         recorder.see(znode=parent, children=names[:_SHOWN])
         for name, role in _FIRST:

@@ -197,7 +197,10 @@ class KafkaSession(Session):
             except StreamBroken as broken:
                 raise _about(StageFailed(**recorder.evidence, **broken.evidence()), broker) from None
             except StageFailed as failure:
-                raise _about(StageFailed(**{**recorder.evidence, **failure.evidence}), broker) from None
+                found = {**recorder.evidence, **failure.evidence}
+                if "method" in recorder.evidence:  # Kerberos: its own causes say more than where it failed
+                    raise StageFailed(**found, address=broker.host, port=broker.port) from None
+                raise _about(StageFailed(**found), broker) from None
             self._wires[node] = channel
         return self._wires[node]
 
