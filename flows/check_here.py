@@ -19,11 +19,11 @@ from registry import sealing
 from registry.errors import HeadwaterError
 from registry.sealing import BoxRefused
 from registry.verdict import Verdict
-from tasks import parcels, references, report
+from tasks import references, report
 from tasks.fleet import check_all
 from tasks.target import Target
 from tasks.vantages.local import LocalVantage
-from tasks.vantages.worker import FLOW, REFUSED, VERDICTS
+from tasks.vantages.worker import FLOW, REFUSED, VERDICTS, parcels
 
 #: Bytes of verdicts in one artifact: its event is refused above 1.5 MB.
 _LARGEST = 500_000

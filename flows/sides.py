@@ -13,9 +13,9 @@ from registry.store import Store
 from registry.targets import CheckTarget
 from registry.verdict import STAGES, Status, Verdict
 from tasks.comparison import Difference, differences, entry_differences
-from tasks.explanation import explanations
-from tasks.survey import Survey, Wanted
-from tasks.surveying import Surveyed, survey
+from tasks.comparison.explanation import explanations
+from tasks.comparison.survey import Survey, Wanted
+from tasks.comparison.surveying import Surveyed, survey
 from tasks.target import Target
 from tasks.vantages import Outpost
 

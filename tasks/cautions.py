@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from registry.verdict import Stage, Status, Warning
-from tasks import provenance
+from tasks.networks import provenance
 
 #: Days before the end of a certificate or an account from which on it is told.
 _SOON = timedelta(days=30)

@@ -16,10 +16,11 @@ from pydantic import SecretStr
 from registry.connection import Connection, Endpoint, Mode
 from registry.errors import SecretUnresolved
 from registry.verdict import Verdict
-from tasks import diagnosis, provenance, redaction
+from tasks import diagnosis, redaction
 from tasks.budget import Budget
 from tasks.conversation import Conversation
 from tasks.evidence import Attempt, Observer, Recorder, StageFailed, StageSkipped, Steps, Trace, now, unobserved
+from tasks.networks import provenance
 from tasks.protocols import Access, Protocol, load
 from tasks.target import Target
 from tasks.tls import TlsMaterial
@@ -74,7 +75,7 @@ async def probe(
     Args:
         timeout: Seconds the whole check may take; it ends within 0.5 s more, whatever the peer does.
         observe: Hears of each stage when it begins and when it ends.
-        adapt: Makes the protocol ask something else of the peer than a check does: see `tasks.survey`.
+        adapt: Makes the protocol ask something else of the peer than a check does: see `tasks.comparison.survey`.
     """
     trace, started_at, started = Trace(Steps(observe=observe), facts={"timeout_s": timeout}), now(), time.perf_counter()
     walk = _Walk(target, vantage, Budget.of(timeout), trace, adapt)

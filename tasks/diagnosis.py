@@ -14,8 +14,9 @@ from itertools import chain
 from typing import Any
 
 from registry.verdict import INCONCLUSIVE, STAGES, Owner, Stage, State, Status, Verdict, Warning
-from tasks import causes, cautions, provenance
+from tasks import causes, cautions
 from tasks.evidence import Attempt, Trace, matches, skipped
+from tasks.networks import provenance
 from tasks.protocols import Answer, Protocol, load
 from tasks.target import Target
 

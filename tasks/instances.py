@@ -18,11 +18,12 @@ from registry.connection import Endpoint
 from registry.connection.parts import CloudInstance
 from registry.network import Network
 from registry.verdict import Stage
-from tasks import clouds, network_audit
+from tasks import clouds
 from tasks.budget import Budget
 from tasks.clouds import Cloud, Instance, Place, Refused, Vpc, Wanted
 from tasks.clouds.inventory import FileInventory
 from tasks.evidence import Recorder, StageFailed
+from tasks.networks import audit as network_audit
 from tasks.target import Target
 from tasks.vantages import Vantage, is_public
 

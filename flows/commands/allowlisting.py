@@ -18,7 +18,7 @@ from registry.errors import NotFound
 if TYPE_CHECKING:
     from registry.allowlist_forms import Need
     from registry.targets import CheckTarget
-    from tasks.needs import Needed
+    from tasks.networks.needs import Needed
 
 
 class Env(StrEnum):
@@ -64,7 +64,7 @@ def allowlist(
     import asyncio
 
     from registry.store import open_store
-    from tasks.needs import needed, scopes_of
+    from tasks.networks.needs import needed, scopes_of
 
     side: Literal["dev", "prod"] | None = None if env is Env.ALL else ("dev" if env is Env.DEV else "prod")
     with open_store() as store:

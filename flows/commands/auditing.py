@@ -14,7 +14,7 @@ from flows.terminal import dump, table
 
 if TYPE_CHECKING:
     from registry.model import ResourceGroup
-    from tasks.auditing import Audited
+    from tasks.networks.facts import Audited
     from tasks.target import Target
 
 
@@ -69,9 +69,9 @@ async def _audited(
     group: ResourceGroup, network: Any, targets: Sequence[Target], timeout: float
 ) -> tuple[list[Audited], list[str]]:
     from tasks import references
-    from tasks.auditing import surroundings, way_out, ways_to
     from tasks.budget import Budget
     from tasks.evidence import StageFailed
+    from tasks.networks.facts import surroundings, way_out, ways_to
     from tasks.vantages import Outpost, open_vantage
 
     references.install()
@@ -105,7 +105,7 @@ def _why(target: Target, failed: Any) -> str:
 
 
 def _document(one: Audited) -> dict[str, Any]:
-    from tasks.network_audit import shown
+    from tasks.networks.audit import shown
 
     return {"about": one.about, "requirements": [shown(finding) for finding in one.findings]}
 

@@ -49,7 +49,7 @@ def compare(
     """
     from flows.sides import gather
     from registry.store import open_store
-    from tasks.survey import Wanted
+    from tasks.comparison.survey import Wanted
 
     name = source if workspace is None or "/" in source else f"{workspace}/{source}"
     with open_store() as store:

@@ -15,7 +15,7 @@ from flows.terminal import dump, table
 if TYPE_CHECKING:
     from registry.model import ResourceGroup
     from registry.network import Network
-    from tasks.observation import Fact, Observed
+    from tasks.networks.observation import Fact, Observed
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def check(
     """
     from registry.network import declared
     from registry.store import open_store
-    from tasks.observation import compare, seen_by_servers
+    from tasks.networks.observation import compare, seen_by_servers
 
     with open_store() as store:
         group = store.groups.get(name)
@@ -55,7 +55,7 @@ def check(
 async def _observed(group: ResourceGroup, network: Network, timeout: float) -> tuple[Observed, str]:
     """What the place says of itself, or nothing and why."""
     from tasks import references
-    from tasks.observation import Observed, observe
+    from tasks.networks.observation import Observed, observe
     from tasks.vantages import Outpost, VantageFailed, open_vantage
 
     references.install()

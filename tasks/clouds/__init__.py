@@ -1,7 +1,7 @@
 """Clouds: what an instance id stands for, and how the network around it is built. One file a cloud, found by its name.
 
 A cloud answers two questions: what is this instance, and what is in this VPC. Its answers are facts; what follows from
-them is decided in `tasks.instances` and `tasks.network_audit`. Alibaba Cloud's words are used for all: a subnet is a
+them is decided in `tasks.instances` and `tasks.networks.audit`. Alibaba Cloud's words are used for all: a subnet is a
 vSwitch, an elastic IP address an EIP, a route through a NAT gateway an SNAT entry.
 """
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from registry.allowlists import parse
 from registry.verdict import INCONCLUSIVE
+from tasks.networks.provenance import Standing, numeric, stand
 from tasks.perspectives import Insight, Rule
 from tasks.perspectives.view import View, names
-from tasks.provenance import Standing, numeric, stand
 
 
 def left_out_here(view: View, others: Sequence[View]) -> Insight | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from registry.network import Network
 from registry.verdict import STAGES, Stage, State, Status, Verdict
-from tasks import provenance
+from tasks.networks import provenance
 from tasks.vantages import is_public
 
 _REACHED = (Status.PASSED, Status.WARNED)

@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from registry.connection import Connection
+from tasks.comparison.survey import Survey, Wanted
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.streams import Stream
-from tasks.survey import Survey, Wanted
 from tasks.tls import TlsMaterial
 
 

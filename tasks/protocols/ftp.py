@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from registry.verdict import INCONCLUSIVE
+from tasks.comparison.survey import Object, Survey, Wanted
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Answer, Dial, Protocol, Retry, Session
 from tasks.streams import Reader, Stream, StreamBroken, printable
-from tasks.survey import Object, Survey, Wanted
 from tasks.tls import TlsStream, start_tls
 from tasks.vantages import ConnectFailed
 

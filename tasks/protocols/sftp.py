@@ -12,11 +12,11 @@ from typing import Any
 import paramiko
 
 from registry.verdict import INCONCLUSIVE
+from tasks.comparison.survey import Object, Survey, Wanted
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.protocols import Access, Answer, Dial, Protocol, Session
 from tasks.ssh import HostKey, KeyUnusable, KnownKeys, SshConnection, given_keys, known_keys, load_key
 from tasks.streams import Stream
-from tasks.survey import Object, Survey, Wanted
 
 _PASSWORD_METHODS = ("password", "keyboard-interactive")
 

@@ -28,9 +28,9 @@ from registry.groups import WorkerSettings
 from registry.store import open_store
 from registry.verdict import Verdict
 from scripts.embedded_postgresql import EmbeddedPostgresql, free_port
-from tasks import parcels
 from tasks.target import Target
 from tasks.vantages import worker
+from tasks.vantages.worker import parcels
 from tests.flows.cli_support import CommandLine, Screen
 from tests.serving import GOOD_PASSWORD, STORED_PASSWORD, WRONG_PASSWORD, PrefectServer
 from tests.working import HEADWATER, Worker

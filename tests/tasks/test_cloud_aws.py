@@ -14,11 +14,11 @@ from moto.server import ThreadedMotoServer
 
 from registry.network import Network
 from registry.verdict import State, Verdict
-from tasks.auditing import surroundings, way_out
 from tasks.budget import Budget
 from tasks.clouds import Instance, Vpc, Wanted
 from tasks.clouds.aws import Aws, calls
-from tasks.network_audit import way_out_lacks
+from tasks.networks.audit import way_out_lacks
+from tasks.networks.facts import surroundings, way_out
 from tests.tasks.cloud_support import stage, target, verdict_of
 from tests.tasks.support import listening
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from registry.verdict import Stage, State, Status, Verdict
 from tasks.comparison import CONSEQUENCES, Difference, differences, entry_differences
-from tasks.explanation import REASONS, explanations
-from tasks.survey import Column, Object, Survey
+from tasks.comparison.explanation import REASONS, explanations
+from tasks.comparison.survey import Column, Object, Survey
 
 COLUMNS = (Column("id", "integer", False, 1), Column("total", "numeric(10,2)", True, 2))
 ORDERS = Object(

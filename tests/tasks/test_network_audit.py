@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from registry.allowlists import parse
 from registry.network import Network
-from tasks import network_audit
 from tasks.clouds import Eip, NatGateway, Route, SnatEntry, Vpc, VSwitch
-from tasks.network_audit import Facts, Finding, Status
+from tasks.networks import audit as network_audit
+from tasks.networks.audit import Facts, Finding, Status
 
 GATEWAY = NatGateway("ngw-1", "Available", available=True, internet=True)
 ENTRY = SnatEntry("snat-1", "ngw-1", "Available", True, ("47.97.0.1",), "vsw-1")

@@ -10,7 +10,7 @@ import pytest
 from registry.network import Network
 from registry.verdict import Stage, State, Status, Verdict
 from tasks.budget import Budget
-from tasks.observation import Observed, Seen, compare, observe, seen_by_servers
+from tasks.networks.observation import Observed, Seen, compare, observe, seen_by_servers
 from tasks.vantages import Resolution
 from tasks.vantages.local import LocalVantage
 from tests.tasks.support import listening

@@ -13,7 +13,7 @@ from registry.verdict import INCONCLUSIVE, Stage, Status, Verdict
 from tasks import diagnosis
 from tasks.check import check
 from tasks.evidence import Attempt
-from tasks.provenance import Standing, differences, noted, stand, too_wide
+from tasks.networks.provenance import Standing, differences, noted, stand, too_wide
 from tasks.vantages.local import LocalVantage
 from tests.tasks.scripted import Peer, converse
 from tests.tasks.support import failed, listening, target

@@ -18,14 +18,14 @@ from registry.connection import read_entry
 from registry.groups import WorkerSettings
 from registry.network import Network
 from registry.verdict import Warning
-from tasks import flow_runs, parcels, prefect_api
+from tasks import prefect_api
 from tasks.causes.probe import CAUSES
 from tasks.evidence import StageFailed
-from tasks.flow_runs import Ended
-from tasks.parcels import Packed
 from tasks.target import Target
 from tasks.vantages import Outpost, open_vantage
-from tasks.vantages.worker import WorkerPool, _answers, _orders
+from tasks.vantages.worker import WorkerPool, _answers, _orders, flow_runs, parcels
+from tasks.vantages.worker.flow_runs import Ended
+from tasks.vantages.worker.parcels import Packed
 
 AGENTS = [rule.when["agent"] for cause in CAUSES for rule in cause.rules if "agent" in rule.when]
 
@@ -57,7 +57,7 @@ def test_every_type_arrives_as_it_was_sent(name: str) -> None:
 def test_every_reason_has_its_own_sentence_and_no_sentence_is_left_over() -> None:
     root = Path(__file__).resolve().parents[2]
     said = set()
-    for name in ("tasks/prefect_api.py", "tasks/flow_runs.py", "tasks/vantages/worker.py"):
+    for name in ("tasks/prefect_api.py", "tasks/vantages/worker/flow_runs.py", "tasks/vantages/worker/__init__.py"):
         said |= set(re.findall(r'"?agent"?(?:=|: )"([a-z-]+)"', (root / name).read_text()))
     refused = set(re.findall(r'BoxRefused\(\s*"([a-z-]+)"', (root / "registry/sealing.py").read_text())) | {"broken"}
     assert len(said) > 15

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from tasks.comparison.survey import Object, Survey, Wanted
 from tasks.protocols.http.session import HttpSession
 from tasks.protocols.http.wire import SAFE, Response
-from tasks.survey import Object, Survey, Wanted
 
 #: There is nothing of that name (RFC 9110, sections 15.5.5 and 15.5.11).
 _ABSENT = frozenset({404, 410})

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tasks.comparison.survey import Survey, Wanted
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry, Session
@@ -17,7 +18,6 @@ from tasks.protocols.mysql.answers import ACCESS_DENIED, ACCESS_DENIED_NO_PASSWO
 from tasks.protocols.mysql.authentication import CACHING_SHA2, ED25519, NATIVE, Exchange
 from tasks.protocols.mysql.wire import Greeting, Malformed, ServerError
 from tasks.streams import Reader, Stream, StreamBroken, printable
-from tasks.survey import Survey, Wanted
 from tasks.tls import start_tls
 
 _QUIT, _INIT_DB, _QUERY = b"\x01", b"\x02", b"\x03"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.comparison.survey import MOMENTS, MORE, MOST_OBJECTS, Column, Object, Survey, Wanted, tells_a_moment
 from tasks.protocols.mysql.session import MysqlSession, parts
 from tasks.protocols.mysql.wire import ServerError
-from tasks.survey import MOMENTS, MORE, MOST_OBJECTS, Column, Object, Survey, Wanted, tells_a_moment
 
 _VARIABLES = (
     *("version", "sql_mode", "character_set_server", "character_set_database", "collation_server"),

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tasks.comparison.survey import Survey, Wanted
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Outcome, Retry, Session
@@ -27,7 +28,6 @@ from tasks.protocols.postgresql.wire import (
     startup,
 )
 from tasks.streams import Reader, Stream, StreamBroken, printable
-from tasks.survey import Survey, Wanted
 from tasks.tls import asks_for_certificate, start_tls
 
 if TYPE_CHECKING:

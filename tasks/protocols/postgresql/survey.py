@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
 from registry.allowlists import parse
+from tasks.comparison.survey import MOMENTS, MORE, MOST_OBJECTS, Column, Object, Survey, Wanted, tells_a_moment
 from tasks.protocols.postgresql.session import PostgresqlSession
 from tasks.protocols.postgresql.wire import ServerError, quoted
-from tasks.survey import MOMENTS, MORE, MOST_OBJECTS, Column, Object, Survey, Wanted, tells_a_moment
 
 _SETTINGS = """
 SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN (

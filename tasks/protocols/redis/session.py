@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from tasks.comparison.survey import Survey, Wanted
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
+from tasks.networks.provenance import numeric
 from tasks.protocols import Access, Dial, Retry, Session
 from tasks.protocols.redis.wire import Refusal, Wire
-from tasks.provenance import numeric
 from tasks.streams import Stream, StreamBroken, printable
-from tasks.survey import Survey, Wanted
 from tasks.tls import may_want_tls, start_tls
 from tasks.vantages import ConnectFailed
 

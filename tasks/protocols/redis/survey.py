@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tasks.comparison.survey import Object, Survey, Wanted
 from tasks.protocols.redis.session import GLOB, RedisSession, lines
 from tasks.protocols.redis.wire import Refusal
-from tasks.survey import Object, Survey, Wanted
 
 #: What INFO tells that a job can tell as well, or that says how full it is.
 _SETTINGS = ("redis_version", "maxmemory_policy", "maxmemory", "cluster_enabled", "role", "maxclients")

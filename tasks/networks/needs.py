@@ -11,7 +11,7 @@ from registry.allowlists import Network, collapsed, host
 from registry.network import declared
 from registry.targets import CheckTarget
 from registry.verdict import Verdict
-from tasks.provenance import numeric
+from tasks.networks.provenance import numeric
 from tasks.vantages import is_public
 
 #: Seconds that a name may take here.

@@ -22,13 +22,13 @@ from registry import sealing
 from registry.errors import HeadwaterError, SecretUnresolved
 from registry.groups import WorkerSettings
 from registry.verdict import Stage, Status, Verdict
-from tasks import parcels
 from tasks.diagnosis import diagnose
 from tasks.evidence import StageFailed, Steps, Trace, now, skipped
-from tasks.flow_runs import Ended, WorkPool
-from tasks.parcels import Packed
 from tasks.prefect_api import PrefectApi, settings
 from tasks.target import Target
+from tasks.vantages.worker import parcels
+from tasks.vantages.worker.flow_runs import Ended, WorkPool
+from tasks.vantages.worker.parcels import Packed
 
 #: The flow that runs on the group's work pool; its deployment bears the group's name.
 FLOW = "check-here"

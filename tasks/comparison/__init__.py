@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.survey import Column, Object, Survey
+from tasks.comparison.survey import Column, Object, Survey
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 from registry.verdict import Verdict
 from tasks import diagnosis
 from tasks.check import probe
+from tasks.comparison.survey import Survey, Wanted
 from tasks.evidence import Recorder
 from tasks.protocols import Protocol
-from tasks.survey import Survey, Wanted
 from tasks.target import Target
 from tasks.vantages import Vantage
 

@@ -15,7 +15,7 @@ from registry.policy import refusal_of
 from registry.verdict import Verdict
 from tasks.budget import Budget
 from tasks.evidence import StageFailed
-from tasks.provenance import numeric
+from tasks.networks.provenance import numeric
 from tasks.streams import Reader, Stream, StreamBroken
 from tasks.tls import TlsMaterial, start_tls
 from tasks.vantages import ConnectFailed, Vantage, is_public

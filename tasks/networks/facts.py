@@ -13,7 +13,7 @@ from tasks.budget import Budget
 from tasks.clouds import Cloud, Place, Vpc
 from tasks.clouds.inventory import FileInventory
 from tasks.evidence import StageFailed
-from tasks.network_audit import Facts, Finding, audit
+from tasks.networks.audit import Facts, Finding, audit
 from tasks.target import Target
 from tasks.vantages import Vantage, is_public
 
