@@ -6,10 +6,14 @@ _READS_FILES = "it makes the driver read local files"
 
 ALLOWED = AllowList(
     accepted=words("""
-        auth fetchSize hive.server2.proxy.user httpPath initialDelay retries retryInterval saslQop socketTimeout ssl
-        transportMode
+        auth fetchSize hive.server2.proxy.user httpPath initialDelay principal retries retryInterval saslQop
+        socketTimeout ssl transportMode
         """),
-    patterns={"httpPath": r"[A-Za-z0-9_\-./]+", "hive.server2.proxy.user": r"[A-Za-z0-9_\-.@]+"},
+    patterns={
+        "httpPath": r"[A-Za-z0-9_\-./]+",
+        "hive.server2.proxy.user": r"[A-Za-z0-9_\-.@]+",
+        "principal": r"[A-Za-z0-9_\-.]+/[A-Za-z0-9_\-.]+(?:@[A-Za-z0-9_\-.]+)?",
+    },
     dangerous={
         "sslTrustStore": _READS_FILES,
         "sslKeyStore": _READS_FILES,

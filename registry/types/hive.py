@@ -60,6 +60,13 @@ class Warehouse(KerberosFiles):
     keystore_password: SecretReference | None = Field(
         default=None, description="Password of the client's private key.", examples=["env:KEYSTORE_PASSWORD"]
     )
+    principal: str | None = Field(
+        default=None,
+        min_length=1,
+        description="authTypeKerberos: principal that logs in. The server's is hive/HOST unless `properties` have "
+        "another as `principal`; one that names the host, or _HOST, and is not in the keytab counts as the server's.",
+        examples=["app@EXAMPLE.COM"],
+    )
     hive_config: dict[str, str] = Field(
         default_factory=dict,
         description="Further settings of sessions.",
@@ -70,6 +77,8 @@ class Warehouse(KerberosFiles):
     def _account_of_the_mode(self) -> Self:
         if self.login_mode == "LDAP" and not (self.username and self.password):
             raise ValueError("login_mode LDAP needs username and password")
+        if self.security_protocol == "authTypeKerberos" and not self.kerberos_file_keytab:
+            raise ValueError("authTypeKerberos needs kerberos_file_keytab and kerberos_file_conf")
         return self
 
     def tls(self) -> TlsSettings:
@@ -136,5 +145,5 @@ TYPE = DataSourceType(
         "metastore_uris": "thrift://metastore.example.com:9083",
     },
     tested="wire",
-    notes="Kerberos and HTTP mode are Unsupport; the exchanges tested were recorded from Spark's HiveServer2.",
+    notes="HTTP mode and SASL's security layers are Unsupport; the exchanges tested were recorded from Spark's server.",
 )

@@ -22,8 +22,8 @@ def client_of(access: Access, dial: Dial, principal: str | None = None) -> Clien
     """The client of a data source.
 
     Args:
-        principal: Who logs in, in the default realm unless it names one. Unless given it is the one configured, else
-            the user name, else the one that the keytab is of.
+        principal: Who logs in, in the default realm unless it names one; unless given, the one configured or the user
+            name. Without any, ``""`` among them, it is the one that the keytab is of.
 
     Raises:
         StageFailed: A file cannot be read, or the keytab has no key of the principal, or keys of several to choose
@@ -39,12 +39,13 @@ def client_of(access: Access, dial: Dial, principal: str | None = None) -> Clien
         raise StageFailed(bad_krb5_conf=str(error)) from None
     keys = _keys(access)
     owners = sorted({key.principal for key in keys})
-    principal = principal or access.setting("principal") or access.setting("username")
+    if principal is None:
+        principal = str(access.setting("principal") or access.setting("username", ""))
     if not principal:
         if len(owners) != 1:
             raise StageFailed(which_principal=True, keytab_principals=owners)
         principal = owners[0]
-    identity = keytab.identity(keys, str(principal), configuration.default_realm)
+    identity = keytab.identity(keys, principal, configuration.default_realm)
     if not identity.keys:
         raise StageFailed(not_in_keytab=True, principal=identity.name, keytab_principals=owners)
     return Client(configuration, identity, dial)

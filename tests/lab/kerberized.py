@@ -50,6 +50,28 @@ class KerberosBroker(Store):
         return ["env", *environment, sys.executable, script, json.dumps(settings)]
 
 
+class KerberosHive(Store):
+    """HiveServer2 as far as `hive_server` goes.
+
+    Args:
+        keytab, itself: The server's keytab, and the name that its principal has.
+        mechanism: The only one that it takes.
+    """
+
+    needs = (_GSSAPI,)
+    port = 10000
+
+    def __init__(
+        self, network: Network, name: str, *, keytab: str, itself: str, service: str = "hive", mechanism: str = "GSSAPI"
+    ) -> None:
+        self.settings = (mechanism, service, itself, keytab)
+        super().__init__(network, name)
+
+    def arguments(self) -> Sequence[str]:
+        given = ",".join((self.v4, str(self.port), *self.settings))
+        return ["env", f"PYTHONPATH={_ROOT}", sys.executable, "-m", "tests.lab.hive_server", given]
+
+
 class KerberosZooKeeper(ZooKeeper):
     """ZooKeeper with the login module of Java's own Kerberos.
 

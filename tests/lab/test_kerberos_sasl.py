@@ -10,7 +10,7 @@ import pytest
 
 from registry.verdict import Stage, Verdict
 from tests.lab.expectation import Expectation
-from tests.lab.kerberized import KerberosBroker, KerberosZooKeeper
+from tests.lab.kerberized import KerberosBroker, KerberosHive, KerberosZooKeeper
 from tests.lab.lab import Lab
 from tests.lab.realm import REALM, Kdc
 from tests.lab.stores import Kafka
@@ -18,7 +18,7 @@ from tests.lab.test_hbase import record, zookeeper
 
 CONFIG = "ConfigError"
 UNEXPLAINED = ["AUTH.KERBEROS_KEYTAB", "AUTH.KERBEROS_CLOCK"]
-BROKER, ENSEMBLE = "kafka-krb.lab.test", "zk-krb.lab.test"
+BROKER, ENSEMBLE, WAREHOUSE = "kafka-krb.lab.test", "zk-krb.lab.test", "hive-krb.lab.test"
 
 
 class World:
@@ -27,7 +27,7 @@ class World:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.kdc = lab.server(Kdc, own="sasl")
-        for name in ("app", "passing", f"kafka/{BROKER}", f"zookeeper/{ENSEMBLE}"):
+        for name in ("app", "passing", f"kafka/{BROKER}", f"zookeeper/{ENSEMBLE}", f"hive/{WAREHOUSE}"):
             self.kdc.principal(name)
         self.app = self.kdc.keytab("app", "app")
 
@@ -47,6 +47,19 @@ class World:
         given = {
             "address": {"host": host, "port": 9092}, "objects": ["orders"],
             "security_protocol": "authTypeSaslPlaintext", "sasl_mechanism": "gssapi", **self.files(), **changes,
+        }  # fmt: skip
+        return {key: value for key, value in given.items() if value is not None}
+
+    def hive_server(self, host: str = WAREHOUSE, **options: Any) -> KerberosHive:
+        keytab = options.pop("keytab", None) or self.kdc.keytab("hive", f"hive/{host}")
+        server = self.lab.server(KerberosHive, keytab=str(keytab), itself=host, **options)
+        self.lab.name(host.partition(".")[0], server.v4)
+        return server
+
+    def hive(self, host: str = WAREHOUSE, **changes: Any) -> dict[str, Any]:
+        given = {
+            "address": {"host": host, "port": 10000}, "database": "shop", "security_protocol": "authTypeKerberos",
+            "principal": "app", **self.files(), **changes,
         }  # fmt: skip
         return {key: value for key, value in given.items() if value is not None}
 
@@ -178,6 +191,59 @@ def test_a_broker_without_kerberos(world: World, expect: Expectation) -> None:
     expect(
         verdict, "Kafka: no GSSAPI", code="AUTH.METHOD_UNSUPPORTED", state=CONFIG, component="sasl_mechanism", within=2
     )
+
+
+# -- HiveServer2 -------------------------------------------------------------------------------------------------------
+
+
+def test_hive_takes_the_ticket(world: World, expect: Expectation) -> None:
+    world.hive_server()
+    verdict = world.lab.check("hive", world.hive())
+    expect(verdict, "Hive: good, by a keytab", code=None, state="Connectable", within=3)
+    assert login(verdict).evidence["service_principal"] == f"hive/{WAREHOUSE}@{REALM}"
+    # As JDBC has it: `principal` is the server's, and the keytab says who logs in.
+    for servers in (f"hive/_HOST@{REALM}", f"hive/{WAREHOUSE}@{REALM}"):
+        verdict = world.lab.check("hive", world.hive(principal=servers))
+        expect(verdict, f"Hive: good, server's principal {servers}", code=None, state="Connectable", within=3)
+        assert login(verdict).evidence["principal"] == f"app@{REALM}"
+
+
+def test_a_hive_of_another_service(world: World, expect: Expectation) -> None:
+    host = "hive-cdh.lab.test"
+    world.kdc.principal(f"warehouse/{host}")
+    world.hive_server(host, service="warehouse", keytab=world.kdc.keytab("warehouse", f"warehouse/{host}"))
+    properties = {"principal": f"warehouse/_HOST@{REALM}"}
+    verdict = world.lab.check("hive", world.hive(host, properties=properties))
+    expect(verdict, "Hive: good, service named", code=None, state="Connectable", within=3)
+    verdict = world.lab.check("hive", world.hive(host))
+    expect(
+        verdict, "Hive: service principal unknown",
+        code="AUTH.KERBEROS_PRINCIPAL", state=CONFIG, component=f"hive/{host}@{REALM}", within=2,
+    )  # fmt: skip
+
+
+def test_a_hive_that_refuses(world: World, expect: Expectation) -> None:
+    host = "hive-rotated.lab.test"
+    world.kdc.principal(f"hive/{host}")
+    world.hive_server(host, keytab=world.kdc.keytab("hive-rotated", f"hive/{host}"))
+    world.kdc.keytab("hive-newer", f"hive/{host}", fresh=True)
+    verdict = world.lab.check("hive", world.hive(host))
+    expect(
+        verdict, "Hive: server's keytab outdated", code="INCONCLUSIVE", state=CONFIG, alternatives=UNEXPLAINED,
+        component=f"hive/{host}@{REALM}", within=2,
+    )  # fmt: skip
+    host = "hive-ldap.lab.test"
+    world.kdc.principal(f"hive/{host}")
+    world.hive_server(host, keytab=world.kdc.keytab("hive-ldap", f"hive/{host}"), mechanism="PLAIN")
+    verdict = world.lab.check("hive", world.hive(host))
+    expect(
+        verdict, "Hive: no GSSAPI", code="AUTH.METHOD_UNSUPPORTED", state=CONFIG, component="security_protocol",
+        within=3,
+    )  # fmt: skip
+    assert "takes no tickets" in verdict.message
+    anonymous = {"address": {"host": WAREHOUSE, "port": 10000}, "database": "shop"}
+    verdict = world.lab.check("hive", anonymous)
+    expect(verdict, "Hive: Kerberos demanded", code="AUTH.METHOD_UNSUPPORTED", state=CONFIG, within=3)
 
 
 # -- HBase's ZooKeeper -------------------------------------------------------------------------------------------------

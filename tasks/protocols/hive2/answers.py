@@ -33,6 +33,14 @@ ANSWERS: tuple[Answer, ...] = (
     ),
     Answer(
         "AUTH.METHOD_UNSUPPORTED",
+        {"kerberos_refused": "mechanism"},
+        component="security_protocol",
+        message="{address}:{port} takes no tickets (SASL GSSAPI): it asks for user name and password, most likely.",
+        remedy="Set security_protocol: authTypeNone (authTypeSsl over TLS) with login_mode, username and password; or "
+        "let the server take Kerberos.",
+    ),
+    Answer(
+        "AUTH.METHOD_UNSUPPORTED",
         {"mechanism_refused": True},
         component="security_protocol",
         message="{address}:{port} takes no user name and password (SASL PLAIN): it asks for Kerberos, most likely.",

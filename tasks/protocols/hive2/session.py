@@ -17,7 +17,7 @@ from tasks.tls import TlsMaterial, may_want_tls, start_tls
 from tasks.vantages import ConnectFailed
 
 #: A mechanism that no server has.
-_NO_MECHANISM = b"HEADWATER"
+_NO_MECHANISM, _GSSAPI = b"HEADWATER", b"GSSAPI"
 _NAME = re.compile(r"[^`\x00-\x1f]+")
 #: The part of the time left in which a server says that it has no such mechanism.
 _PATIENCE = 0.3
@@ -31,9 +31,11 @@ class HiveSession(Session):
 
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         super().__init__(stream, access, dial)
-        properties = {key.lower(): value.lower() for key, value in access.connection.properties.items()}
-        self._bare = properties.get("auth") == "nosasl"
-        self._over_http = properties.get("transportmode") == "http"
+        properties = {key.lower(): value for key, value in access.connection.properties.items()}
+        self._kerberos = access.setting("security_protocol") == "authTypeKerberos"
+        self._bare = properties.get("auth", "").lower() == "nosasl" and not self._kerberos
+        self._over_http = properties.get("transportmode", "").lower() == "http"
+        self._server_principal = properties.get("principal", "")
         self._database = str(access.setting("database", "default"))
         self._wire = Wire(stream)
         self._session = b""
@@ -68,12 +70,12 @@ class HiveSession(Session):
         recorder.see(spoken="Thrift within SASL")
 
     async def login(self, recorder: Recorder) -> None:
-        if self.access.setting("security_protocol") == "authTypeKerberos":
-            raise Unsupported("Kerberos on HiveServer2")
         username = str(self.access.setting("username", "anonymous"))
         password = self.access.secret("password") or "anonymous"
         self._wire = Wire(await self._again(), framed=not self._bare)
-        if not self._bare:
+        if self._kerberos:
+            await self._log_in_by_ticket(recorder)
+        elif not self._bare:
             await self._wire.sasl((START, b"PLAIN"), (PROCEED, f"\0{username}\0{password}".encode()))
             status, _ = await self._wire.sasl_answer()
             if status != COMPLETE:
@@ -117,8 +119,45 @@ class HiveSession(Session):
             outcome = await retry(self.access.over(replace(self.access.tls, mode="disable")), until="greet")
             return {"in_clear": "answers"} if outcome.stage is None else {}
         if stage == "login" and evidence.get("sasl_status") in (BAD, ERROR):
-            return {"mechanism_refused": await self._refuses_mechanism() or None}
+            if not await self._refuses_mechanism():
+                return {}
+            return {"mechanism_refused": True} | ({"kerberos_refused": "mechanism"} if self._kerberos else {})
         return {}
+
+    # -- Kerberos -----------------------------------------------------------------------------------------------------
+
+    async def _log_in_by_ticket(self, recorder: Recorder) -> None:
+        from tasks.kerberos.access import client_of
+        from tasks.kerberos.sasl import Service, authenticate
+
+        start = [(START, _GSSAPI)]
+
+        async def exchange(token: bytes) -> bytes:
+            await self._wire.sasl(*start, (PROCEED, token))
+            start.clear()
+            status, said = await self._wire.sasl_answer()
+            if status in (BAD, ERROR):
+                raise StageFailed(sasl_status=status, server_said=f"SASL status {status}")
+            return said
+
+        ours, servers = self._principals()
+        service = Service.parse(servers, self.access.host)
+        await authenticate(client_of(self.access, self.dial, ours), service, recorder, exchange)
+
+    def _principals(self) -> tuple[str, str]:
+        """The client's and the server's.
+
+        JDBC has the server's as `principal`, DataWorks the client's. One that the keytab has no key of and that names
+        the server's host, or stands for it, is the server's.
+        """
+        from tasks.kerberos.access import keytab_has
+        from tasks.kerberos.sasl import ANY_HOST
+
+        given, username = str(self.access.setting("principal", "")), str(self.access.setting("username", ""))
+        instance = given.partition("@")[0].partition("/")[2]
+        if instance in (ANY_HOST, self.access.host) and not keytab_has(self.access, given):
+            return username, given
+        return given or username, self._server_principal or f"hive/{ANY_HOST}"
 
     # -- conversations ------------------------------------------------------------------------------------------------
 
@@ -137,10 +176,10 @@ class HiveSession(Session):
         return answer.good or bool(answer.sql_state)
 
     async def _refuses_mechanism(self) -> bool:
-        """Whether the server refuses PLAIN itself: it says so at once, and otherwise waits for the account."""
+        """Whether the server refuses the mechanism itself: it says so at once, and otherwise waits for the account."""
         try:
             wire = Wire(await self._again())
-            await wire.sasl((START, b"PLAIN"))
+            await wire.sasl((START, _GSSAPI if self._kerberos else b"PLAIN"))
             async with asyncio.timeout(wire.stream.budget.left() * _PATIENCE):
                 status, _ = await wire.sasl_answer()
         except (TimeoutError, ConnectFailed, StreamBroken):

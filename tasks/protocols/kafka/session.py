@@ -147,7 +147,8 @@ class KafkaSession(Session):
         given = jaas.options(self.access.secret("jaas_file_conf") or "", "KafkaClient")
         config = self.access.setting("kafka_config", {})
         name = config.get("sasl.kerberos.service.name") or given.get("serviceName") or "kafka"
-        client = client_of(self.access, self.dial, self.access.setting("username") or given.get("principal"))
+        principal = self.access.setting("username") or given.get("principal", "")
+        client = client_of(self.access, self.dial, principal)
         await sasl.authenticate(client, sasl.Service(name, host), recorder, lambda token: _token(channel, token))
 
     async def _asks_for_sasl(self) -> dict[str, Any]:
