@@ -30,9 +30,10 @@ from tests.lab.servers import PASSWORD
 def _target(host: str, port: int = 5432, name: str = "orders") -> Target:
     kind = types.get("postgresql")
     entry = {"address": [{"host": host, "port": port}], "database": "shop", "username": "app", "password": "env:X"}
+    connection = kind.modes[Mode.CONNECTION_STRING].model_validate(entry)
     return Target(
-        workspace="lab", source=name, type=kind.name, env="dev", resource_group="client", protocol=kind.protocol,
-        default_port=5432, connection=kind.modes[Mode.CONNECTION_STRING].model_validate(entry),
+        workspace="lab", source=name, type=kind.name, env="dev", resource_group="client",
+        protocol=kind.protocol_of(connection), default_port=kind.default_port, connection=connection,
         secrets=lambda: {"password": SecretStr(PASSWORD)},
     )  # fmt: skip
 
