@@ -115,8 +115,11 @@ class Session:
             from tests.lab.acceptor import Acceptor
 
             self.acceptor = Acceptor(**self.listener.settings["kerberos"])
+        fault = self.listener.settings.get("fault")
+        if fault == "impostor":
+            return True, b"nothing that it could prove"
         answer = self.acceptor.step(token)
-        if answer is None:
+        if answer is None or (answer[0] and fault == "account"):
             return False, b""
         self.logged_in, said = answer
         return True, said

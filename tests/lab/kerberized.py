@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class KerberosBroker(Store):
         layer: Whether it demands that what follows the login is signed or sealed.
         beside: Another broker of the cluster, which leads the topic `far`.
         ahead: Whether its clock is an hour ahead.
+        fault: `impostor`, which has no key, or `account`: it lets nobody in.
     """
 
     needs = (_GSSAPI,)
@@ -33,8 +34,9 @@ class KerberosBroker(Store):
 
     def __init__(
         self, network: Network, name: str, *, keytab: str, itself: str, service: str = "kafka", layer: bool = False,
-        beside: str = "", ahead: bool = False,
+        beside: str = "", ahead: bool = False, fault: str = "",
     ) -> None:  # fmt: skip
+        self.fault = fault
         self.itself = itself
         self.beside = beside
         self.ahead = ahead
@@ -44,6 +46,7 @@ class KerberosBroker(Store):
     def arguments(self) -> Sequence[str]:
         brokers = [[1, self.itself, self.port], *([[2, self.beside, self.port]] if self.beside else [])]
         listener: dict[str, Any] = {"brokers": brokers, "mechanisms": ["GSSAPI"], "kerberos": self.kerberos}
+        listener["fault"] = self.fault
         settings = {"host": self.v4, "topics": {"orders": 1, "far": 2}, "listeners": {self.port: listener}}
         script = str(Path(__file__).with_name("kafka_broker.py"))
         environment = [f"PYTHONPATH={_ROOT}", *(AN_HOUR_AHEAD if self.ahead else ())]
@@ -78,15 +81,16 @@ class KerberosZooKeeper(ZooKeeper):
     Args:
         keytab, principal, conf: The server's keytab and principal, and the krb5.conf of its realm.
         login_only: Whether clients without a login are sent away.
+        paths: Znodes without data, beside those of `znodes`.
     """
 
     def __init__(
         self, network: Network, name: str, *, keytab: str, principal: str, conf: str, login_only: bool = False,
-        **options: Any,
+        paths: Sequence[str] = (), znodes: Mapping[str, bytes] | None = None,
     ) -> None:  # fmt: skip
         self.kerberos = (keytab, principal, conf)
         self.login_only = login_only
-        super().__init__(network, name, **options)
+        super().__init__(network, name, znodes={**dict.fromkeys(paths, b""), **(znodes or {})})
 
     def prepare(self) -> None:
         super().prepare()
@@ -117,3 +121,9 @@ class KerberosZooKeeper(ZooKeeper):
             f"-Djava.security.krb5.conf={conf}",
         ]
         return [java, *options, *rest]
+
+
+#: Server type of a scenario -> its class.
+BY_TICKET: dict[str, type[Store] | type[KerberosZooKeeper]] = {
+    "kafka_by_ticket": KerberosBroker, "hive_by_ticket": KerberosHive, "zookeeper_by_ticket": KerberosZooKeeper,
+}  # fmt: skip

@@ -73,7 +73,10 @@ class Server(_Data):
         run: SQL statements (PostgreSQL, MariaDB) or commands (Redis) that set it up; ``${id}`` is unique.
     """
 
-    type: Literal["postgresql", "mariadb", "redis", "sftp", "ftp", "http"]
+    type: Literal[
+        "postgresql", "mariadb", "redis", "sftp", "ftp", "http",
+        "kafka_by_ticket", "hive_by_ticket", "zookeeper_by_ticket",
+    ]  # fmt: skip
     options: dict[str, Any] = {}
     tls: Tls | None = None
     name: str = ""

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.lab import scenario as data
 from tests.lab.certificates import Authority, Certificate
+from tests.lab.kerberized import BY_TICKET
 from tests.lab.lab import Lab
 from tests.lab.nameserver import Answer
 from tests.lab.network import run
@@ -156,7 +157,8 @@ class Standing:
             options["language"] = self.language
         if own:
             options["own"] = f"{self.scenario.name} {self.language} {own}"
-        server: Server = getattr(self.lab, spec.type)(**options)
+        kind = BY_TICKET.get(spec.type)
+        server: Server = self.lab.server(kind, **options) if kind else getattr(self.lab, spec.type)(**options)
         if own:
             self._stack.callback(self.lab.discard, server)
         return server
