@@ -84,6 +84,7 @@ def explain(target: Target, failed: Stage, attempt: Attempt | None, *, timeout_s
     for code, row in rows:
         if row.stage in (None, failed.name) and matches(failed.evidence, row.when):
             return _finding(code, row, words)
+    # What no row knows is an error of the peer's own: tables need no row for it.
     return _finding("SERVER.ERROR", Answer("SERVER.ERROR", {}), words)
 
 

@@ -26,12 +26,11 @@ CAUSES = (
         "SERVER.ERROR",
         State.CONFIG_ERROR,
         Owner.DBA,
-        "The right protocol answers with an internal error, or ends the conversation in the middle.",
+        "The right protocol answers with an error of its own, or ends the conversation in the middle; no rule fits.",
         component="{address}:{port}",
         message="{address}:{port} fails in the stage {stage} with an error of its own ({server_said}).",
         remedy="Look at the log of the server at the time of this check.",
         rules=(
-            Rule(None, {"broken": frozenset({"reset", "eof", "error", "tls"})}, rank=80),
             Rule(
                 None,
                 {"kerberos_proof": "wrong"},

@@ -146,8 +146,6 @@ ANSWERS = (
         message="{username} is logged in to {database}, but may not read a single table in it.",
         remedy="GRANT USAGE ON SCHEMA and SELECT ON the tables that are needed TO {username};",
     ),
-    Answer("SERVER.ERROR", {"sqlstate": bool}),
-    Answer("SERVER.ERROR", {"malformed": bool}),
 )
 
 PROTOCOL = Protocol(name="vertica", title="Vertica", session=VerticaSession, answers=ANSWERS, fingerprint="PostgreSQL")

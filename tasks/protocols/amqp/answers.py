@@ -77,5 +77,4 @@ ANSWERS: tuple[Answer, ...] = (
     ),
     Answer("SERVER.NOT_READY", {"reply_code": 320}),
     Answer("CAPACITY.CONNECTIONS", {"reply_code": 506}),
-    Answer("SERVER.ERROR", {"reply_code": bool}),
 )

@@ -39,7 +39,6 @@ ANSWERS = (
     ),
     # Invalid password, invalid user, either missing: many servers give the first for all of them.
     Answer("AUTH.BAD_CREDENTIALS", {"secchkcd": frozenset({0x0F, 0x10, 0x12, 0x13, 0x15})}),
-    Answer("SERVER.ERROR", {"secchkcd": bool}),
     Answer("TARGET.MISSING", {"drda_reply": "RDBNFNRM"}),
     Answer(
         "TARGET.NO_CONNECT",
@@ -78,7 +77,4 @@ ANSWERS = (
         message="{username} is logged in to {database}, but may not read a single table in it.",
         remedy="GRANT SELECT ON the tables that are needed TO USER {username}; or bind those that it may read.",
     ),
-    Answer("SERVER.ERROR", {"sqlstate": bool}),
-    Answer("SERVER.ERROR", {"drda_reply": bool}),
-    Answer("SERVER.ERROR", {"malformed": bool}),
 )

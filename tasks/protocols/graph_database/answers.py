@@ -19,7 +19,6 @@ ANSWERS = (
     Answer("AUTH.BAD_CREDENTIALS", {"http_status": frozenset({401, 403})}, stage="greet"),
     Answer("CAPACITY.CONNECTIONS", {"http_status": 429}, stage="greet"),
     Answer("SERVER.NOT_READY", {"http_status": 503}, stage="greet"),
-    Answer("SERVER.ERROR", {"http_status": bool}, stage="greet"),
     Answer(
         "AUTH.BAD_CREDENTIALS",
         {"no_password": True},
@@ -33,6 +32,4 @@ ANSWERS = (
     ),
     Answer("PRIV.OBJECT_DENIED", {"gremlin_status": FORBIDDEN}),
     Answer("CAPACITY.CONNECTIONS", {"gremlin_status": 429}),
-    Answer("SERVER.ERROR", {"gremlin_status": bool}),
-    Answer("SERVER.ERROR", {"malformed": bool}),
 )

@@ -47,5 +47,4 @@ ANSWERS: tuple[Answer, ...] = (
         message="{address}:{port} speaks Hadoop RPC, but is no NameNode of this version ({exception}).",
         remedy="Correct the port: NameNodes usually listen on 8020 or 9000.",
     ),
-    Answer("SERVER.ERROR", {"exception": bool}),
 )

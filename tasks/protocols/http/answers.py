@@ -35,7 +35,6 @@ ANSWERS: tuple[Answer, ...] = (
     # The server answers other questions, but not ours.
     Answer("PEER.MUTE", {"broken": "silent", "mute": True, "looks_like": "HTTP"}),
     Answer("PROBE.DEADLINE", {"broken": "silent", "looks_like": "HTTP"}),
-    Answer("SERVER.ERROR", {"garbled": True}),
     Answer(
         "CONFIG.BAD_VALUE",
         {"unsendable": True},

@@ -133,7 +133,6 @@ TRANSPORT_ANSWERS: tuple[Answer, ...] = (
     Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),
     Answer("PEER.MUTE", {"broken": "silent", "mute": True, "looks_like": "HTTP"}),
     Answer("PROBE.DEADLINE", {"broken": "silent", "looks_like": "HTTP"}),
-    Answer("SERVER.ERROR", {"garbled": True}),
     Answer(
         "CONFIG.BAD_VALUE",
         {"unsendable": True},
@@ -152,5 +151,4 @@ STATUS_ANSWERS: tuple[Answer, ...] = (
         remedy="Test less often, or have the limit raised for {source_cidr}.",
     ),
     Answer("SERVER.NOT_READY", {"http_status": frozenset({502, 503, 504})}),
-    Answer("SERVER.ERROR", {"http_status": bool}),
 )

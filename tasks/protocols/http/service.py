@@ -303,10 +303,12 @@ def answers(codes: Codes, *own: Answer) -> tuple[Answer, ...]:
 def _coded(codes: Codes) -> Iterator[Answer]:
     for field in fields(codes):
         known = {"error_code": getattr(codes, field.name)}
+        if not known["error_code"]:
+            continue
         if field.name == "denied":
             yield Answer(when=known, stage="target", **_MEANINGS["target_denied"])
             yield Answer(when=known, stage="privilege", **_MEANINGS["object_denied"])
-        elif known["error_code"]:
+        else:
             stage = "privilege" if field.name.startswith("object") else None
             yield Answer(when=known, stage=stage, **_MEANINGS[field.name])
 

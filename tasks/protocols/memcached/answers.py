@@ -36,5 +36,4 @@ ANSWERS: tuple[Answer, ...] = (
         {"read_refused": True},
         message="{address}:{port} refuses to read {object} ({server_said}).",
     ),
-    Answer("SERVER.ERROR", {"error_word": bool}),
 )

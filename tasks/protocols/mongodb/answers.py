@@ -102,7 +102,10 @@ ANSWERS = (
         message="{username} is logged in, but may not read a single collection of {database}.",
         remedy="db.grantRolesToUser('{username}', [{{role: 'read', db: '{database}'}}]).",
     ),
-    Answer("SERVER.ERROR", {"server_proof": "wrong"}),
-    Answer("SERVER.ERROR", {"mongodb_code": lambda code: code is not None}),
-    Answer("SERVER.ERROR", {"malformed": bool}),
+    Answer(
+        "SERVER.ERROR",
+        {"server_proof": "wrong"},
+        message="{address}:{port} accepts the login without proving that it knows the password: it may be an impostor.",
+        remedy="Do not send data there before the server's identity is clear; use TLS with a truststore.",
+    ),
 )

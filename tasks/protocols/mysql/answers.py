@@ -187,6 +187,4 @@ ANSWERS = (
         remedy="GRANT SELECT ON {database}.* TO {username}; or bind the tables that are needed.",
     ),
     Answer("SERVER.WRONG_ROLE", {"wrong_role": True}),
-    Answer("SERVER.ERROR", {"mysql_error": bool}),
-    Answer("SERVER.ERROR", {"malformed": bool}),
 )

@@ -126,7 +126,4 @@ ANSWERS = (
         message="{address}:{port} has let {username} in and is still reading {object} when the time ends.",
         remedy="Test with more time: headwater test {source} --timeout 30.",
     ),
-    Answer("SERVER.ERROR", {"oracle_error": lambda number: number is not None}),
-    Answer("SERVER.ERROR", {"driver_error": bool}),
-    Answer("SERVER.ERROR", {"malformed": bool}),
 )

@@ -148,5 +148,4 @@ ANSWERS = (
         remedy="GRANT SELECT ON ALL TABLES IN SCHEMA public TO {username}; or bind the tables that are needed.",
     ),
     Answer("SERVER.WRONG_ROLE", {"wrong_role": True}),
-    Answer("SERVER.ERROR", {"sqlstate": bool}),
 )

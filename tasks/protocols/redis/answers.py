@@ -84,5 +84,4 @@ ANSWERS: tuple[Answer, ...] = (
         remedy="ACL SETUSER {username} +@read ~PREFIX:*, or bind the keys that it may read as objects.",
     ),
     Answer("SERVER.NOT_READY", {"error_word": frozenset({"LOADING", "MASTERDOWN", "BUSY", "CLUSTERDOWN", "TRYAGAIN"})}),
-    Answer("SERVER.ERROR", {"error_word": bool}),
 )

@@ -47,6 +47,4 @@ ANSWERS = (
         message="{username} is logged in, but owns no table and was granted none.",
         remedy="GRANT SELECT ON SCHEMA, or ON the tables that are needed, TO {username};",
     ),
-    Answer("SERVER.ERROR", {"hana_error": lambda number: number is not None}),
-    Answer("SERVER.ERROR", {"malformed": bool}),
 )

@@ -15,7 +15,6 @@ _NOT_ONLINE = frozenset({"OFFLINE", "RESTORING", "RECOVERING", "RECOVERY_PENDING
 
 ANSWERS = (
     *ADVERTISED_ANSWERS,
-    Answer("TLS.NOT_OFFERED", {"tls_refused": True}, stage="tls"),
     Answer(
         "TLS.REQUIRED",
         {"tls_demanded": True},
@@ -148,6 +147,4 @@ ANSWERS = (
         remedy="ALTER ROLE db_datareader ADD MEMBER [{username}]; or bind the tables that are needed.",
     ),
     Answer("SERVER.WRONG_ROLE", {"wrong_role": True}),
-    Answer("SERVER.ERROR", {"mssql_error": bool}),
-    Answer("SERVER.ERROR", {"malformed": bool}),
 )
