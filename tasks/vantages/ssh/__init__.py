@@ -180,9 +180,7 @@ class SshVantage:
 
     async def answers_ping(self, address: str, budget: Budget) -> bool | None:
         seen = await self._echoes.ask(_plain(address), budget)
-        if seen is not None:
-            return seen.answered
-        return None if self._shell.usable is False else False
+        return seen.answered if seen is not None else None  # what was not heard in time may have been answered
 
     async def _look_up_ways(self, addresses: list[str]) -> Mapping[str, Way]:
         section = self._shell.section
