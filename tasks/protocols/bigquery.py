@@ -19,7 +19,7 @@ from tasks.protocols.http.wire import Origin
 
 CODES = Codes(
     refused=frozenset({"invalid_grant", "invalid_client", "unauthorized_client", "authError"}),
-    not_admitted=frozenset({"vpcServiceControls"}),
+    not_admitted=frozenset({"policyViolation"}),
     shut_out=frozenset({"accountDisabled", "billingNotEnabled"}),
     denied=frozenset({"accessDenied", "forbidden"}),
     busy=frozenset({"rateLimitExceeded", "quotaExceeded"}),
