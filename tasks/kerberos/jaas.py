@@ -6,7 +6,8 @@ import re
 
 _SECTION = re.compile(r"([\w.-]+)\s*\{([^}]*)\}\s*;")
 _OPTION = re.compile(r"""([\w.]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;"']+))""")
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+#: What stands between quotes is kept.
+_COMMENT = re.compile(r"""("[^"]*")|/\*.*?\*/|//[^\n]*""", re.DOTALL)
 
 
 def options(text: str, section: str) -> dict[str, str]:
@@ -14,6 +15,6 @@ def options(text: str, section: str) -> dict[str, str]:
 
     None where there is no such section.
     """
-    found = dict(_SECTION.findall(_COMMENT.sub("", text)))
+    found = dict(_SECTION.findall(_COMMENT.sub(lambda match: match[1] or "", text)))
     body = next(iter(found.values())) if len(found) == 1 else found.get(section, "")
     return {name: next(filter(None, values), "") for name, *values in _OPTION.findall(body)}
