@@ -48,6 +48,7 @@ _LACKS = {"allowlist_standing": "lacks", "allowlist": ["10.3.0.0/16"]}
 _BY_PEER = {"icmp_code": 13, "errno": "EHOSTUNREACH", "icmp_from_peer": True}
 _UNSURE = {**_LACKS, "allowlist_standing": "unsure"}
 
+_TICKET = {"service_principal": "kafka/db.example.com@EXAMPLE.COM", "server_said": "no"}
 _KERBEROS = {
     "principal": "app@EXAMPLE.COM",
     "keytab_versions": [1],
@@ -88,9 +89,9 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("login", {**_KERBEROS, "kerberos_error": 12}, "AUTH.LOGIN_FORBIDDEN"),
     ("login", {**_KERBEROS, "kerberos_error": 18}, "AUTH.EXPIRED_OR_LOCKED"),
     ("login", {**_KERBEROS, "kerberos_error": 14}, "AUTH.METHOD_UNSUPPORTED"),
-    ("login", {**_KERBEROS, "kerberos_refused": "account", "server_said": "no"}, "AUTH.LOGIN_FORBIDDEN"),
-    ("login", {**_KERBEROS, "kerberos_refused": "ticket", "server_said": "no"}, INCONCLUSIVE),
-    ("login", {**_KERBEROS, "kerberos_proof": "wrong"}, "SERVER.ERROR"),
+    ("login", {**_KERBEROS, **_TICKET, "kerberos_refused": "account"}, "AUTH.LOGIN_FORBIDDEN"),
+    ("login", {**_KERBEROS, **_TICKET, "kerberos_refused": "ticket"}, INCONCLUSIVE),
+    ("login", {**_KERBEROS, **_TICKET, "kerberos_proof": "wrong"}, "SERVER.ERROR"),
     ("login", {**_KERBEROS, "which_principal": True, "keytab_principals": ["a@B"]}, "AUTH.KERBEROS_KEYTAB"),
     ("config", {"problem": "DRIVER.MISSING", "reason": "r", "where": "w", "instruction": "i"}, "DRIVER.MISSING"),
     ("greet", {**_AT, "no_probe_for": "the protocol of DM"}, "DRIVER.MISSING"),
