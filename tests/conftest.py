@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 
 from tests.lab import recording
 from tests.lab.matrix import PAGE, Matrix
+
+# A run that was started in the background ignores Ctrl-C, and every program that tests start would do so too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Machines are shared: how long one example takes says nothing.
 settings.register_profile("shared machine", deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import threading
@@ -79,13 +80,12 @@ def keep(record: Record, folder: Path, *shape: Any) -> None:
     _shapes[shape] += 1
     if shape and _shapes[shape] > _ENOUGH:
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
+    # A test may leave its process without descriptors or rights: then nothing is kept, and nothing is spoilt.
+    with contextlib.suppress(pickle.PicklingError, AttributeError, TypeError, OSError):
+        folder.mkdir(parents=True, exist_ok=True)
         data = pickle.dumps(record)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return
-    with (folder / f"{os.getpid()}.records").open("ab") as file:
-        file.write(data)
+        with (folder / f"{os.getpid()}.records").open("ab") as file:
+            file.write(data)
 
 
 def kept(folder: Path) -> Iterator[Record]:

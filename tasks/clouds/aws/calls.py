@@ -95,7 +95,7 @@ def _client(service: str, region: str, budget: Budget, identity: Mapping[str, st
 def _refusal(error: Exception) -> tuple[str, str, str | None]:
     """What an exception of botocore stands for, its code or kind, and the host that was asked."""
     kinds = [kind.__name__ for kind in type(error).__mro__]
-    code = getattr(error, "response", {}).get("Error", {}).get("Code")
+    code = (getattr(error, "response", None) or {}).get("Error", {}).get("Code")  # an error of the transport has None
     if code:
         return _CODES.get(str(code), "failing"), str(code), None
     api = getattr(error, "kwargs", {}).get("endpoint_url")
