@@ -12,7 +12,6 @@ ANSWERS: tuple[Answer, ...] = (
         message="{address}:{port} speaks AMQP over TLS only.",
     ),
     Answer("TLS.NOT_OFFERED", {"not_tls": True, "looks_like": "AMQP"}, stage="tls"),
-    Answer("TLS.NOT_OFFERED", {"broken": bool, "looks_like": "AMQP"}, stage="tls"),
     Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),
     Answer(
         "PROTO.MISMATCH",

@@ -7,7 +7,6 @@ from tasks.protocols import Answer
 ANSWERS: tuple[Answer, ...] = (
     Answer("TLS.REQUIRED", {"over_tls": "answers"}, stage="greet"),
     Answer("TLS.NOT_OFFERED", {"not_tls": True, "looks_like": "Redis"}, stage="tls"),
-    Answer("TLS.NOT_OFFERED", {"broken": bool, "looks_like": "Redis"}, stage="tls"),
     Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),
     Answer(
         "ADMIT.ALLOWLIST",
