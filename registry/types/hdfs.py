@@ -86,5 +86,5 @@ TYPE = DataSourceType(
         "objects": ["/export/orders"],
     },
     tested="wire",
-    notes="Objects are paths. Their metadata are read; blocks are not. Kerberos is Unsupport.",
+    notes="Objects are paths. Their metadata are read; blocks are not. SASL's security layers are Unsupport.",
 )

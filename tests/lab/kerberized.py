@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.lab.network import Network
 from tests.lab.realm import AN_HOUR_AHEAD
@@ -53,8 +53,8 @@ class KerberosBroker(Store):
         return ["env", *environment, sys.executable, script, json.dumps(settings)]
 
 
-class KerberosHive(Store):
-    """HiveServer2 as far as `hive_server` goes.
+class _Scripted(Store):
+    """A script of this folder around Cyrus SASL.
 
     Args:
         keytab, itself: The server's keytab, and the name that its principal has.
@@ -62,17 +62,33 @@ class KerberosHive(Store):
     """
 
     needs = (_GSSAPI,)
-    port = 10000
+    script: ClassVar[str]
+    service: ClassVar[str]
+    mechanism: ClassVar[str]
 
     def __init__(
-        self, network: Network, name: str, *, keytab: str, itself: str, service: str = "hive", mechanism: str = "GSSAPI"
+        self, network: Network, name: str, *, keytab: str, itself: str, service: str = "", mechanism: str = ""
     ) -> None:
-        self.settings = (mechanism, service, itself, keytab)
+        self.settings = (mechanism or self.mechanism, service or self.service, itself, keytab)
         super().__init__(network, name)
 
     def arguments(self) -> Sequence[str]:
         given = ",".join((self.v4, str(self.port), *self.settings))
-        return ["env", f"PYTHONPATH={_ROOT}", sys.executable, "-m", "tests.lab.hive_server", given]
+        return ["env", f"PYTHONPATH={_ROOT}", sys.executable, "-m", f"tests.lab.{self.script}", given]
+
+
+class KerberosHive(_Scripted):
+    """HiveServer2 as far as `hive_server` goes."""
+
+    port = 10000
+    script, service, mechanism = "hive_server", "hive", "GSSAPI"
+
+
+class KerberosNameNode(_Scripted):
+    """A NameNode as far as `hdfs_server` goes."""
+
+    port = 8020
+    script, service, mechanism = "hdfs_server", "nn", "KERBEROS"
 
 
 class KerberosZooKeeper(ZooKeeper):

@@ -10,7 +10,7 @@ import pytest
 
 from registry.verdict import Stage, Verdict
 from tests.lab.expectation import Expectation
-from tests.lab.kerberized import KerberosBroker, KerberosHive, KerberosZooKeeper
+from tests.lab.kerberized import KerberosBroker, KerberosHive, KerberosNameNode, KerberosZooKeeper
 from tests.lab.lab import Lab
 from tests.lab.realm import REALM, Kdc
 from tests.lab.stores import Kafka
@@ -244,6 +244,46 @@ def test_a_hive_that_refuses(world: World, expect: Expectation) -> None:
     anonymous = {"address": {"host": WAREHOUSE, "port": 10000}, "database": "shop"}
     verdict = world.lab.check("hive", anonymous)
     expect(verdict, "Hive: Kerberos demanded", code="AUTH.METHOD_UNSUPPORTED", state=CONFIG, within=3)
+
+
+# -- HDFS --------------------------------------------------------------------------------------------------------------
+
+
+def test_name_nodes(world: World, expect: Expectation) -> None:
+    host, ours = "nn-krb.lab.test", world.files() | {"principal": "app"}
+    world.kdc.principal(f"nn/{host}")
+    keytab = str(world.kdc.keytab("nn", f"nn/{host}"))
+    node = world.lab.server(KerberosNameNode, keytab=keytab, itself=host)
+    alias = world.lab.name("nn-alias", node.v4)
+    world.lab.name("nn-krb", node.v4)
+    verdict = world.lab.check("hdfs", {"default_fs": f"hdfs://{alias}:8020", **ours})
+    expect(verdict, "HDFS: good, principal named by the server", code=None, state="Connectable", within=3)
+    assert login(verdict).evidence["service_principal"] == f"nn/{host}@{REALM}"
+    named = {"dfs.namenode.kerberos.principal": f"nn/_HOST@{REALM}"}
+    verdict = world.lab.check("hdfs", {"default_fs": f"hdfs://{host}:8020", "hadoop_config": named, **ours})
+    expect(verdict, "HDFS: good, principal configured", code=None, state="Connectable", within=3)
+    verdict = world.lab.check("hdfs", {"default_fs": f"hdfs://{alias}:8020", "hadoop_config": named, **ours})
+    expect(
+        verdict, "HDFS: service principal unknown",
+        code="AUTH.KERBEROS_PRINCIPAL", state=CONFIG, component=f"nn/{alias}@{REALM}", within=2,
+    )  # fmt: skip
+    verdict = world.lab.check("hdfs", {"default_fs": f"hdfs://{host}:8020"})
+    expect(
+        verdict, "HDFS: Kerberos demanded", code="AUTH.METHOD_UNSUPPORTED", state=CONFIG,
+        component="kerberos_file_keytab", within=2,
+    )  # fmt: skip
+    world.kdc.keytab("nn-newer", f"nn/{host}", fresh=True)
+    verdict = world.lab.check("hdfs", {"default_fs": f"hdfs://{host}:8020", **ours})
+    expect(
+        verdict, "HDFS: server's keytab outdated", code="INCONCLUSIVE", state=CONFIG, alternatives=UNEXPLAINED,
+        component=f"nn/{host}@{REALM}", within=2,
+    )  # fmt: skip
+    simple = world.lab.server(KerberosNameNode, keytab=keytab, itself=host, mechanism="SIMPLE")
+    verdict = world.lab.check("hdfs", {"default_fs": f"hdfs://{simple.v4}:8020", **ours})
+    expect(
+        verdict, "HDFS: no Kerberos", code="AUTH.METHOD_UNSUPPORTED", state=CONFIG, component="kerberos_file_keytab",
+        within=2,
+    )  # fmt: skip
 
 
 # -- HBase's ZooKeeper -------------------------------------------------------------------------------------------------

@@ -45,7 +45,8 @@ def located(*nodes: tuple[str, str, int]) -> bytes:
 async def talk(*words: bytes, others: tuple[Peer, ...] = (), **changes: Any) -> tuple[Conversation, Peer]:
     entry = {"default_fs": "hdfs://192.0.2.2:8020", **changes}
     peer = Peer(*words, pace=64)
-    return await converse("hdfs", entry, {"kerberos_file_keytab": "x"}, peer, *others), peer
+    secrets = {name: "x" for name in changes if name.startswith("kerberos_file")}
+    return await converse("hdfs", entry, secrets, peer, *others), peer
 
 
 @pytest.mark.parametrize(
@@ -94,10 +95,11 @@ async def test_the_first_call_is_as_hadoop_reads_it() -> None:
     assert b"getListing" in heard
 
 
-async def test_kerberos_is_not_tested() -> None:
+async def test_a_name_node_that_takes_no_tickets() -> None:
     files = {"kerberos_file_conf": "file:/x", "kerberos_file_keytab": "file:/y"}
-    went, _ = await talk(refused("security.AccessControlException", 2), **files)
-    assert went.cause == "DRIVER.MISSING"
+    went, peer = await talk(said(0, number(2, 0)), **files)
+    assert went.cause == "AUTH.METHOD_UNSUPPORTED"
+    assert peer.heard.startswith(b"hrpc\x09\x00\xdf")
 
 
 def test_a_name_service_is_its_name_nodes() -> None:

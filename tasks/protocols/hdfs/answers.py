@@ -15,6 +15,21 @@ ANSWERS: tuple[Answer, ...] = (
     ),
     Answer(
         "AUTH.METHOD_UNSUPPORTED",
+        {"no_kerberos": True},
+        component="kerberos_file_keytab",
+        message="{address}:{port} takes no tickets: it offers {method}.",
+        remedy="Drop kerberos_file_conf and kerberos_file_keytab of {source}/{env}, or let the cluster take Kerberos.",
+    ),
+    Answer(
+        "AUTH.LOGIN_FORBIDDEN",
+        {"exception": frozenset({"AccessControlException", "AuthorizationException"}), "authenticated": True},
+        stage="login",
+        component="{principal}",
+        message="{address}:{port} has verified {principal}, and does not let it in ({server_said}).",
+        remedy="Let the owner of the cluster allow it (hadoop-policy.xml, security.client.protocol.acl).",
+    ),
+    Answer(
+        "AUTH.METHOD_UNSUPPORTED",
         {"exception": "AccessControlException", "fatal": True},
         component="kerberos_file_keytab",
         message="{address}:{port} serves nobody without Kerberos; {source}/{env} has no keytab.",

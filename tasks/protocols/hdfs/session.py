@@ -6,9 +6,10 @@ from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Dial, Session, Unsupported
+from tasks.kerberos.access import configured
+from tasks.protocols import Access, Dial, Session
 from tasks.protocols.advertised import reach
-from tasks.protocols.hdfs.wire import DataNode, Refusal, Wire, is_directory
+from tasks.protocols.hdfs.wire import INITIATE, RESPONSE, DataNode, Offer, Refusal, Wire, is_directory
 from tasks.streams import Stream, printable
 
 
@@ -21,25 +22,61 @@ class HdfsSession(Session):
         super().__init__(stream, access, dial)
         self.wire = Wire(stream)
         self._root: bytes | Refusal = b""
+        self._offers: tuple[Offer, ...] = ()
+        self._begun = False
 
     async def greet(self, recorder: Recorder) -> None:
-        await self.wire.begin(self._user)
+        by_ticket = configured(self.access)
+        await (self.wire.ask_for_sasl() if by_ticket else self.wire.begin(self._user))
         first = await self.wire.reader.peek(32)
         looks_like = identify(first)
         if first[0] or looks_like not in (None, "Hadoop RPC"):
             raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=looks_like)
-        self._root = await self.wire.answer()
-        refusal = self._root
+        if by_ticket:
+            said = await self.wire.sasl_answer()
+            if isinstance(said, Refusal):
+                raise _refused(said)
+            self._offers = said.offers
+            recorder.see(methods=[offer.method for offer in said.offers])
+        else:
+            await self._look_at_root(recorder)
+
+    async def login(self, recorder: Recorder) -> None:
+        if configured(self.access):
+            await self._log_in_by_ticket(recorder)
+            await self.wire.go_on()
+            await self._look_at_root(recorder)
+        if isinstance(self._root, Refusal) and self._root.fatal:
+            raise _refused(self._root)
+        recorder.see(user=recorder.evidence.get("principal", self._user))
+
+    async def _look_at_root(self, recorder: Recorder) -> None:
+        self._root = refusal = await self.wire.answer()
         recorder.see(root="refused" if isinstance(refusal, Refusal) else "there")
         if isinstance(refusal, Refusal) and not refusal.fatal and not _of_reading(refusal):
             raise _refused(refusal)
 
-    async def login(self, recorder: Recorder) -> None:
-        if self.access.connection.secret_references():
-            raise Unsupported("Kerberos on HDFS")
-        if isinstance(self._root, Refusal) and self._root.fatal:
-            raise _refused(self._root)
-        recorder.see(user=self._user)
+    async def _log_in_by_ticket(self, recorder: Recorder) -> None:
+        """The server names its principal, unless the configuration does."""
+        from tasks.kerberos.access import client_of
+        from tasks.kerberos.sasl import Service, authenticate
+
+        offer = next((one for one in self._offers if one.method == "KERBEROS"), None)
+        if offer is None:
+            raise StageFailed(no_kerberos=True, method=", ".join(one.method for one in self._offers) or "SIMPLE")
+
+        async def exchange(token: bytes) -> bytes:
+            first = not self._begun
+            self._begun = True
+            await self.wire.say(INITIATE if first else RESPONSE, token, offer if first else None)
+            said = await self.wire.sasl_answer()
+            if isinstance(said, Refusal):
+                raise _refused(said)
+            return said.token
+
+        named = self.access.setting("hadoop_config", {}).get("dfs.namenode.kerberos.principal")
+        service = Service.parse(named, self.access.host) if named else Service(offer.protocol, offer.server)
+        await authenticate(client_of(self.access, self.dial), service, recorder, exchange)
 
     async def target(self, recorder: Recorder) -> None:
         raise StageSkipped("a file system has no name of its own; the paths are what is configured")

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from tasks.protocols.protobuf import delimited, first_number, messages, number, text, varint_at
 from tasks.streams import Reader, Stream, StreamBroken
 
-#: `hrpc`, version 9, service class 0, no SASL.
-_HEADER = b"hrpc\x09\x00\x00"
+#: `hrpc`, version 9, service class 0; then whether SASL comes first.
+_HEADER, _BARE, _SASL = b"hrpc\x09\x00", b"\x00", b"\xdf"
 _PROTOCOL = "org.apache.hadoop.hdfs.protocol.ClientProtocol"
-_PROTOBUF, _FINAL, _CONTEXT_CALL = 2, 0, -3
+_PROTOBUF, _FINAL, _CONTEXT_CALL, _SASL_CALL = 2, 0, -3, -33
+#: What a client says in a SASL exchange (`RpcSaslProto`).
+NEGOTIATE, INITIATE, RESPONSE = 1, 2, 4
 _LONGEST = 1 << 24
 
 
@@ -22,6 +24,24 @@ class Refusal:
 
     exception: str
     fatal: bool
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A way of logging in that a server offers: as it came, and what it says."""
+
+    encoded: bytes
+    method: str
+    protocol: str
+    server: str
+
+
+@dataclass(frozen=True)
+class Sasl:
+    """A server's message of a SASL exchange; it offers something only where it asks for a login."""
+
+    token: bytes
+    offers: tuple[Offer, ...]
 
 
 @dataclass(frozen=True)
@@ -44,11 +64,36 @@ class Wire:
 
     async def begin(self, user: str) -> None:
         """Say who we are, and ask for the root: a server answers only to a call."""
-        context = text(2, text(1, user)) + text(3, _PROTOCOL)
-        first = delimited(self._head(_CONTEXT_CALL)) + delimited(context)
-        await self.stream.send(
-            _HEADER + struct.pack("!I", len(first)) + first + self._request("getFileInfo", text(1, "/"))
+        await self.stream.send(_HEADER + _BARE + self._introduction(text(2, text(1, user))))
+
+    async def ask_for_sasl(self) -> None:
+        """Ask how to log in; `sasl_answer` has the offers."""
+        await self.stream.send(_HEADER + _SASL)
+        await self.say(NEGOTIATE)
+
+    async def say(self, state: int, token: bytes | None = None, offer: Offer | None = None) -> None:
+        """One message of a SASL exchange."""
+        said = (
+            number(2, state) + (b"" if token is None else text(3, token)) + (text(4, offer.encoded) if offer else b"")
         )
+        head = number(1, _PROTOBUF) + number(2, _FINAL) + number(3, _zigzag(_SASL_CALL)) + text(4, b"")
+        body = delimited(head) + delimited(said)
+        await self.stream.send(struct.pack("!I", len(body)) + body)
+
+    async def sasl_answer(self) -> Sasl | Refusal:
+        """The server's message."""
+        found = await self.answer()
+        if isinstance(found, Refusal):
+            return found
+        return Sasl(next(iter(messages(found, 3)), b""), tuple(_offer(one) for one in messages(found, 4)))
+
+    async def go_on(self) -> None:
+        """After a SASL exchange: we are who has logged in, and ask for the root."""
+        await self.stream.send(self._introduction(b""))
+
+    def _introduction(self, user: bytes) -> bytes:
+        first = delimited(self._head(_CONTEXT_CALL)) + delimited(user + text(3, _PROTOCOL))
+        return struct.pack("!I", len(first)) + first + self._request("getFileInfo", text(1, "/"))
 
     async def answer(self) -> bytes | Refusal:
         """The answer to the last call."""
@@ -96,8 +141,20 @@ class Wire:
         return struct.pack("!I", len(body)) + body
 
     def _head(self, call: int) -> bytes:
-        zigzag = call << 1 if call >= 0 else (-call << 1) - 1
-        return number(1, _PROTOBUF) + number(2, _FINAL) + number(3, zigzag) + text(4, self._client) + number(5, 0)
+        return (
+            number(1, _PROTOBUF) + number(2, _FINAL) + number(3, _zigzag(call)) + text(4, self._client) + number(5, 0)
+        )
+
+
+def _zigzag(value: int) -> int:
+    return value << 1 if value >= 0 else (-value << 1) - 1
+
+
+def _offer(data: bytes) -> Offer:
+    method, protocol, server = (
+        next(iter(messages(data, field)), b"").decode("utf-8", "replace") for field in (1, 3, 4)
+    )
+    return Offer(data, method, protocol, server)
 
 
 def _data_node(data: bytes) -> DataNode:
