@@ -63,11 +63,16 @@ class Conversation:
     steps: Steps = field(default_factory=Steps)
 
     @property
-    def cause(self) -> str | None:
-        """The code of the stage that failed; None when all passed."""
+    def finding(self) -> diagnosis.Finding | None:
+        """What the diagnosis says of the stage that failed; None when all passed."""
         failed = self.steps.failed()
         attempt = Attempt("peer.test", 1, "192.0.2.2", self.steps)
-        return diagnosis.explain(self.target, failed, attempt).code if failed else None
+        return diagnosis.explain(self.target, failed, attempt) if failed else None
+
+    @property
+    def cause(self) -> str | None:
+        """The code of the stage that failed; None when all passed."""
+        return self.finding.code if self.finding else None
 
     def seen(self, stage: str) -> Mapping[str, Any]:
         """The evidence of a stage."""
@@ -79,22 +84,30 @@ class Conversation:
 
 
 async def converse(
-    type: str, entry: Mapping[str, Any], secrets: Mapping[str, str], peer: Peer, *others: Peer
+    type: str,
+    entry: Mapping[str, Any],
+    secrets: Mapping[str, str],
+    peer: Peer,
+    *others: Peer | Exception,
+    tls: TlsMaterial | None = None,
 ) -> Conversation:
-    """Every stage of a type's protocol with a peer; `others` answer the connections opened after the first."""
+    """Every stage of a type's protocol with a peer; `others` answer the connections opened after the first, or fail."""
     kind = get(type)
     connection: Connection = kind.modes[Mode.CONNECTION_STRING].model_validate(entry)
     protocol = load(kind.protocol)
     went = Conversation(Target("w", "s", type, "dev", "local", protocol.name, kind.default_port, connection))
     hidden = {name: SecretStr(value) for name, value in secrets.items()}
     endpoint = connection.endpoints()[0]
-    access = Access(endpoint.host, endpoint.port, "192.0.2.2", connection, hidden, TlsMaterial())
+    access = Access(endpoint.host, endpoint.port, "192.0.2.2", connection, hidden, tls or TlsMaterial())
     waiting = list(others)
 
     async def dial(port: int | None = None, *, host: str | None = None) -> Peer:
         if not waiting:
             raise ConnectFailed(errno="ECONNREFUSED")
-        return waiting.pop(0)
+        other = waiting.pop(0)
+        if isinstance(other, Exception):
+            raise other
+        return other
 
     session = protocol.session(peer, access, dial)
     with contextlib.suppress(StageFailed):

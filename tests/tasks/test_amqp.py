@@ -69,6 +69,11 @@ async def test_a_refused_argument_proves_the_right_to_read() -> None:
         ([start(), TUNE, closing(530, "NOT_ALLOWED - vhost shop not found")], "TARGET.MISSING"),
         ([start(), TUNE, closing(530, "NOT_ALLOWED - access to vhost 'x' refused for user 'a'")], "TARGET.NO_CONNECT"),
         ([start(), TUNE, closing(530, "NICHT ERLAUBT")], INCONCLUSIVE),
+        (
+            [start(), TUNE, closing(530, "NOT_ALLOWED - access to vhost 'x' refused: connection limit (9) is reached")],
+            "CAPACITY.CONNECTIONS",
+        ),
+        ([start(), TUNE, closing(506, "RESOURCE_ERROR")], "CAPACITY.CONNECTIONS"),
         ([start(), TUNE, OPENED, CHANNEL, closing(404, channel=1)], "TARGET.OBJECT_MISSING"),
         ([start(), TUNE, OPENED, CHANNEL, closing(405, channel=1)], "PRIV.OBJECT_DENIED"),
         ([start(), TUNE, OPENED, CHANNEL, DECLARED, QOS, closing(403, channel=1)], "PRIV.OBJECT_DENIED"),
@@ -78,6 +83,12 @@ async def test_a_refused_argument_proves_the_right_to_read() -> None:
 async def test_what_brokers_answer(words: list[bytes], code: str) -> None:
     went, _ = await talk(*words)
     assert went.cause == code, went
+
+
+async def test_a_refused_guest_may_be_one_that_is_let_in_locally_only() -> None:
+    went, _ = await talk(start(), closing(403), username="guest")
+    assert went.finding is not None
+    assert went.finding.alternatives == ("AUTH.BAD_CREDENTIALS", "AUTH.LOGIN_FORBIDDEN")
 
 
 async def test_no_password_for_a_broker_that_does_not_take_one() -> None:

@@ -58,6 +58,7 @@ async def talk(*words: bytes, type: str = "elasticsearch", **changes: Any) -> tu
             None,
         ),
         ([ASKS, ASKS], "AUTH.BAD_CREDENTIALS"),
+        ([ASKS, ROOT, GREEN, refused("400 Bad Request", "invalid_index_name_exception")], "CONFIG.BAD_VALUE"),
         ([ASKS, ROOT, RED, FOUND], None),
         ([ASKS, ROOT, GREEN, refused("404 Not Found", "index_not_found_exception")], "TARGET.OBJECT_MISSING"),
         ([ASKS, ROOT, GREEN, NOTHING], "TARGET.OBJECT_MISSING"),

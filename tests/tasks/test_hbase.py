@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import struct
 from typing import Any
@@ -14,8 +15,12 @@ from registry.connection import read_entry
 from registry.errors import InvalidInputs
 from registry.types import get
 from tasks import causes
+from tasks.check import check
 from tasks.protocols.hbase.wire import server_name
+from tasks.vantages.local import LocalVantage
 from tests.tasks.scripted import Conversation, Peer, converse
+from tests.tasks.support import listening
+from tests.tasks.wired import target_of
 
 
 def record(data: bytes) -> bytes:
@@ -42,6 +47,8 @@ async def talk(*words: bytes, others: tuple[Peer, ...] = (), **changes: Any) -> 
         ([SESSION, reply(1, 0, NAMES), reply(2, 0, record(SERVER))], "DRIVER.MISSING"),
         ([SESSION, reply(1, -102), reply(2, 0, NAMES)], "TARGET.NO_CONNECT"),
         ([SESSION, reply(1, -101), reply(2, 0, NAMES)], "TARGET.MISSING"),
+        ([SESSION, reply(1, -115)], "AUTH.METHOD_UNSUPPORTED"),
+        ([SESSION, reply(1, -5)], "SERVER.ERROR"),
         ([SESSION, reply(1, 0, NAMES), reply(2, -101), reply(3, -101)], "SERVER.NOT_READY"),
         ([SESSION, reply(1, 0, NAMES), reply(2, 0, record(b"not HBase"))], "PROTO.MISMATCH"),
         ([record(struct.pack("!iiq", 0, 0, 0) + record(bytes(16)) + b"\0")], "SERVER.NOT_READY"),
@@ -52,6 +59,18 @@ async def talk(*words: bytes, others: tuple[Peer, ...] = (), **changes: Any) -> 
 async def test_what_servers_answer(words: list[bytes], code: str) -> None:
     went = await talk(*words, others=(Peer(),))
     assert went.cause == code, went
+
+
+async def _without_quorum(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    if await reader.read(4096) == b"srvr":
+        writer.write(b"This ZooKeeper instance is not currently serving requests\n")
+
+
+async def test_a_server_without_a_quorum_hangs_up_and_says_so_when_asked() -> None:
+    async with listening(_without_quorum) as port:
+        target = target_of("hbase", {"hbase_config": {"hbase.zookeeper.quorum": f"127.0.0.1:{port}"}})
+        found = await check(target, LocalVantage(), timeout=3)
+    assert found.cause == "SERVER.NOT_READY", found
 
 
 async def test_the_login_comes_after_what_needs_none() -> None:

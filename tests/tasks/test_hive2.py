@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from typing import Any
 
@@ -14,6 +15,8 @@ from registry.errors import InvalidInputs
 from registry.types import get
 from tasks import causes
 from tests.tasks.scripted import Conversation, Peer, converse
+from tests.tasks.support import Handler
+from tests.tasks.wired import verdict_over
 
 PASSWORD = "canary-passw0rd"
 
@@ -147,6 +150,10 @@ async def test_no_password_before_the_server_has_said_what_it_is() -> None:
         ([OPENED, USED, error("ExecuteStatement", "42P01", 0)], "TARGET.OBJECT_MISSING"),
         ([OPENED, USED, error("ExecuteStatement", "42S02", 10001)], "TARGET.OBJECT_MISSING"),
         ([OPENED, USED, error("ExecuteStatement", "42000", 40000)], "PRIV.OBJECT_DENIED"),
+        ([OPENED, error("ExecuteStatement", "42501", 0)], "TARGET.NO_CONNECT"),
+        ([OPENED, USED, error("ExecuteStatement", "42501", 0)], "PRIV.OBJECT_DENIED"),
+        ([OPENED, USED, error("ExecuteStatement", "42000", 10001)], "TARGET.OBJECT_MISSING"),
+        ([ANY_TABLE[0] + error("OpenSession", "28000", 0)], "AUTH.BAD_CREDENTIALS"),
         ([OPENED, USED, error("ExecuteStatement", "42000", 0)], "INCONCLUSIVE"),
         ([OPENED, USED, error("ExecuteStatement", "08S01", 1)], "SERVER.ERROR"),
         ([ANY_TABLE[0] + error("OpenSession", "08S01", 0)], "SERVER.ERROR"),
@@ -156,6 +163,43 @@ async def test_no_password_before_the_server_has_said_what_it_is() -> None:
 async def test_what_servers_answer(words: list[bytes], code: str) -> None:
     went, _ = await talk(GREETING, words, objects=["orders"])
     assert went.cause == code, went
+
+
+async def test_a_name_that_no_table_can_have_is_not_asked_for() -> None:
+    went, peers = await talk(GREETING, [OPENED, USED], objects=["orders`; DROP TABLE orders"])
+    assert went.cause == "CONFIG.BAD_VALUE", went
+    assert b"DROP" not in peers[1].heard
+
+
+async def test_a_server_with_sasl_where_none_is_configured() -> None:
+    went, _ = await talk(GREETING, properties={"auth": "noSasl"})
+    assert went.cause == "AUTH.METHOD_UNSUPPORTED", went
+
+
+async def _bare(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server without SASL: it hangs up on whoever begins with it."""
+    if (await reader.read(4096))[:1] == b"\x80":
+        writer.write(BARE[0])
+        await reader.read()
+
+
+async def _tickets_only(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server that takes no password: whatever mechanism is named, it is refused at once."""
+    await reader.read(4096)
+    writer.write(GREETING[0])
+    await reader.read()
+
+
+@pytest.mark.parametrize(
+    ("server", "code", "component"),
+    [
+        (_bare, "CONFIG.BAD_VALUE", "properties.auth"),
+        (_tickets_only, "AUTH.METHOD_UNSUPPORTED", "security_protocol"),
+    ],
+)
+async def test_what_a_second_conversation_tells(server: Handler, code: str, component: str) -> None:
+    found = await verdict_over(server, "hive", {"database": "shop", "login_mode": "LDAP", "username": "app"})
+    assert (found.cause, found.component) == (code, component), found
 
 
 async def test_what_is_not_tested_is_said_where_it_begins() -> None:

@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 from registry.connection import read_entry
 from registry.errors import InvalidInputs
 from registry.types import get
+from registry.verdict import INCONCLUSIVE
 from tasks import causes
+from tasks.evidence import StageFailed
 from tasks.protocols.kafka.wire import array, text
-from tests.tasks.scripted import Conversation, Peer, converse
+from tasks.streams import StreamBroken
+from tasks.tls import TlsMaterial
+from tasks.vantages import ConnectFailed
+from tests.tasks.scripted import Conversation, Peer, Words, converse
 
 
 def answer(correlation: int, body: bytes) -> bytes:
@@ -79,6 +84,7 @@ async def test_an_old_broker_is_not_asked_for_a_topic_that_it_might_create() -> 
         ([versions(), metadata(2, topic("orders", 3, []))], "TARGET.OBJECT_MISSING"),
         ([versions(), metadata(2, topic("orders", 29, []))], "PRIV.OBJECT_DENIED"),
         ([versions(), metadata(2, topic("orders", 17, []))], "CONFIG.BAD_VALUE"),
+        ([versions(), metadata(2, topic("orders", 31, []))], "TARGET.NO_CONNECT"),
         ([versions(), metadata(2, topic("orders", 0, [partition(5, -1)]))], "SERVER.NOT_READY"),
         ([versions(), metadata(2, topic("orders")), offsets(3, 6)], "SERVER.NOT_READY"),
         ([versions(), metadata(2, topic("orders")), offsets(3), fetched(4, 29)], "PRIV.OBJECT_DENIED"),
@@ -91,6 +97,85 @@ async def test_an_old_broker_is_not_asked_for_a_topic_that_it_might_create() -> 
 )
 async def test_what_brokers_answer(words: list[bytes], code: str) -> None:
     went = await talk(*words)
+    assert went.cause == code, went
+
+
+async def _sent_on(other: Peer | Exception, tls: str = "disable") -> Conversation:
+    """What comes of a topic whose leader is at another address."""
+    entry = {"address": {"host": "192.0.2.2", "port": 9092}, "objects": ["orders"]}
+    first = Peer(versions(), metadata(2, topic("orders"), host="b1.example"))
+    return await converse("kafka", entry, {}, first, other, tls=TlsMaterial(mode=tls))
+
+
+def _breaks(kind: str, **more: Any) -> Words:
+    def speak(_heard: bytes) -> bytes:
+        raise StreamBroken(kind, **more)
+
+    return speak
+
+
+@pytest.mark.parametrize(
+    ("other", "code", "alternatives"),
+    [
+        (StageFailed(forbidden="a loopback address"), "POLICY.FORBIDDEN_TARGET", []),
+        (StageFailed(rcode="NXDOMAIN", name="b1.example"), "DNS.NXDOMAIN", []),
+        (StageFailed(rcode="NOERROR", name="b1.example"), "DNS.NO_ADDRESS", []),
+        (StageFailed(rcode="TIMEOUT", name="b1.example"), "DNS.RESOLVER_DOWN", []),
+        (StageFailed(rcode="SERVFAIL", name="b1.example"), "DNS.SERVER_FAILURE", []),
+        (ConnectFailed(errno="EHOSTUNREACH", icmp_type=3, icmp_from_peer=True), "FILTER.REJECT", []),
+        (ConnectFailed(errno="ECONNREFUSED", icmp_type=3), INCONCLUSIVE, ["FILTER.REJECT", "PORT.CLOSED"]),
+        (ConnectFailed(errno="ECONNREFUSED"), "PORT.CLOSED", []),
+        (ConnectFailed(errno="ENETUNREACH"), "ROUTE.NONE", []),
+        (ConnectFailed(errno="EHOSTUNREACH"), "ROUTE.REMOTE_UNREACHABLE", []),
+        (ConnectFailed(silent=True, waited_ms=900.0), INCONCLUSIVE, ["FILTER.DROP", "HOST.DOWN"]),
+        (Peer(_breaks("silent", silent_ms=900.0, mute=True)), "PEER.MUTE", []),
+        (Peer(_breaks("silent", silent_ms=9.0)), "PROBE.DEADLINE", []),
+        (Peer(_breaks("eof")), "SERVER.ERROR", []),
+    ],
+)
+async def test_what_fails_about_an_advertised_broker(
+    other: Peer | Exception, code: str, alternatives: list[str]
+) -> None:
+    went = await _sent_on(other)
+    found = went.finding
+    assert found is not None
+    assert (found.code, [*found.alternatives], found.component) == (code, alternatives, "b1.example:9092")
+
+
+@pytest.mark.parametrize(
+    ("verify_code", "code"),
+    [
+        (10, "TLS.EXPIRED"),
+        (9, "TLS.NOT_YET_VALID"),
+        (62, "TLS.NAME_MISMATCH"),
+        (20, "TLS.UNTRUSTED_CA"),
+    ],
+)
+async def test_the_certificate_of_an_advertised_broker(
+    verify_code: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handshake(stream: Peer, material: TlsMaterial, host: str) -> tuple[Peer, dict[str, Any]]:
+        if host == "b1.example":
+            raise StageFailed(verify_code=verify_code, tls_error="CERTIFICATE_VERIFY_FAILED")
+        return stream, {}
+
+    monkeypatch.setattr("tasks.protocols.kafka.session.start_tls", handshake)
+    went = await _sent_on(Peer(), tls="verify-full")
+    assert went.cause == code, went
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ([struct.pack("!h", 33) + array([text("GSSAPI")])], "AUTH.METHOD_UNSUPPORTED"),
+        ([struct.pack("!h", 34) + array([])], "CONFIG.BAD_VALUE"),
+        ([struct.pack("!h", 0) + array([text("PLAIN")]), struct.pack("!h", 58) + text(None)], "AUTH.BAD_CREDENTIALS"),
+    ],
+)
+async def test_what_brokers_answer_to_a_login(words: list[bytes], code: str) -> None:
+    login = {"security_protocol": "authTypeSaslPlaintext", "sasl_mechanism": "plain", "sasl_username": "app"}
+    said = [answer(2 + at, body) for at, body in enumerate(words)]
+    went = await talk(versions(), *said, **login, sasl_password="env:X")
     assert went.cause == code, went
 
 

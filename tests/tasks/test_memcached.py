@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from typing import Any
 
@@ -10,7 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import causes
+from tasks.check import check
+from tasks.vantages.local import LocalVantage
 from tests.tasks.scripted import Conversation, Peer, converse
+from tests.tasks.support import listening
+from tests.tasks.wired import target_of
 
 PASSWORD = "canary-passw0rd"
 VERSION, NO_STATS, END = b"VERSION 1.6.18\r\n", b"END\r\n", b"END\r\n"
@@ -45,6 +50,18 @@ async def talk(*words: bytes, others: tuple[Peer, ...] = (), **changes: Any) -> 
 async def test_what_servers_answer(words: list[bytes], changes: dict[str, Any], code: str | None) -> None:
     went = await talk(*words, **changes)
     assert went.cause == code, went
+
+
+async def _full(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"ERROR Too many open connections\r\n")
+    await reader.read()
+
+
+async def test_a_full_server_turns_everybody_away_unasked() -> None:
+    async with listening(_full) as port:
+        kind = target_of("memcache", {"proxy": "127.0.0.1", "port": port})
+        found = await check(kind, LocalVantage(), timeout=3)
+    assert found.cause == "CAPACITY.CONNECTIONS", found
 
 
 @pytest.mark.parametrize(
