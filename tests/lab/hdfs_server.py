@@ -1,6 +1,7 @@
 """A NameNode's SASL exchange as `RpcHeader.proto` has it, with tickets that Cyrus SASL checks; then a directory.
 
-Takes as its argument: address, port, method, service, host and keytab, separated by commas.
+Takes as its argument: address, port, method, service, host, keytab, separated by commas; and ``closed``
+where nobody is let in.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _SUCCESS, _NEGOTIATE, _INITIATE, _CHALLENGE = 0, 1, 2, 3
 class NameNode:
     """One server; `method` is the one it offers, none where it is SIMPLE."""
 
-    def __init__(self, method: str, service: str, host: str, keytab: str) -> None:
+    def __init__(self, method: str, service: str, host: str, keytab: str, closed: str = "") -> None:
+        self.closed = closed
         self.method = method
         self.principal = (service, host, keytab)
 
@@ -31,7 +33,8 @@ class NameNode:
                 writer.write(refused("security.AccessControlException", 2))
             elif await self._log_in(reader, writer):
                 assert b"ClientProtocol" in await _record(reader)
-                for answer in (DIRECTORY, DIRECTORY, LISTING):
+                closed = refused("security.authorize.AuthorizationException", 2)
+                for answer in (closed,) if self.closed else (DIRECTORY, DIRECTORY, LISTING):
                     await _record(reader)
                     writer.write(answer)
                 await reader.read()

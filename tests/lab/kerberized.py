@@ -59,6 +59,7 @@ class _Scripted(Store):
     Args:
         keytab, itself: The server's keytab, and the name that its principal has.
         mechanism: The only one that it takes.
+        closed: Whether it lets nobody in, ticket or not.
     """
 
     needs = (_GSSAPI,)
@@ -67,9 +68,11 @@ class _Scripted(Store):
     mechanism: ClassVar[str]
 
     def __init__(
-        self, network: Network, name: str, *, keytab: str, itself: str, service: str = "", mechanism: str = ""
-    ) -> None:
-        self.settings = (mechanism or self.mechanism, service or self.service, itself, keytab)
+        self, network: Network, name: str, *, keytab: str, itself: str, service: str = "", mechanism: str = "",
+        closed: bool = False,
+    ) -> None:  # fmt: skip
+        principal = (service or self.service, itself, keytab)
+        self.settings = (mechanism or self.mechanism, *principal, *(["closed"] if closed else []))
         super().__init__(network, name)
 
     def arguments(self) -> Sequence[str]:

@@ -272,6 +272,11 @@ def test_name_nodes(world: World, expect: Expectation) -> None:
         verdict, "HDFS: Kerberos demanded", code="AUTH.METHOD_UNSUPPORTED", state=CONFIG,
         component="kerberos_file_keytab", within=2,
     )  # fmt: skip
+    closed = world.lab.server(KerberosNameNode, keytab=keytab, itself=host, closed=True)
+    verdict = world.lab.check("hdfs", {"default_fs": f"hdfs://{closed.v4}:8020", **ours})
+    expect(
+        verdict, "HDFS: not let in", code="AUTH.LOGIN_FORBIDDEN", state=CONFIG, component=f"app@{REALM}", within=2
+    )  # fmt: skip
     world.kdc.keytab("nn-newer", f"nn/{host}", fresh=True)
     verdict = world.lab.check("hdfs", {"default_fs": f"hdfs://{host}:8020", **ours})
     expect(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from typing import Any
 
 import pytest
@@ -58,6 +59,7 @@ async def talk(*words: bytes, others: tuple[Peer, ...] = (), **changes: Any) -> 
         ([DIRECTORY, FILE, said(1, exception="java.io.FileNotFoundException")], ["/f"], "TARGET.OBJECT_MISSING"),
         ([DIRECTORY, DIRECTORY, refused("security.AccessControlException")], ["/export"], "PRIV.OBJECT_DENIED"),
         ([refused("security.AccessControlException"), DIRECTORY, LISTING], ["/export"], None),
+        ([DIRECTORY, refused("fs.InvalidPathException")], ["/a//b"], "CONFIG.BAD_VALUE"),
         ([refused("ipc.StandbyException")], [], "SERVER.WRONG_ROLE"),
         ([refused("ipc.RetriableException")], [], "SERVER.NOT_READY"),
         ([refused("security.AccessControlException", 2)], [], "AUTH.METHOD_UNSUPPORTED"),
@@ -100,6 +102,26 @@ async def test_a_name_node_that_takes_no_tickets() -> None:
     went, peer = await talk(said(0, number(2, 0)), **files)
     assert went.cause == "AUTH.METHOD_UNSUPPORTED"
     assert peer.heard.startswith(b"hrpc\x09\x00\xdf")
+
+
+#: A NameNode that takes tickets.
+BY_TICKET = said(0, number(2, 1) + text(4, text(1, "KERBEROS") + text(2, "GSSAPI") + text(3, "nn") + text(4, "h")))
+
+
+async def test_without_what_kerberos_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*sys.modules]:
+        if name.startswith(("minikerberos", "tasks.kerberos.")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "minikerberos", None)
+    went, _ = await talk(BY_TICKET, kerberos_file_conf="file:/x", kerberos_file_keytab="file:/y")
+    assert went.cause == "DRIVER.MISSING"
+    assert went.seen("login")["extra"] == "kerberos"
+
+
+async def test_a_keytab_that_is_none() -> None:
+    went, peer = await talk(BY_TICKET, kerberos_file_conf="file:/x", kerberos_file_keytab="file:/y")
+    assert went.cause == "CONFIG.BAD_VALUE"  # "x" is no krb5.conf
+    assert b"getFileInfo" not in peer.heard
 
 
 def test_a_name_service_is_its_name_nodes() -> None:
