@@ -98,5 +98,5 @@ TYPE = DataSourceType(
     url_schemes=("hbase",),
     example={"hbase_config": {_QUORUM: "zk1.example.com:2181,zk2.example.com:2181"}, "objects": ["orders"]},
     tested="protocol",
-    notes="ZooKeeper (with a login by Kerberos), HBase's znodes and the server they name are tested; reading is Unsupport.",
+    notes="ZooKeeper (with a login by Kerberos), HBase's znodes and the server they name; reading is Unsupport.",
 )

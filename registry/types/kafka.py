@@ -151,5 +151,5 @@ TYPE = DataSourceType(
         "objects": ["orders"],
     },
     tested="wire",
-    notes="Objects are topics. Every broker that the cluster advertises is dialled. Security layers of SASL are Unsupport.",
+    notes="Objects are topics. Every broker that the cluster advertises is dialled. SASL layers are Unsupport.",
 )
