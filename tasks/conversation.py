@@ -31,6 +31,10 @@ _PATIENCE = 0.3
 _LOOK_AROUND = 0.2
 #: A middle box that accepts for everybody does so about as fast as it did for this address: so many times, in seconds.
 _AS_FAST, _AT_LEAST = 4.0, 0.1
+#: Seconds after which it has had its time, where we are waiting anyway.
+_SURELY = 1.0
+#: What witnesses report of themselves: no evidence of a cause, but that one is not excluded.
+_UNHEARD = ("path_mtu_unknown", "acceptance_unheard")
 #: Seconds at the end of a conversation kept for saying what was found, at most; a tenth of a shorter budget.
 _RESERVE = 0.3
 
@@ -199,7 +203,7 @@ class Conversation:
 
         seen = await witnesses.beside(waiting, self.talk.left() * _PATIENCE, witness, self._decides)
         if not self._decides(seen):
-            seen = {}
+            seen = {key: seen[key] for key in _UNHEARD if key in seen}
         if not waiting.done():
             raise StageFailed(broken="silent", received_bytes=stream.received, **seen)
         try:
@@ -213,14 +217,35 @@ class Conversation:
         """Beside a peer that has not said a byte yet: who is it, and is it there for this address at all?"""
         # What a peer says first is large where it is a certificate or a page, and nowhere else.
         large = name == "tls" or "HTTP" in (self.protocol.title, self.protocol.fingerprint)
-        stuck = asyncio.create_task(self._stuck(name) if large else _nothing())
-        try:
-            heard, everybody = await asyncio.gather(witnesses.of_muteness(self._dial), self._accepted_for_nobody())
-            if self._decides({**heard, **everybody}):
-                return {**heard, **everybody}
-            return await stuck
-        finally:
-            stuck.cancel()
+        seen = await witnesses.until(
+            self._decides,
+            self._asked_otherwise(name),
+            self._everybody_mute(),
+            *([self._stuck(name)] if large else []),
+        )
+        if not seen.get("answers_small"):
+            seen.pop("path_mtu_unknown", None)  # nothing small gets an answer either
+        return seen
+
+    async def _asked_otherwise(self, name: str) -> Mapping[str, Any]:
+        """What a mute peer answers to questions of other protocols, and to those of its own in clear."""
+        seconds = self.talk.left() * _CONNECT_SHARE
+        heard = await witnesses.of_muteness(self._dial, seconds)
+        if name != "tls" or heard.get("looks_like") not in ("TLS", self._spoken):
+            return heard
+        # Servers of TLS tell whoever comes in clear, some of them in clear: so that alone is not to have no TLS.
+        spoken = heard.pop("looks_like")
+        if spoken != "TLS" and await witnesses.of_plainness(self._dial, seconds / 2) == spoken:
+            return {**heard, "looks_like": spoken, "not_tls": True}
+        return heard
+
+    async def _everybody_mute(self) -> Mapping[str, Any]:
+        """Whether connections are accepted in everybody's name; there is time to be sure of it."""
+        overdue = max(self._overdue, min(_SURELY, self.talk.left() / 3))
+        found = await self._accepted_for_nobody(overdue)
+        if "accepts_for_everybody" in found:
+            await asyncio.sleep(self._overdue)  # what speaks there has been accepted only now
+        return found
 
     async def _stuck(self, name: str) -> Mapping[str, Any]:
         """Beside a conversation that hangs: does it go on when its packets are small?"""
@@ -229,9 +254,14 @@ class Conversation:
 
         async def goes_on(size: int | None) -> bool:
             _, outcome = await self._again(self.access, until=name, largest_segment=size)
+            if outcome.evidence.get("unsupported"):
+                raise ConnectFailed(**outcome.evidence)
             return outcome.stage is None
 
-        return await path_mtu.find(goes_on, 6 if ":" in self.access.address else 4, self.talk)
+        try:
+            return await path_mtu.find(goes_on, 6 if ":" in self.access.address else 4, self.talk)
+        except ConnectFailed:
+            return {"path_mtu_unknown": True}
 
     async def _for_everybody(self, evidence: Mapping[str, Any]) -> Mapping[str, Any]:
         """After a peer that hung up without a word, or spoke another protocol: was it the peer at all?"""
@@ -241,19 +271,29 @@ class Conversation:
             return {}
         return {**await self._accepted_for_nobody(), "another_protocol": another or None}
 
-    async def _accepted_for_nobody(self) -> Mapping[str, Any]:
+    async def _accepted_for_nobody(self, overdue: float | None = None) -> Mapping[str, Any]:
         if self.access.address.startswith("/"):
             return {}
-        seconds = min(self.talk.left(), _AT_LEAST + _AS_FAST * self._connected_in)
-        return await witnesses.of_acceptance(self.vantage, *self.socket_address(), Budget.of(seconds))
+        seconds = self._overdue if overdue is None else overdue
+        return await witnesses.of_acceptance(self.vantage, *self.socket_address(), self.talk, seconds)
+
+    @property
+    def _overdue(self) -> float:
+        """Seconds after which somebody who accepts as fast as this address does would have."""
+        return _AT_LEAST + _AS_FAST * self._connected_in
 
     def _decides(self, seen: Mapping[str, Any]) -> bool:
         """Whether a witness has seen why the conversation hangs."""
-        return self._is_another(seen) or "path_mtu" in seen or "accepts_for_everybody" in seen
+        return self._is_another(seen) or not {"path_mtu", "accepts_for_everybody", "not_tls"}.isdisjoint(seen)
 
     def _is_another(self, seen: Mapping[str, Any]) -> bool:
         """Whether the peer spoke another protocol to the witness."""
-        return seen.get("looks_like") not in (None, self.protocol.fingerprint or self.protocol.title)
+        return seen.get("looks_like") not in (None, self._spoken)
+
+    @property
+    def _spoken(self) -> str:
+        """How the first bytes of our protocol are called."""
+        return self.protocol.fingerprint or self.protocol.title
 
     async def _second_look(self, session: Session, stage: str, evidence: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a second conversation tells about the failure of the first."""
@@ -332,10 +372,6 @@ class _Dialer:
             if refusal is not None:
                 raise StageFailed(forbidden=refusal.reason, address=address, host=host)
         return resolution.addresses[0]
-
-
-async def _nothing() -> Mapping[str, Any]:
-    return {}
 
 
 #: How a peer's bytes may end a conversation: it breaks, or they cannot be read as the protocol has them.

@@ -37,6 +37,9 @@ async def find(goes_on: GoesOn, version: int, budget: Budget) -> dict[str, Any]:
     Returns:
         ``largest_segment``: the largest that passes; ``path_mtu``: the packet that carries it;
         ``vanishing_packet``: the smallest that was seen to vanish; all in bytes.
+
+    Raises:
+        Exception: Whatever `goes_on` raises; where segments cannot be limited, before anything was tried.
     """
     started = time.monotonic()
     if not await _in_time(goes_on, SMALL, budget.left() / 2):

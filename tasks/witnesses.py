@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import struct
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 from registry.connection import Endpoint
 from registry.policy import refusal_of
 from tasks.budget import Budget
+from tasks.evidence import StageFailed
 from tasks.fingerprints import identify
 from tasks.protocols import Dial
 from tasks.streams import StreamBroken, printable
@@ -25,13 +27,17 @@ _CANARIES = 3
 #: Seconds for which checks from the same place share what was seen of an address that is not their own, or of one that
 #: fails them all.
 _FRESH = 2.0
+#: Waits end a little early, by the clocks that measure them.
+_NEARLY = 0.9
 #: Nobody has these addresses (RFC 5737, RFC 3849).
 _NOBODYS = {4: "192.0.2.1", 6: "2001:db8::1"}
+#: The head of a TLS record, then the end of a line: TLS waits for more, whoever reads lines finds one that is wrong.
+_TLS_OR_LINE = b"\x16\x03\x01\r\n\r\n"
 #: Connects that are repeated to see whether the first one's failure was the rule.
 _FURTHER = 2
 
-#: An HTTP request makes the servers of many line protocols answer too, if only with an error.
-_QUESTION = b"GET / HTTP/1.0\r\n\r\n"
+#: An HTTP request makes the servers of many line protocols answer too, if only with an error; the answer is small.
+_QUESTION = b"HEAD / HTTP/1.0\r\n\r\n"
 #: PostgreSQL hangs up on that without a word, but has one letter for whoever asks for TLS in its way.
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 
@@ -152,18 +158,46 @@ def _spelled(endpoint: Endpoint) -> str:
     return f"[{endpoint.host}]:{endpoint.port}" if ":" in endpoint.host else f"{endpoint.host}:{endpoint.port}"
 
 
-async def of_acceptance(vantage: Vantage, address: str, port: int, budget: Budget) -> dict[str, Any]:
+async def of_acceptance(vantage: Vantage, address: str, port: int, budget: Budget, overdue: float) -> dict[str, Any]:
     """Whether a connection to an address that nobody has is accepted too: somebody on the way answers for everybody.
 
     A private address counts only when both go by the same gateway; what is on our own segment passes nobody.
+
+    Args:
+        overdue: Seconds after which such a connection would have been accepted, as fast as the others are.
+
+    Returns:
+        ``accepts_for_everybody``, the address; ``acceptance_unheard``, where there was no time to see whether it is, or
+        no telling which way it went; else nothing.
     """
     nobody = _NOBODYS[6 if ":" in address else 4]
+    same_way = True
     if not is_public(address):
         ours, theirs = await asyncio.gather(vantage.neighbour(address), vantage.neighbour(nobody))
-        if not ours.get("gateway") or ours.get("gateway") != theirs.get("gateway"):
+        same_way = bool(ours and theirs)
+        if ours and (not ours.get("gateway") or (theirs and ours["gateway"] != theirs.get("gateway"))):
             return {}
-    accepted = await _shared(_accepts, vantage, nobody, port, budget)
-    return {"accepts_for_everybody": nobody} if accepted else {}
+    waited = await _shared(_waited, vantage, nobody, port, Budget.of(min(overdue, budget.left())))
+    if waited is not None and waited < overdue * _NEARLY:
+        # Others who looked at the same time may have had less time for it.
+        waited = await _waited(vantage, nobody, port, Budget.of(min(overdue, budget.left())))
+    if waited is None and same_way:
+        return {"accepts_for_everybody": nobody}
+    return {"acceptance_unheard": True} if waited is None or waited < overdue * _NEARLY else {}
+
+
+async def _waited(vantage: Vantage, address: str, port: int, budget: Budget) -> float | None:
+    """Seconds for which a connect was left without an answer, no end of them when it was refused; None if accepted."""
+    try:
+        stream = await vantage.connect(address, port, budget, conversation=budget)
+    except ConnectFailed as failure:
+        if failure.evidence.get("errno") == "ECONNRESET":
+            return None
+        return failure.evidence["waited_ms"] / 1000 if failure.evidence.get("silent") else math.inf
+    except StageFailed:
+        return 0.0  # the place itself does not let us ask
+    stream.close()
+    return None
 
 
 async def of_repetition(vantage: Vantage, address: str, port: int, budget: Budget) -> dict[str, Any]:
@@ -186,26 +220,64 @@ async def _accepts(vantage: Vantage, address: str, port: int, budget: Budget) ->
     return True
 
 
-async def of_muteness(dial: Dial) -> dict[str, Any]:
-    """Whether a peer that says nothing in our protocol speaks another one: it may wait for a question."""
-    said, letter = await asyncio.gather(_first_words(dial, _QUESTION), _first_words(dial, _SSL_REQUEST))
-    if said:
-        return {"answers_http_with": printable(said), "looks_like": identify(said)}
-    return {"looks_like": "PostgreSQL"} if letter in (b"S", b"N") else {}
+async def of_muteness(dial: Dial, seconds: float) -> dict[str, Any]:
+    """Whether a peer that says nothing in our protocol speaks another one: it may wait for a question.
+
+    Returns:
+        ``looks_like``: what it speaks; ``answers_small``: it has answered a small question, if only by hanging up.
+    """
+
+    async def asked(question: bytes) -> dict[str, Any]:
+        said = await _first_words(dial, question, seconds)
+        if said is None:
+            return {}
+        if question == _QUESTION and said:
+            return {"answers_small": True, "answers_http_with": printable(said), "looks_like": identify(said)}
+        letter = question == _SSL_REQUEST and said in (b"S", b"N")
+        return {"answers_small": True, **({"looks_like": "PostgreSQL"} if letter else {})}
+
+    return await until(lambda seen: seen.get("looks_like") is not None, asked(_QUESTION), asked(_SSL_REQUEST))
 
 
-async def _first_words(dial: Dial, question: bytes) -> bytes:
+async def of_plainness(dial: Dial, seconds: float) -> str | None:
+    """Which protocol a peer answers in that takes the beginning of a TLS record for a line; None when it does not."""
+    return identify(await _first_words(dial, _TLS_OR_LINE, seconds) or b"")
+
+
+async def _first_words(dial: Dial, question: bytes, seconds: float) -> bytes | None:
+    """What a peer answers, empty when it hangs up; None when it cannot be reached or says nothing in time."""
     try:
         stream = await dial()
     except ConnectFailed:
-        return b""
+        return None
     try:
-        await stream.send(question)
-        return await stream.receive(64)
-    except StreamBroken:
-        return b""
+        async with asyncio.timeout(seconds):
+            await stream.send(question)
+            return await stream.receive(64)
+    except TimeoutError:
+        return None
+    except StreamBroken as broken:
+        return None if broken.kind == "silent" else b""
     finally:
         stream.close()
+
+
+async def until(
+    decides: Callable[[Mapping[str, Any]], bool], *looks: Coroutine[Any, Any, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What looks show, together; as soon as it decides, those that have not ended are given up."""
+    tasks = [asyncio.ensure_future(look) for look in looks]
+    seen: dict[str, Any] = {}
+    try:
+        for ended in asyncio.as_completed(tasks):
+            seen |= await ended
+            if decides(seen):
+                break
+    finally:
+        for task in tasks:
+            task.add_done_callback(_told)
+            task.cancel()
+    return seen
 
 
 async def beside(

@@ -23,6 +23,17 @@ _CHECK_LIST = (
     "silent, the cause is another."
 )
 
+_MUTE = {"broken": "silent", "mute": True}
+_HANGS = (
+    "{address}:{port} answers, and then says nothing more ({silent_ms} ms in stage {stage}): the server hangs, or a "
+    "large packet vanishes on the way; from {resource_group} packets cannot be kept small to see which."
+)
+_SMALL_PACKETS = (
+    "Test on the machine of {resource_group} itself (kind local or worker), or send echoes of 1500 bytes from there: "
+    "ping -M do -s 1472 {address} (IPv6: -s 1452). If small ones are answered and these are not, mend the MTU of the "
+    "way; else look at the server."
+)
+
 CAUSES = (
     Cause(
         INCONCLUSIVE,
@@ -268,6 +279,38 @@ CAUSES = (
                 component="{address}",
                 message="{address} cannot be reached ({errno}), and the network does not say who reports it.",
                 remedy="Trace the route to {address}: the last hop that answers is the one to ask.",
+            ),
+            # A witness that could not be heard excludes nothing.
+            Rule(
+                None,
+                {**_MUTE, "path_mtu_unknown": True, "acceptance_unheard": True},
+                rank=57,
+                alternatives=("PEER.MUTE", "ROUTE.MTU", "FILTER.EGRESS"),
+                component="{address}:{port}",
+                message=_HANGS,
+                remedy=f"{_SMALL_PACKETS} Connect from there to 192.0.2.1 (IPv6: 2001:db8::1) port {{port}} too: "
+                "nobody has that address, and whoever accepts is a proxy on the way.",
+            ),
+            Rule(
+                None,
+                {**_MUTE, "path_mtu_unknown": True},
+                rank=58,
+                alternatives=("PEER.MUTE", "ROUTE.MTU"),
+                component="{address}:{port}",
+                message=_HANGS,
+                remedy=_SMALL_PACKETS,
+            ),
+            Rule(
+                None,
+                {**_MUTE, "acceptance_unheard": True},
+                rank=59,
+                alternatives=("PEER.MUTE", "FILTER.EGRESS"),
+                component="{address}:{port}",
+                message="{address}:{port} accepts connections and then says nothing ({silent_ms} ms in stage {stage}); "
+                "whether a proxy on the way accepts in everybody's name could not be seen.",
+                remedy="Connect from {resource_group} to an address that nobody has: nc -vz 192.0.2.1 {port} (IPv6: "
+                "2001:db8::1). If that is accepted, let whoever runs the proxy exempt {address}:{port}; else look at "
+                "the server.",
             ),
             # A server that gives no Kerberos error: most that speak SASL do not pass it on.
             Rule(

@@ -44,6 +44,8 @@ CAUSES = (
         remedy="Enable TLS on the server, or set security_protocol: authTypeNone if the network may be trusted.",
         rules=(
             Rule("tls", {"tls_refused": True}, rank=10),
+            # A peer that lets the handshake hang, and answers in its own protocol, in clear, to what begins like one.
+            Rule("tls", {"not_tls": True, "broken": "silent"}, rank=19),
             Rule("tls", {"not_tls": True}, rank=30),
         ),
     ),

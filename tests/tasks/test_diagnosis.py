@@ -15,6 +15,7 @@ from tests.tasks import hop_evidence
 from tests.tasks.support import failed, target
 
 _AT = {"address": "10.1.2.3", "port": 5432}
+_HANGS = {"broken": "silent", "mute": True, "silent_ms": 4700.0, "received_bytes": 0}
 _SILENT = {**_AT, "silent": True, "waited_ms": 3900, "ports_that_answer": [], "answers_ping": False}
 _DNS = {"name": "db.example", "nameservers": ["10.0.0.53"], "from": "dns"}
 _ICMP = {
@@ -175,6 +176,10 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
                "accepts_for_everybody": "192.0.2.1"}, INCONCLUSIVE),
     ("tls", {"broken": "silent", "path_mtu": 1240, "vanishing_packet": 1250, "largest_segment": 1200,
              "received_bytes": 9}, "ROUTE.MTU"),
+    ("tls", {**_HANGS, "path_mtu_unknown": True}, INCONCLUSIVE),
+    ("greet", {**_HANGS, "acceptance_unheard": True}, INCONCLUSIVE),
+    ("tls", {**_HANGS, "path_mtu_unknown": True, "acceptance_unheard": True}, INCONCLUSIVE),
+    ("tls", {**_HANGS, "not_tls": True, "looks_like": "MySQL"}, "TLS.NOT_OFFERED"),
     ("connect", {"interrupted": True}, "PROBE.DEADLINE"),
     ("connect", {**_AT, "errno": "EMFILE"}, "PROBE.AGENT_DOWN"),
     ("connect", {**_AT, "errno": "EADDRNOTAVAIL"}, "PROBE.AGENT_DOWN"),
