@@ -14,14 +14,17 @@ from pydantic import SecretStr
 from registry import types
 from registry.connection import Mode
 from registry.verdict import INCONCLUSIVE
-from tasks import causes
+from tasks import causes, diagnosis
 from tasks.budget import Budget
-from tasks.evidence import Recorder, StageFailed, StageSkipped, matches
+from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.protocols import Access
 from tasks.protocols.ftp import PROTOCOL, FtpSession, read_reply
 from tasks.streams import Reader, StreamBroken
+from tasks.target import Target
 from tasks.tls import TlsMaterial
 from tasks.vantages import ConnectFailed
+from tests.tasks.support import Handler, failed
+from tests.tasks.wired import verdict_over
 
 PASSWORD = "canary-5ecret"
 WELCOME = (b"220 ready\r\n", b"331 password\r\n", b"230 in\r\n")
@@ -63,20 +66,28 @@ class Outcome:
 
     @property
     def code(self) -> str | None:
-        """The cause in the protocol's own table."""
-        rows = (row for row in PROTOCOL.answers if row.stage in (None, self.stage) and matches(self.evidence, row.when))
-        return next((row.code for row in rows), None)
+        """The cause that the diagnosis finds."""
+        found = self.finding
+        return found.code if found else None
+
+    @property
+    def finding(self) -> diagnosis.Finding | None:
+        """What the diagnosis says; None when all passed."""
+        if self.stage is None:
+            return None
+        target = Target("w", "files", "ftp", "dev", "local", "ftp", 21, access().connection)
+        return diagnosis.explain(target, failed(self.stage, self.evidence), None)
 
 
-def access(**fields: Any) -> Access:
+def access(over: TlsMaterial | None = None, **fields: Any) -> Access:
     model = types.get("ftp").modes[Mode.CONNECTION_STRING]
     entry = {"protocol": "ftp", "host": "files", "port": 21, "username": "app", "base_dir": "/orders", **fields}
     connection = model.model_validate({**entry, "password": "env:X"})
-    return Access("files", 21, "192.0.2.1", connection, {"password": SecretStr(PASSWORD)}, TlsMaterial())
+    return Access("files", 21, "192.0.2.1", connection, {"password": SecretStr(PASSWORD)}, over or TlsMaterial())
 
 
-async def play(pieces: Sequence[bytes], *data: Sequence[bytes], **fields: Any) -> Outcome:
-    """Talk to a recorded peer; each data connection plays one of `data`, and there are no more of them than those."""
+async def play(pieces: Sequence[bytes], *data: Sequence[bytes] | Exception, **fields: Any) -> Outcome:
+    """Talk to a recorded peer; each data connection plays one of `data` or fails; there are no more of them."""
     stream, left, dialled = Recorded(pieces), list(data), list[int]()
 
     async def dial(port: int | None = None, *, host: str | None = None) -> Recorded:
@@ -84,7 +95,10 @@ async def play(pieces: Sequence[bytes], *data: Sequence[bytes], **fields: Any) -
         dialled.append(port or 0)
         if not left:
             raise ConnectFailed(errno="ECONNREFUSED")
-        return Recorded(left.pop(0))
+        other = left.pop(0)
+        if isinstance(other, Exception):
+            raise other
+        return Recorded(other)
 
     session = FtpSession(stream, access(**fields), dial)
     for name in session.order:
@@ -140,6 +154,35 @@ async def test_replies_of_several_lines_and_a_server_that_asks_for_patience() ->
 async def test_codes_decide(pieces: list[bytes], stage: str, code: str) -> None:
     done = await play(pieces)
     assert (done.stage, done.code) == (stage, code)
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "alternatives"),
+    [
+        (ConnectFailed(silent=True, waited_ms=4900.0), "FILTER.DROP", ()),
+        (ConnectFailed(silent=True, waited_ms=100.0), "PROBE.DEADLINE", ()),
+        (ConnectFailed(errno="EACCES", icmp_version=6, icmp_type=1, icmp_code=1, icmp_from="::9"), "FILTER.REJECT", ()),
+        (ConnectFailed(errno="EHOSTUNREACH"), INCONCLUSIVE, ("FILTER.REJECT", "ROUTE.REMOTE_UNREACHABLE")),
+    ],
+)
+async def test_what_becomes_of_the_data_connection_decides(
+    failure: ConnectFailed, code: str, alternatives: tuple[str, ...]
+) -> None:
+    done = await play([*WELCOME, *INSIDE, b"229 (|||40001|)\r\n"], failure)
+    assert done.finding is not None
+    assert (done.stage, done.code, done.finding.alternatives) == ("privilege", code, alternatives)
+
+
+async def test_a_directory_that_may_not_be_listed() -> None:
+    done = await play([*WELCOME, *INSIDE, b"229 (|||40001|)\r\n", b"550 no\r\n"], [])
+    assert (done.stage, done.code) == ("privilege", "PRIV.OBJECT_DENIED")
+
+
+async def test_a_file_of_which_nothing_can_be_learnt_is_missing_or_hidden() -> None:
+    refusals = [b"229 (|||4001|)\r\n", b"550 no\r\n", *[b"550 no\r\n"] * 12]
+    done = await play([*WELCOME, *INSIDE, *refusals], [], objects=["1.json"])
+    assert done.finding is not None
+    assert done.finding.alternatives == ("TARGET.OBJECT_MISSING", "PRIV.OBJECT_DENIED")
 
 
 @pytest.mark.parametrize(
@@ -214,3 +257,48 @@ def test_answers_name_codes_of_the_catalogue() -> None:
     for answer in PROTOCOL.answers:
         assert {answer.code, *answer.alternatives} <= set(known)
         assert (answer.code == INCONCLUSIVE) == (len(answer.alternatives) >= 2)
+
+
+def says(*, busy: int = 0, refuse: bytes = b"") -> Handler:
+    """A server that is full for the first `busy` clients and refuses every user; it knows no TLS, or fails at it."""
+    met: list[int] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        met.append(1)
+        if len(met) <= busy:
+            writer.write(b"421 too many\r\n")
+            return
+        writer.write(b"220 ready\r\n")
+        while line := await reader.readline():
+            writer.write({b"AUTH TLS": b"234 go on\r\n"}.get(line.strip(), refuse))
+            if line.startswith(b"AUTH"):
+                return
+
+    return handler
+
+
+async def test_a_server_that_has_room_a_moment_later_was_full() -> None:
+    found = await verdict_over(says(busy=1), "ftp", {"protocol": "ftp", "username": "app"})
+    assert found.cause == "CAPACITY.CONNECTIONS", found
+
+
+async def test_a_refused_user_of_a_server_whose_tls_fails() -> None:
+    found = await verdict_over(says(refuse=b"530 no\r\n"), "ftp", {"protocol": "ftp", "username": "app"})
+    assert found.alternatives == ["TLS.REQUIRED", "AUTH.LOGIN_FORBIDDEN"], found
+
+
+@pytest.mark.parametrize(
+    ("replies", "code"),
+    [
+        ((b"200 ok\r\n", b"536 no\r\n"), "TLS.NOT_OFFERED"),
+        ((b"200 ok\r\n", b"200 ok\r\n", *INSIDE, b"229 (|||40001|)\r\n", b"522 reuse\r\n"), "TLS.VERSION_OR_CIPHER"),
+    ],
+)
+async def test_tls_for_commands_alone(replies: tuple[bytes, ...], code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def handshake(stream: Recorded, *_: Any) -> tuple[Recorded, dict[str, Any]]:
+        return stream, {}
+
+    monkeypatch.setattr("tasks.protocols.ftp.start_tls", handshake)
+    pieces = [WELCOME[0], b"234 go on\r\n", *WELCOME[1:], *replies]
+    done = await play(pieces, [b"x"], over=TlsMaterial(mode="require"))
+    assert done.code == code, (done.stage, done.evidence)
