@@ -140,7 +140,8 @@ class _Walk:
                 problem=target.problem_code or "CONFIG.BAD_VALUE",
                 reason=problem.reason if problem else "",
                 where=problem.where if problem else "",
-                instruction=problem.instruction if problem else "",
+                instruction=(problem.instruction if problem else "")
+                or f"Correct the entry of {target.source}/{target.env}, and apply it.",
             )
         self.endpoints = target.connection.endpoints()
         try:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from registry.errors import HeadwaterError
+from registry.errors import HeadwaterError, InvalidInput
 from tasks.adhoc import target_of_url
+from tasks.check import check
+from tasks.vantages.local import LocalVantage
 
 SECRET = "canary-adhoc-77"
 
@@ -61,3 +65,13 @@ def test_a_url_of_no_known_kind_is_refused(url: str) -> None:
         target_of_url(url, None, None, ())
     assert SECRET not in str(refused.value)
     assert len(str(refused.value)) < 500
+
+
+async def test_fields_that_do_not_go_together_are_told_with_what_to_do() -> None:
+    """A rule over several fields knows no single one to point at: the remedy is there all the same."""
+    problem = InvalidInput("kerberos_file_conf and kerberos_file_keytab belong together", where="retail/orders/prod")
+    target = replace(target_of_url("postgresql://app@127.0.0.1:1/shop", None, None, ()), connection=None)
+    told = await check(replace(target, problem=problem, problem_code="CONFIG.BAD_VALUE"), LocalVantage())
+    assert (told.cause, told.component) == ("CONFIG.BAD_VALUE", "retail/orders/prod")
+    assert told.message.startswith("kerberos_file_conf and")
+    assert "Correct the entry" in told.remedy
