@@ -53,6 +53,7 @@ async def talk(port: int, *words: bytes, others: tuple[Peer, ...] = (), **change
         ([PONG, rows("24.3"), refused(60), refused(497)], "PRIV.OBJECT_DENIED"),
         ([PONG, rows("24.3"), refused(60), refused(60)], "TARGET.OBJECT_MISSING"),
         ([PONG, refused(202, "503 Service Unavailable")], "CAPACITY.CONNECTIONS"),
+        ([PONG, refused(439, "503 Service Unavailable")], "SERVER.ERROR"),
         ([PONG, b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"], "SERVER.NOT_READY"),
         ([PONG, b"HTTP/1.1 500 Oops\r\ncontent-length: 9\r\n\r\nCode: 516"], "AUTH.BAD_CREDENTIALS"),
         ([b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"], "PROTO.MISMATCH"),

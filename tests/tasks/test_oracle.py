@@ -210,6 +210,7 @@ async def read(database: Database, *objects: str) -> tuple[str | None, Recorder]
         ({"WHERE 1 = 0": 942}, ("orders",), INCONCLUSIVE),
         ({"WHERE 1 = 0": 1031}, ("orders",), "PRIV.OBJECT_DENIED"),
         ({"WHERE 1 = 0": 4063}, ("orders",), "TARGET.OBJECT_MISSING"),
+        ({"WHERE 1 = 0": 980}, ("orders",), "TARGET.OBJECT_MISSING"),
         ({"user_tables": [("ORDERS",)]}, (), None),
         ({"user_tables": []}, (), "PRIV.OBJECT_DENIED"),
         ({"SYS_CONTEXT": 3113}, (), "SERVER.ERROR"),

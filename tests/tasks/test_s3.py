@@ -10,6 +10,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from tasks.evidence import StageFailed
 from tasks.protocols.s3.signature import Key, Request, aws4, canonical, encoded, signature
 from tests.tasks.scripted import Conversation, Peer, converse
 
@@ -132,6 +133,9 @@ async def test_without_a_region_oss_is_signed_for_by_version_1() -> None:
             "target",
         ),
         ("s3", answer("400 Bad Request", error("InvalidBucketName")), "CONFIG.BAD_VALUE", "target"),
+        ("s3", answer("301 Moved", x_amz_bucket_region="eu-central-1"), "CONFIG.BAD_VALUE", "privilege"),
+        ("s3", answer("302 Found"), "CONFIG.BAD_VALUE", "privilege"),
+        ("oss", answer("404 Not Found"), "TARGET.MISSING", "target"),
         ("oss", answer("404 Not Found", error("NoSuchBucket")), "TARGET.MISSING", "target"),
         ("oss", answer("403 Forbidden", error("AccessDenied")), "PRIV.OBJECT_DENIED", "privilege"),
         ("s3", answer("503 Slow Down", error("SlowDown")), "CAPACITY.CONNECTIONS", "login"),
@@ -145,6 +149,28 @@ async def test_what_stores_answer(type: str, said: bytes, code: str, stage: str)
     failed = went.steps.failed()
     assert failed is not None
     assert failed.name == stage
+
+
+@pytest.mark.parametrize(
+    ("rcode", "code"),
+    [
+        ("NXDOMAIN", "DNS.NXDOMAIN"),
+        ("NOERROR", "DNS.NO_ADDRESS"),
+        ("TIMEOUT", "DNS.RESOLVER_DOWN"),
+        ("SERVFAIL", "DNS.SERVER_FAILURE"),
+    ],
+)
+async def test_a_bucket_whose_own_name_does_not_resolve(rcode: str, code: str) -> None:
+    endpoint = "http://oss-cn-hangzhou.aliyuncs.com"
+    unresolved = StageFailed(rcode=rcode, name="orders.oss-cn-hangzhou.aliyuncs.com")
+    went = await converse("oss", entry(endpoint=endpoint), {"access_key": SECRET}, Peer(OSS, pace=4096), unresolved)
+    assert went.finding is not None
+    assert (went.finding.code, went.finding.component) == (code, "orders.oss-cn-hangzhou.aliyuncs.com")
+
+
+async def test_a_key_that_vanishes_between_two_questions() -> None:
+    went = await talk(S3, LIST, answer("404 Not Found", error("NoSuchKey")))
+    assert went.cause == "TARGET.OBJECT_MISSING", went
 
 
 async def test_the_right_endpoint_is_named() -> None:

@@ -106,6 +106,8 @@ async def test_the_firewall_of_azure_names_the_address_to_admit() -> None:
         ((4060, 18456), refused(229), INCONCLUSIVE),
         ((942, 4060, 18456), refused(229), "SERVER.NOT_READY"),
         ((978,), refused(229), "SERVER.WRONG_ROLE"),
+        ((911,), refused(229), "TARGET.MISSING"),
+        ((916,), refused(229), "TARGET.NO_CONNECT"),
     ],
 )
 async def test_a_database_that_is_not_opened(numbers: tuple[int, ...], about: bytes, cause: str) -> None:
