@@ -98,6 +98,8 @@ async def test_a_login_and_a_vertex_are_connectable() -> None:
         ({"http_status": 404}, {}, "PROTO.MISMATCH"),
         ({"http_status": 401}, {}, "AUTH.BAD_CREDENTIALS"),
         ({"http_status": 503}, {}, "SERVER.NOT_READY"),
+        ({"http_status": 429}, {}, "CAPACITY.CONNECTIONS"),
+        ({"asks": False, "status": 429}, {}, "CAPACITY.CONNECTIONS"),
         ({"http_status": 500}, {}, "SERVER.ERROR"),
     ],
 )

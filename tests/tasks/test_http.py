@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from registry.verdict import INCONCLUSIVE
 from tasks import causes
+from tasks.evidence import StageFailed
 from tasks.protocols.http import PROTOCOL
 from tasks.protocols.http.wire import Origin, Response
 from tests.tasks.scripted import Conversation, Peer, converse
@@ -38,6 +39,22 @@ async def talk(*words: bytes, others: tuple[Peer, ...] = (), **changes: Any) -> 
 
 
 OK = response(200)
+
+
+@pytest.mark.parametrize(
+    ("verify_code", "code"),
+    [(10, "TLS.EXPIRED"), (9, "TLS.NOT_YET_VALID"), (62, "TLS.NAME_MISMATCH"), (20, "TLS.UNTRUSTED_CA")],
+)
+async def test_the_certificate_at_the_end_of_a_redirect(
+    verify_code: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handshake(*_: Any) -> None:
+        raise StageFailed(verify_code=verify_code, tls_error="CERTIFICATE_VERIFY_FAILED")
+
+    monkeypatch.setattr("tasks.protocols.http.session.start_tls", handshake)
+    went = await talk(to("https://elsewhere.example/"), others=(Peer(),))
+    assert went.finding is not None
+    assert (went.finding.code, went.finding.component) == (code, "https://elsewhere.example/")
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,13 @@ async def test_a_bucket_whose_own_name_does_not_resolve(rcode: str, code: str) -
     assert (went.finding.code, went.finding.component) == (code, "orders.oss-cn-hangzhou.aliyuncs.com")
 
 
+async def test_a_key_that_http_cannot_carry_is_not_sent() -> None:
+    peer = Peer(S3, LIST, pace=4096)
+    went = await converse("s3", entry(access_id="LTAI5t\r\nx-evil: 1"), {"access_key": SECRET}, peer)
+    assert went.cause == "CONFIG.BAD_VALUE", went
+    assert b"evil" not in peer.heard
+
+
 async def test_a_key_that_vanishes_between_two_questions() -> None:
     went = await talk(S3, LIST, answer("404 Not Found", error("NoSuchKey")))
     assert went.cause == "TARGET.OBJECT_MISSING", went

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import socket
 import threading
 import time
@@ -31,6 +32,7 @@ from tasks.ssh import HostKey, KeyUnusable, SshConnection, given_keys, known_key
 from tasks.streams import SocketStream, StreamBroken
 from tasks.target import Target
 from tasks.vantages.local import LocalVantage
+from tests.tasks.support import listening
 
 PASSWORD = "canary-5ecret"
 
@@ -205,7 +207,14 @@ class Stalling(paramiko.ServerInterface):
 @pytest.fixture
 def stalling() -> Iterator[tuple[int, str]]:
     """A server of `Stalling` on this machine: its port and its host key."""
-    server, host_key = Stalling(), paramiko.ECDSAKey.generate()
+    with serving(Stalling()) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def serving(server: Stalling) -> Iterator[tuple[int, str]]:
+    """An SSH server on this machine for one client: its port and its host key."""
+    host_key = paramiko.ECDSAKey.generate()
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -223,12 +232,79 @@ def stalling() -> Iterator[tuple[int, str]]:
     listening.close()
 
 
-async def check_sftp(port: int, host_key: str, timeout: float) -> Verdict:
-    kind = types.get("sftp")
+class WithoutRoom(Stalling):
+    """Opens no channel: it is short of resources (RFC 4254, section 5.1)."""
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_FAILED_RESOURCE_SHORTAGE
+
+
+class HostBased(Stalling):
+    """Believes other hosts alone."""
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "hostbased"
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        return paramiko.AUTH_FAILED
+
+
+class WithoutShell(Stalling):
+    """Runs no command."""
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("server", "type_name", "code"),
+    [
+        (WithoutRoom, "sftp", "CAPACITY.CONNECTIONS"),
+        (HostBased, "sftp", "AUTH.METHOD_UNSUPPORTED"),
+        (WithoutShell, "ssh", "PRIV.OBJECT_DENIED"),
+    ],
+)
+def test_what_ssh_servers_refuse(server: type[Stalling], type_name: str, code: str) -> None:
+    with serving(server()) as (port, host_key):
+        found = asyncio.run(check_sftp(port, host_key, 3, type_name))
+    assert found.cause == code, found
+
+
+def disconnect(code: int) -> bytes:
+    """SSH_MSG_DISCONNECT before any keys (RFC 4253, sections 6 and 11.1)."""
+    payload = b"\x01" + code.to_bytes(4) + (2).to_bytes(4) + b"no" + bytes(4)
+    padding = 8 - (5 + len(payload)) % 8 + 8
+    return (1 + len(payload) + padding).to_bytes(4) + bytes([padding]) + payload + bytes(padding)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (1, "ADMIT.ALLOWLIST"),
+        (3, "TLS.VERSION_OR_CIPHER"),
+        (7, "SERVER.NOT_READY"),
+        (8, "TLS.VERSION_OR_CIPHER"),
+        (12, "CAPACITY.CONNECTIONS"),
+        (15, "AUTH.USER_UNKNOWN"),
+        (11, "SERVER.ERROR"),
+    ],
+)
+async def test_the_reason_for_a_disconnection_counts(number: int, code: str) -> None:
+    async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-test\r\n" + disconnect(number))
+        await reader.read()
+
+    async with listening(server) as port:
+        found = await check_sftp(port, KEY.line, 2)
+    assert found.cause == code, found
+
+
+async def check_sftp(port: int, host_key: str, timeout: float, type_name: str = "sftp") -> Verdict:
+    kind = types.get(type_name)
     entry = {"host": "127.0.0.1", "port": port, "username": "app", "password": "env:X", "host_key": host_key}
     connection = kind.modes[Mode.CONNECTION_STRING].model_validate(entry)
     secrets = {"password": SecretStr(PASSWORD)}
-    target = Target("w", "files", "sftp", "dev", "local", "sftp", 22, connection, lambda: secrets)
+    target = Target("w", "files", type_name, "dev", "local", kind.protocol, 22, connection, lambda: secrets)
     return await check(target, LocalVantage(), timeout=timeout)
 
 

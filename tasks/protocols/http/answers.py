@@ -30,11 +30,7 @@ ANSWERS: tuple[Answer, ...] = (
         stage="tls",
         remedy="Write the URL with http://, if the network may be trusted; or enable TLS on the server.",
     ),
-    Answer("TLS.NOT_OFFERED", {"broken": bool, "looks_like": "HTTP"}, stage="tls"),
     Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),
-    # The server answers other questions, but not ours.
-    Answer("PEER.MUTE", {"broken": "silent", "mute": True, "looks_like": "HTTP"}),
-    Answer("PROBE.DEADLINE", {"broken": "silent", "looks_like": "HTTP"}),
     Answer(
         "CONFIG.BAD_VALUE",
         {"unsendable": True},
@@ -87,16 +83,9 @@ ANSWERS: tuple[Answer, ...] = (
     ),
     Answer(
         "AUTH.BAD_CREDENTIALS",
-        {"http_status": 401, "configured": "none", "method": bool},
-        component="security_protocol",
-        message="{url} asks for credentials ({method}), and {source}/{env} has none.",
-        remedy="Set security_protocol: basic with username and password, or token with auth_token.",
-    ),
-    Answer(
-        "AUTH.BAD_CREDENTIALS",
         {"http_status": 401, "configured": "none"},
         component="security_protocol",
-        message="{url} asks for credentials, and {source}/{env} has none.",
+        message="{url} asks for credentials ({method}), and {source}/{env} has none.",
         remedy="Set security_protocol: basic with username and password, or token with auth_token.",
     ),
     Answer(

@@ -129,10 +129,7 @@ TRANSPORT_ANSWERS: tuple[Answer, ...] = (
         remedy="Configure TLS for {source}/{env}: https:// in its endpoint, or security_protocol: authTypeSsl.",
     ),
     Answer("TLS.NOT_OFFERED", {"not_tls": True, "looks_like": "HTTP"}, stage="tls"),
-    Answer("TLS.NOT_OFFERED", {"broken": bool, "looks_like": "HTTP"}, stage="tls"),
     Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),
-    Answer("PEER.MUTE", {"broken": "silent", "mute": True, "looks_like": "HTTP"}),
-    Answer("PROBE.DEADLINE", {"broken": "silent", "looks_like": "HTTP"}),
     Answer(
         "CONFIG.BAD_VALUE",
         {"unsendable": True},
