@@ -151,7 +151,7 @@ class Conversation:
         if not refused or self.access.address.startswith("/"):
             return {}
         address, port = self.socket_address()
-        seen = await witnesses.of_repetition(self.vantage, address, port, self.talk.within(_LOOK_AROUND))
+        seen = await witnesses.of_repetition(self.vantage, address, port, self.talk.within(_WITNESS_SHARE))
         if port == self.default_port or seen["further_connects_answered"]:
             return seen
         _, outcome = await self._again(replace(self.access, port=self.default_port), until="greet")

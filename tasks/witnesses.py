@@ -201,23 +201,18 @@ async def _waited(vantage: Vantage, address: str, port: int, budget: Budget) -> 
 
 
 async def of_repetition(vantage: Vantage, address: str, port: int, budget: Budget) -> dict[str, Any]:
-    """How many of a few more connects are accepted, after one that was not."""
-    answered = await _shared(_accepted_of_further, vantage, address, port, budget)
-    return {"further_connects": _FURTHER, "further_connects_answered": answered}
+    """How many of a few more connects are accepted, after one that was not, and how many get no answer at all."""
+    waits = await _shared(_further, vantage, address, port, budget)
+    unanswered = sum(wait is not None and wait < math.inf for wait in waits)
+    return {
+        "further_connects": len(waits),
+        "further_connects_answered": waits.count(None),
+        **({"further_connects_unanswered": unanswered} if unanswered else {}),
+    }
 
 
-async def _accepted_of_further(vantage: Vantage, address: str, port: int, budget: Budget) -> int:
-    return sum(await asyncio.gather(*(_accepts(vantage, address, port, budget) for _ in range(_FURTHER))))
-
-
-async def _accepts(vantage: Vantage, address: str, port: int, budget: Budget) -> bool:
-    try:
-        stream = await vantage.connect(address, port, budget, conversation=budget)
-    except ConnectFailed as failure:
-        # A RST instead of an answer is ECONNREFUSED: this one comes after the connection was accepted.
-        return failure.evidence.get("errno") == "ECONNRESET"
-    stream.close()
-    return True
+async def _further(vantage: Vantage, address: str, port: int, budget: Budget) -> list[float | None]:
+    return await asyncio.gather(*(_waited(vantage, address, port, budget) for _ in range(_FURTHER)))
 
 
 async def of_muteness(dial: Dial, seconds: float) -> dict[str, Any]:

@@ -241,6 +241,18 @@ CAUSES = (
                 remedy="Look at the limits of {address}:{port} and of what stands before it, and at each of its "
                 "backends.",
             ),
+            # Where the far kernel's counters tell an RST from the rest, they have seen it a second time.
+            Rule(
+                "connect",
+                {"further_connects_unanswered": bool, "errno": "ECONNREFUSED", "refused_by": None},
+                rank=31,
+                alternatives=("FILTER.REJECT", "PORT.CLOSED"),
+                component="{address}:{port}",
+                message="{address}:{port} refused a connection and left {further_connects_unanswered} of the next "
+                "{further_connects} without an answer: a limit or a firewall, or packets are lost on the way.",
+                remedy="Look at the limits and rules before {address}:{port}, and whether a program listens there: "
+                "ss -ltn 'sport = :{port}'.",
+            ),
             Rule(
                 "connect",
                 {"silent": True, "further_connects": bool, "further_connects_answered": bool},

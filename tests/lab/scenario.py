@@ -220,7 +220,8 @@ class Fault(_Data):
 
 class Expect(_Data):
     """What the verdict must be. Texts must be contained; `alternatives` are the whole set; `warned` stands in a
-    warning; `within` is a time in seconds, by default that of the deadline."""
+    warning; `within` is a time in seconds, by default that of the deadline; `may_pass`: a check that happens not to
+    meet the fault may succeed."""
 
     code: str | None
     state: State
@@ -232,6 +233,7 @@ class Expect(_Data):
     warnings: tuple[str, ...] = ()
     warned: str = ""
     within: float | None = None
+    may_pass: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

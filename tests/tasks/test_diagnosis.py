@@ -171,6 +171,8 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
      INCONCLUSIVE),
     ("connect", {**_SILENT, "further_connects": 3, "further_connects_answered": 2}, INCONCLUSIVE),
     ("connect", {**_AT, "errno": "ECONNREFUSED", "further_connects": 3, "further_connects_answered": 1}, INCONCLUSIVE),
+    ("connect", {**_AT, "errno": "ECONNREFUSED", "further_connects": 2, "further_connects_unanswered": 2},
+     INCONCLUSIVE),
     ("greet", {"broken": "reset", "received_bytes": 0, "accepts_for_everybody": "192.0.2.1"}, "FILTER.EGRESS"),
     ("greet", {"not_protocol": True, "first_bytes": "HTTP/1.1", "looks_like": "HTTP", "another_protocol": True,
                "accepts_for_everybody": "192.0.2.1"}, INCONCLUSIVE),
