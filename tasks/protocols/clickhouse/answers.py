@@ -68,6 +68,5 @@ ANSWERS: tuple[Answer, ...] = (
         {"error_code": frozenset({201, 202, 241})},
         message="{address}:{port} is at a limit of its own ({server_said}).",
     ),
-    Answer("SERVER.ERROR", {"error_code": bool}),
     *STATUS_ANSWERS,
 )

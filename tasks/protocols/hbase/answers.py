@@ -51,5 +51,4 @@ ANSWERS: tuple[Answer, ...] = (
         remedy="Set security_protocol: authTypeKerberos, kerberos_file_conf, kerberos_file_keytab and principal for "
         "{source}/{env}.",
     ),
-    Answer("SERVER.ERROR", {"zk_error": bool}),
 )

@@ -82,5 +82,4 @@ ANSWERS: tuple[Answer, ...] = (
         message="{bad_name} cannot be the name of a table or database.",
         remedy="Correct the names in {source}/{env}.",
     ),
-    Answer("SERVER.ERROR", {"refused": True}),
 )

@@ -88,5 +88,4 @@ ANSWERS: tuple[Answer, ...] = (
         remedy="Look at the brokers: one is down or still starting.",
     ),
     Answer("CAPACITY.CONNECTIONS", {"error_code": 89}, remedy="Have the quota of this client raised."),
-    Answer("SERVER.ERROR", {"error_code": bool}),
 )
