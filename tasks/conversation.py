@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from tasks.evidence import Recorder, StageFailed, Steps
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Outcome, Protocol, Session
 from tasks.streams import Reader, Stream, StreamBroken, printable, unix_socket_path
-from tasks.tls import in_time
+from tasks.tls import TlsMaterial, in_time, may_want_tls, start_tls
 from tasks.vantages import ConnectFailed, Vantage, is_public
 
 #: The part of the time left that a connect may take, so that something is left for saying why it failed.
@@ -182,6 +183,8 @@ class Conversation:
             if failed is not None and not plainly:
                 steps.amend(failed.name, **await self._second_look(session, failed.name, failure.evidence))
                 steps.amend(failed.name, **await self._for_everybody(failure.evidence))
+                if failed.name == session.order[0] == "greet" and "over_tls" not in failed.evidence:
+                    steps.amend(failed.name, **await self._inside_tls(failure.evidence))
             raise
         finally:
             await session.close()
@@ -270,6 +273,22 @@ class Conversation:
         if not (hung_up or another) or "accepts_for_everybody" in evidence:
             return {}
         return {**await self._accepted_for_nobody(), "another_protocol": another or None}
+
+    async def _inside_tls(self, evidence: Mapping[str, Any]) -> Mapping[str, Any]:
+        """After a peer that hung up, or answered in TLS: does it speak our protocol to whoever begins with TLS?"""
+        if self.access.address.startswith("/") or not may_want_tls(evidence):
+            return {}
+        in_clear = self.access.over(TlsMaterial())
+        with contextlib.suppress(TimeoutError, ConnectFailed, StageFailed):
+            async with asyncio.timeout(self.talk.left() * _WITNESS_SHARE):
+                stream = await self._dial()
+                try:
+                    inside, _ = await start_tls(stream, TlsMaterial(mode="require"), self.access.host)
+                    await self._talk(inside, in_clear, Steps(), until="greet", plainly=True)
+                    return {"inside_tls": "answers"}
+                finally:
+                    stream.close()
+        return {}
 
     async def _accepted_for_nobody(self, overdue: float | None = None) -> Mapping[str, Any]:
         if self.access.address.startswith("/"):

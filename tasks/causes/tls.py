@@ -33,6 +33,17 @@ CAUSES = (
         component="security_protocol",
         message="{address}:{port} admits {username} over TLS only.",
         remedy="Set security_protocol: authTypeSsl (or the finer mode of the type) for this data source.",
+        rules=(
+            Rule(
+                "greet",
+                {"inside_tls": "answers"},
+                rank=15,
+                component="{address}:{port}",
+                message="{address}:{port} speaks TLS from its first byte, and {protocol_title} only inside of it: "
+                "something before the server ends TLS, which clients of this type begin later or not at all.",
+                remedy="Use the port of the server itself, or let {address}:{port} pass {protocol_title} on as it is.",
+            ),
+        ),
     ),
     Cause(
         "TLS.NOT_OFFERED",

@@ -178,6 +178,7 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
                "accepts_for_everybody": "192.0.2.1"}, INCONCLUSIVE),
     ("tls", {"broken": "silent", "path_mtu": 1240, "vanishing_packet": 1250, "largest_segment": 1200,
              "received_bytes": 9}, "ROUTE.MTU"),
+    ("greet", {"broken": "eof", "received_bytes": 0, "inside_tls": "answers"}, "TLS.REQUIRED"),
     ("tls", {**_HANGS, "path_mtu_unknown": True}, INCONCLUSIVE),
     ("greet", {**_HANGS, "acceptance_unheard": True}, INCONCLUSIVE),
     ("tls", {**_HANGS, "path_mtu_unknown": True, "acceptance_unheard": True}, INCONCLUSIVE),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+import trustme
 
 from registry import types
 from registry.connection import Mode
@@ -130,6 +132,24 @@ async def test_a_tls_server_that_scolds_in_clear_has_tls() -> None:
         return None if said[0] == 0x16 else _reads_lines(said)
 
     assert (await judged(scolds, secure, LocalVantage())).cause == "PEER.MUTE"
+
+
+@pytest.mark.parametrize("mode", ["disable", "require"])
+@pytest.mark.parametrize(
+    ("reply", "causes"),
+    [
+        (b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0", {"TLS.REQUIRED"}),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", {"PROTO.MISMATCH", "PEER.RESET_EARLY"}),
+    ],
+    ids=["the right protocol inside", "another protocol inside"],
+)
+async def test_a_port_that_speaks_tls_from_its_first_byte(mode: str, reply: bytes, causes: set[str]) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("db.test").configure_cert(context)
+    async with listening(answers(lambda _: reply), ssl=context) as port:
+        verdict = await check(target(port=port, properties={"sslmode": mode}), LocalVantage(), timeout=TIMEOUT)
+    assert verdict.cause in causes, verdict
+    assert ("from its first byte" in verdict.message) == (verdict.cause == "TLS.REQUIRED")
 
 
 # -- somebody who accepts for everybody -------------------------------------------------------------------------------
