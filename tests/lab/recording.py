@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from registry.verdict import Stage, Verdict
-from tasks import diagnosis
+from tasks import diagnosis, perspectives
 from tasks.evidence import Attempt, Steps, Trace, unobserved
-from tasks.perspectives import View
+from tasks.perspectives import Rule, View
 from tasks.target import Target, no_secrets
 from tests.lab.scenario import Expect
 
@@ -124,6 +124,15 @@ def install(folder: Path) -> None:
             keep(Explained(replace(target, secrets=no_secrets), failed, tried), folder, *shape)
         return finding
 
+    review = perspectives.review
+
+    def reviewed(views: Sequence[View], by: Sequence[Rule] | None = None) -> list[Verdict]:
+        if by is None:
+            shape = [(view.verdict.resource_group, view.verdict.cause) for view in views]
+            keep(Reviewed("scripted", tuple(views)), folder, "review", *shape)
+        return review(views, by)
+
+    perspectives.review = reviewed
     diagnosis.diagnose, diagnosis.explain = recorded, explained
 
 

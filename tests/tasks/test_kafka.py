@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 from typing import Any
 
@@ -56,7 +57,7 @@ def fetched(correlation: int, error: int = 0) -> bytes:
     return answer(correlation, struct.pack("!i", 0) + array([row]))
 
 
-async def talk(*words: bytes, **changes: Any) -> Conversation:
+async def talk(*words: Words, **changes: Any) -> Conversation:
     entry = {"address": {"host": "192.0.2.2", "port": 9092}, "objects": ["orders"], **changes}
     return await converse("kafka", entry, {"sasl_password": "canary"}, Peer(*words))
 
@@ -177,6 +178,23 @@ async def test_what_brokers_answer_to_a_login(words: list[bytes], code: str) -> 
     said = [answer(2 + at, body) for at, body in enumerate(words)]
     went = await talk(versions(), *said, **login, sasl_password="env:X")
     assert went.cause == code, went
+
+
+async def test_a_broker_that_cannot_prove_that_it_knows_the_password() -> None:
+    def challenge(heard: bytes) -> bytes:
+        nonce = heard.rpartition(b"r=")[2].decode()
+        return token(3, f"r={nonce}server,s={base64.b64encode(b'salt' * 4).decode()},i=4096")
+
+    def token(correlation: int, words: str) -> bytes:
+        return answer(correlation, struct.pack("!h", 0) + text(None) + struct.pack("!i", len(words)) + words.encode())
+
+    handshake = answer(2, struct.pack("!h", 0) + array([text("SCRAM-SHA-256")]))
+    proof = token(4, f"v={base64.b64encode(bytes(32)).decode()}")
+    login = {"security_protocol": "authTypeSaslPlaintext", "sasl_mechanism": "scram-sha-256", "sasl_username": "app"}
+    went = await talk(versions(), handshake, challenge, proof, **login, sasl_password="env:X")
+    assert went.finding is not None
+    assert went.finding.code == "SERVER.ERROR", went
+    assert "impostor" in went.finding.message
 
 
 @settings(max_examples=60, deadline=None)

@@ -33,6 +33,7 @@ from tasks.streams import Stream, StreamBroken
 from tasks.target import Target
 from tasks.tls import TlsMaterial
 from tasks.vantages.local import LocalVantage
+from tests.tasks.support import failed
 
 PASSWORD = "canary-passw0rd"
 NONCE = bytes(range(1, 21))
@@ -394,3 +395,12 @@ def test_every_answer_names_a_cause_of_the_catalogue(answer: Any) -> None:
     assert answer.code in catalogue
     assert (answer.code == INCONCLUSIVE) == bool(answer.alternatives)
     assert all(code in catalogue for code in answer.alternatives)
+
+
+@pytest.mark.parametrize("on_socket", [True, False])
+def test_an_account_of_the_operating_system_has_no_password(on_socket: bool) -> None:
+    """ER_ACCESS_DENIED_NO_PASSWORD_ERROR of auth_socket, which believes the system's user name alone."""
+    seen = {"mysql_error": 1698, "on_socket": on_socket, "method": "unix_socket", "server_said": "error 1698"}
+    target = Target("w", "s", "mysql", "dev", "local", "mysql", 3306, connection())
+    finding = explain(target, failed("login", seen), None)
+    assert finding.code == ("AUTH.BAD_CREDENTIALS" if on_socket else "AUTH.METHOD_UNSUPPORTED")

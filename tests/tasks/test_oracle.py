@@ -314,3 +314,17 @@ def test_no_answer_breaks_more_than_the_stage(data: bytes) -> None:
         host, port, _ = wire.redirect(data)
         assert host
         assert 0 <= port <= 99999
+
+
+@pytest.mark.parametrize(
+    ("stage", "seen", "cause"),
+    [
+        ("login", {"driver_error": "DPY-3010", "server_said": "DPY-3010"}, "AUTH.METHOD_UNSUPPORTED"),
+        ("login", {"driver_error": "DPY-4011", "server_said": "DPY-4011"}, "SERVER.ERROR"),
+        ("privilege", {"broken": "silent", "mute": True, "object": "orders"}, "PROBE.DEADLINE"),
+        ("login", {"broken": "silent", "mute": True}, "PEER.MUTE"),
+    ],
+)
+def test_what_the_driver_and_a_long_silence_mean(stage: str, seen: dict[str, Any], cause: str) -> None:
+    target = target_of("oracle", {**ENTRY, "address": [{"host": "h", "port": 1521}]})
+    assert explain(target, failed(stage, seen), None).code == cause

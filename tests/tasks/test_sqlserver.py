@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.verdict import INCONCLUSIVE, State, Verdict
+from tasks.diagnosis import explain
 from tasks.protocols.sqlserver import wire
 from tasks.protocols.sqlserver.session import quoted
 from tests.tasks import fake_sqlserver as fake
 from tests.tasks.fake_sqlserver import FakeSqlServer, refused, rows
-from tests.tasks.support import PASSWORD, listening
-from tests.tasks.wired import verdict_at, verdict_over
+from tests.tasks.support import PASSWORD, failed, listening
+from tests.tasks.wired import target_of, verdict_at, verdict_over
 
 CA = trustme.CA()
 OFF, ON, NOT_SUPPORTED, REQUIRED = range(4)
@@ -213,6 +214,20 @@ async def test_tls_that_the_two_sides_do_not_agree_on(
     assert bool(peer.passwords) is (cause is None), "no secret goes to a peer that is refused"
 
 
+async def test_a_server_that_hangs_up_on_a_login_in_the_clear_wants_tls() -> None:
+    def hangs_up(_database: str) -> bytes:
+        raise ConnectionError
+
+    met: list[FakeSqlServer] = []
+
+    async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        met.append(FakeSqlServer(NOT_SUPPORTED, login=hangs_up) if not met else FakeSqlServer(ON, context()))
+        await met[-1](reader, writer)
+
+    found = await verdict_over(server, "sqlserver", {**ENTRY, "security_protocol": "authTypeNone"})
+    assert found.cause == "TLS.REQUIRED", found
+
+
 # -- what is no SQL Server --------------------------------------------------------------------------------------------
 
 
@@ -254,6 +269,13 @@ async def test_another_type_recognises_a_sql_server() -> None:
     async with listening(FakeSqlServer()) as port:
         found = await verdict_at(port, "redis", {})
     assert found.cause in ("PROTO.MISMATCH", "PEER.MUTE", "PEER.RESET_EARLY")
+
+
+def test_a_statement_that_takes_too_long_is_no_mute_server() -> None:
+    target = target_of("sqlserver", {**ENTRY, "address": [{"host": "h", "port": 1433}]})
+    silence = {"broken": "silent", "mute": True}
+    assert explain(target, failed("privilege", {**silence, "object": "orders"}), None).code == "PROBE.DEADLINE"
+    assert explain(target, failed("login", silence), None).code == "PEER.MUTE"
 
 
 # -- bytes ------------------------------------------------------------------------------------------------------------
