@@ -55,7 +55,6 @@ ANSWERS: tuple[Answer, ...] = (
         "SERVER.NOT_READY",
         {"exception": frozenset({"RetriableException", "SafeModeException", "ServerNotReadyException"})},
     ),
-    Answer("CAPACITY.CONNECTIONS", {"exception": "RpcServerTooBusyException"}),
     Answer(
         "PROTO.MISMATCH",
         {"exception": frozenset({"VersionMismatch", "RpcNoSuchProtocolException", "RPC$VersionMismatch"})},
