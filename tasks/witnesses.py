@@ -149,7 +149,9 @@ async def _shared(
     if key not in _looks or now - _looks[key][0] > _FRESH:
         for stale in [key for key, (taken, _) in _looks.items() if now - taken > _FRESH]:
             del _looks[stale]
-        _looks[key] = (now, asyncio.create_task(look(vantage, address, port, budget)))
+        looking = asyncio.create_task(look(vantage, address, port, budget))
+        looking.add_done_callback(_told)
+        _looks[key] = (now, looking)
     found: _Seen = await asyncio.shield(_looks[key][1])
     return found
 

@@ -11,9 +11,15 @@ CAUSES = (
         "No KDC of the realm answers, neither over UDP nor over TCP.",
         component="{kdcs}",
         message="No KDC of the realm {realm} answers {resource_group}: {kdc_outcomes}.",
-        remedy="Allow UDP and TCP port 88 from {source_cidr} to {kdcs}, or correct the kdc lines of "
-        "kerberos_file_conf.",
+        remedy="Allow UDP and TCP from {source_cidr} to {kdcs}, or correct the kdc lines of kerberos_file_conf.",
         rules=(
+            Rule(
+                None,
+                {"kdc_unreachable": True, "kdc_refused": True},
+                rank=5,
+                message="No KDC of the realm {realm} listens where it should: {kdc_outcomes}.",
+                remedy="Start the KDC at {kdcs}, or correct the kdc lines of kerberos_file_conf.",
+            ),
             Rule(None, {"kdc_unreachable": True}, rank=6),
             Rule(
                 None,

@@ -136,7 +136,8 @@ class Client:
         if reply is None:
             outcomes = [f"{where}: {_why(one)}" for one, where in asked.items()]
             hosts = [f"{host}:{port}" for host, port in kdcs]
-            raise StageFailed(kdc_unreachable=True, realm=realm, kdcs=hosts, kdc_outcomes=outcomes)
+            refused = all(one.endswith("ECONNREFUSED") for one in outcomes) or None
+            raise StageFailed(kdc_unreachable=True, kdc_refused=refused, realm=realm, kdcs=hosts, kdc_outcomes=outcomes)
         return reply
 
     async def _over_udp(self, host: str, port: int, request: bytes) -> bytes:

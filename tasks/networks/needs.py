@@ -70,7 +70,8 @@ def _observed(verdict: Verdict | None, public: bool) -> str | None:
     evidence = {key: value for stage in (verdict.stages if verdict else ()) for key, value in stage.evidence.items()}
     for key in ("source_address_seen_by_server", "source_address"):
         address = numeric(evidence.get(key))
-        if address is not None and is_public(address) == public:
+        # A server behind a proxy sees the proxy: that it comes from where we went to tells nothing of us.
+        if address is not None and is_public(address) == public and address != numeric(evidence.get("address")):
             return address
     return None
 

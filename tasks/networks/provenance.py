@@ -131,6 +131,8 @@ def entry(network: Network, public: bool, source: str | None, *, told: bool) -> 
 def differences(network: Network, address: str, stages: Iterable[Stage]) -> list[Warning]:
     """What a server says of our address against what is declared of the group."""
     found = next((one for stage in stages if (one := _seen_by_server(stage)) is not None), None)
+    if found is not None and found == numeric(address):
+        return []  # a server behind a proxy sees the proxy: it tells nothing of us
     if found is None or address.startswith("/") or ipaddress.ip_address(found).is_loopback:
         return []
     public = is_public(address)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from registry.verdict import Warning
 from tasks.perspectives import Insight, Rule
-from tasks.perspectives.view import View, names
+from tasks.perspectives.view import View, agreeing, names
 
 _CODE = "DNS.SOME_ADDRESSES_FAIL"
 
@@ -35,7 +35,7 @@ def family_here(view: View, others: Sequence[View]) -> Insight | None:
         return None
     able = [other for other in others if other.connected and other.address in view.addresses]
     family = view.fails_in("route").get("family")
-    return Insight(also=f"{names(able)} reaches it over {family}", decided_by=able) if able else None
+    return Insight(also=f"{agreeing(able, 'reaches', 'reach')} it over {family}", decided_by=able) if able else None
 
 
 RULES = (

@@ -68,14 +68,14 @@ def same_credentials_elsewhere(view: View, others: Sequence[View]) -> Insight | 
 
 def cut_off_here(view: View, others: Sequence[View]) -> Insight | None:
     """The peer hangs up on this place, or keeps silent, and converses with others."""
-    conversed = [
-        other for other in others if other.place == view.place and (other.passed("greet") or _logged_in(other))
-    ]
+    conversed = [other for other in others if other.place == view.place and _logged_in(other)]
     if view.verdict.cause not in _CUT_OFF or not conversed:
         return None
     return Insight(
-        also=f"with {names(conversed)} it converses, so the server lives and this place's address is treated otherwise",
-        remedy=f"See whether an allowlist or a middle box of {view.address} covers {view.entries}; then look at the "
+        also=f"with {names(conversed)} it converses, so the server lives: {view.group} is treated otherwise, or some "
+        "connections fail whoever asks",
+        remedy=f"Test again: if it fails from other places by turns, look for a dead server behind a balancer at "
+        f"{view.address}; else see whether an allowlist or a middle box there covers {view.entries}, and look at the "
         f"network between {view.group} and it.",
         decided_by=conversed,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from registry.verdict import Owner, Warning
 from tasks.perspectives import Insight, Rule
-from tasks.perspectives.view import View, names
+from tasks.perspectives.view import View, agreeing, names
 
 
 def intercepted(view: View, others: Sequence[View]) -> Insight | None:
@@ -27,7 +27,7 @@ def intercepted(view: View, others: Sequence[View]) -> Insight | None:
         "TLS.UNTRUSTED_CA",
         component=f"the TLS inspection by {issuer}",
         message=f"Between {view.group} and {address}:{port} somebody decrypts TLS: the certificate there is issued by "
-        f"{issuer}, while {names(verified)} has verified one of {right}.",
+        f"{issuer}, while {agreeing(verified, 'has', 'have')} verified one of {right}.",
         remedy=f"Exempt {address}:{port} from TLS inspection for {view.group}; do not trust {issuer} for a data source "
         "unless that inspection is meant to be.",
         owner=Owner.NETWORK,

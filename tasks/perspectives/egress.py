@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from registry.network import endpoint
 from registry.verdict import INCONCLUSIVE
 from tasks.perspectives import Insight, Rule
-from tasks.perspectives.view import View, names
+from tasks.perspectives.view import View, agreeing, names
 
 
 def port_closed_on_the_way_out(view: View, others: Sequence[View]) -> Insight | None:
@@ -24,7 +24,9 @@ def port_blocked_here(view: View, others: Sequence[View]) -> Insight | None:
     through = _through(view, others)
     if not (_silent_on_port(view) and view.seen("connect").get("port_blocked") and through):
         return None
-    return _egress(view, through, f"these answer on other ports, and {names(through)} connects to {view.address}")
+    return _egress(
+        view, through, f"these answer on other ports, and {agreeing(through, 'connects', 'connect')} to {view.address}"
+    )
 
 
 def port_blocked_here_or_there(view: View, others: Sequence[View]) -> Insight | None:
@@ -37,8 +39,8 @@ def port_blocked_here_or_there(view: View, others: Sequence[View]) -> Insight | 
         INCONCLUSIVE,
         alternatives=("FILTER.EGRESS", "FILTER.DROP"),
         component=f"TCP port {port} between {view.group} and {view.address}",
-        message=f"{names(through)} connects to {view.address}:{port}; {view.group} reaches neither it nor "
-        f"{', '.join(sorted(asked))} on port {port}, though these answer it on their own ports.",
+        message=f"{agreeing(through, 'connects', 'connect')} to {view.address}:{port}; {view.group} reaches neither "
+        f"it nor {', '.join(sorted(asked))} on port {port}, though these answer it on their own ports.",
         remedy=f"Look first whether a rule of {view.group} (security group, network ACL, egress firewall) forbids "
         f"outgoing TCP port {port}; else allow it on {view.address} from {view.entries}.",
         decided_by=through,

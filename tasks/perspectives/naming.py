@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from registry.verdict import Warning
 from tasks.perspectives import Insight, Rule
-from tasks.perspectives.view import View, names
+from tasks.perspectives.view import View, agreeing, names
 
 #: What a server says of itself and of this client is true whatever the name leads to elsewhere.
 _OWN_WORDS = ("ADMIT.", "CAPACITY.", "SERVER.", "CONFIG.", "PRIV.", "INSTANCE.", "TLS.CLIENT_CERT", "TLS.EXPIRED")
@@ -83,7 +83,9 @@ def resolver_here(view: View, others: Sequence[View]) -> Insight | None:
         return None
     servers = sorted({server for other in knowing for server in other.seen("resolve").get("nameservers") or ()})
     by = f" by {', '.join(servers)}" if servers else ""
-    return Insight(also=f"{names(knowing)} resolves it{by}, so the name itself is in order", decided_by=knowing)
+    return Insight(
+        also=f"{agreeing(knowing, 'resolves', 'resolve')} it{by}, so the name itself is in order", decided_by=knowing
+    )
 
 
 def unknown_everywhere(view: View, others: Sequence[View]) -> Insight | None:

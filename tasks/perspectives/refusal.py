@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.perspectives import Insight, Rule
-from tasks.perspectives.view import View, names
+from tasks.perspectives.view import View, agreeing, names
 
 _REFUSALS = ("PORT.CLOSED", "FILTER.REJECT", "FILTER.DROP")
 
@@ -16,12 +16,12 @@ def refused_on_the_way(view: View, others: Sequence[View]) -> Insight | None:
     if not ((view.refused or view.fails_in("connect").get("refusal_unclear")) and through):
         return None
     address, port = view.place
-    told = "RST" if view.refused else "refusal"
+    said = "RST" if view.refused else "refusal"
     return Insight(
         "FILTER.REJECT",
         component=f"{address}:{port}",
-        message=f"{names(through)} connects to {address}:{port}, and {view.group} gets a {told}: a firewall on the "
-        "way refuses it, or the address is another machine's in that network.",
+        message=f"{agreeing(through, 'connects', 'connect')} to {address}:{port}, and {view.group} gets a {said}: a "
+        "firewall on the way refuses it, or the address is another machine's in that network.",
         remedy=f"Allow TCP port {port} to {address} from {view.entries}; if no firewall refuses it, compare the routes "
         f"of {view.group} and of {names(through)} to {address}.",
         decided_by=through,
@@ -35,7 +35,7 @@ def rejected_here(view: View, others: Sequence[View]) -> Insight | None:
         return None
     icmp_from = view.fails_in("connect").get("icmp_from")
     return Insight(
-        also=f"{names(through)} gets through",
+        also=f"{agreeing(through, 'gets', 'get')} through",
         remedy=f"Allow TCP port {view.place[1]} to {view.address} from {view.entries}"
         + (f" on {icmp_from}." if icmp_from else "."),
         decided_by=through,
@@ -58,7 +58,7 @@ def refusal_seen_elsewhere(view: View, others: Sequence[View]) -> Insight | None
     return Insight(
         first.cause,
         component=first.component,
-        message=f"{names(telling)} sees what is refused here as well: {first.message}",
+        message=f"{agreeing(telling, 'sees', 'see')} what is refused here as well: {first.message}",
         remedy=first.remedy,
         decided_by=telling,
     )
@@ -71,7 +71,7 @@ def refused_everywhere(view: View, others: Sequence[View]) -> Insight | None:
     if view.verdict.cause not in _REFUSALS or not same or len(same) < len(tried):
         return None
     return Insight(
-        also=f"{names(same)} sees the same, so the cause is at {view.address} or right before it",
+        also=f"{agreeing(same, 'sees', 'see')} the same, so the cause is at {view.address} or right before it",
         decided_by=same,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from registry.verdict import INCONCLUSIVE
 from tasks.perspectives import Insight, Rule
-from tasks.perspectives.view import View, names
+from tasks.perspectives.view import View, agreeing, names
 
 
 def no_way_out(view: View, others: Sequence[View]) -> Insight | None:
@@ -20,8 +20,8 @@ def no_way_out(view: View, others: Sequence[View]) -> Insight | None:
         "ROUTE.NAT_MISSING",
         component=view.group,
         message=f"{view.address} is a public address and {view.group} has no way out to the Internet: none of "
-        f"{', '.join(view.seen('connect')['canaries_asked'])} answers from there either, while {names(outside)} "
-        "reaches public addresses.",
+        f"{', '.join(view.seen('connect')['canaries_asked'])} answers from there either, while "
+        f"{agreeing(outside, 'reaches', 'reach')} public addresses.",
         remedy=nat_remedy(view),
         decided_by=outside,
     )
@@ -36,8 +36,8 @@ def undeclared_way_out(view: View, others: Sequence[View]) -> Insight | None:
         INCONCLUSIVE,
         alternatives=("FILTER.DROP", "ROUTE.NAT_MISSING"),
         component=_endpoint(view),
-        message=f"{names(through)} connects to {_endpoint(view)}; nothing comes back to {view.group}: it has no way "
-        "out to public addresses, or a firewall drops what comes from it.",
+        message=f"{agreeing(through, 'connects', 'connect')} to {_endpoint(view)}; nothing comes back to "
+        f"{view.group}: it has no way out to public addresses, or a firewall drops what comes from it.",
         remedy=f"Declare network.canaries for {view.group} (public places that always answer) and test again; if they "
         f"answer, allow TCP port {view.place[1]} from {view.entries}.",
         decided_by=through,
@@ -51,19 +51,19 @@ def dropped_here(view: View, others: Sequence[View]) -> Insight | None:
     through = [other for other in others if other.connected and other.place == view.place]
     closed = [other for other in others if other.refused and other.place == view.place]
     alive = [other for other in others if other.host_answers and other.address == view.address]
-    deciding = through or closed or alive
+    deciding = through or closed or (alive if not view.host_answers else [])
     if not deciding:
         return None
     if through:
-        told = f"{names(through)} connects to {_endpoint(view)}"
+        said = f"{agreeing(through, 'connects', 'connect')} to {_endpoint(view)}"
     elif closed:
-        told = f"{view.address} answers {names(closed)}, if only that port {view.place[1]} is closed"
+        said = f"{view.address} answers {names(closed)}, if only that port {view.place[1]} is closed"
     else:
-        told = f"{view.address} answers {names(alive)}, though not on port {view.place[1]}"
+        said = f"{view.address} answers {names(alive)}, though not on port {view.place[1]}"
     return Insight(
         "FILTER.DROP",
         component=_endpoint(view),
-        message=f"{told}, but nothing comes back to {view.group}: a firewall, security group or route between them "
+        message=f"{said}, but nothing comes back to {view.group}: a firewall, security group or route between them "
         "drops it.",
         remedy=f"Allow TCP port {view.place[1]} on {view.address} from {view.entries} (security group, host firewall, "
         f"network ACL), and see that answers find their way back to {view.group}.",

@@ -177,6 +177,11 @@ class View:
         return f"{self.group}: {self.verdict.cause} in {failed.name if failed else 'no stage'}"
 
 
+def agreeing(views: Sequence[View], verb: str, plural: str) -> str:
+    """Places and a verb that agrees with them: ``a connects``, ``a and b connect``."""
+    return f"{names(views)} {verb if len({view.group for view in views}) == 1 else plural}"
+
+
 def names(views: Iterable[View]) -> str:
     """Places in a sentence; no more than three by name."""
     found: Sequence[str] = sorted({view.group for view in views})

@@ -31,6 +31,22 @@ ANSWERS = (
 )
 
 
+async def over_tls(access: Access, retry: Retry) -> Mapping[str, Any]:
+    """What a peer that hangs up on plaintext says over TLS; whoever speaks another protocol there is a stranger."""
+    outcome = await retry(access.over(replace(access.tls, mode="require")), until="greet")
+    # A handshake that breaks off because the server wants a certificate shows that it speaks TLS as well.
+    asked = outcome.stage == "tls" and ("alert" in outcome.evidence or outcome.evidence.get("server_hello"))
+    stranger = outcome.stage == "greet" and outcome.evidence.get("not_protocol")
+    declined = outcome.stage == "greet" and "broken" not in outcome.evidence and not stranger
+    if outcome.stage is None or asked or declined:
+        return {"over_tls": "answers"}
+    if stranger:
+        looks_like = outcome.evidence.get("looks_like") or "an unknown protocol"
+        first = outcome.evidence.get("first_bytes")
+        return {"not_protocol": True, "looks_like": f"{looks_like} over TLS", "first_bytes": first}
+    return {}
+
+
 async def look_again(
     access: Access, dial: Dial, stage: str, evidence: Mapping[str, Any], retry: Retry
 ) -> Mapping[str, Any]:
@@ -41,11 +57,7 @@ async def look_again(
     if hung_up and (seen := await another_protocol(dial)):
         return seen
     if stage == "greet" and not tls.wanted and may_want_tls(evidence):
-        outcome = await retry(access.over(replace(tls, mode="require")), until="greet")
-        # A handshake that breaks off because the server wants a certificate shows that it speaks TLS as well.
-        asked = outcome.stage == "tls" and ("alert" in outcome.evidence or outcome.evidence.get("server_hello"))
-        if outcome.stage is None or asked:
-            return {"over_tls": "answers"}
+        return await over_tls(access, retry)
     if stage == "tls" and "verify_code" not in evidence and "bad_file" not in evidence:
         outcome = await retry(access.over(replace(tls, mode="disable")), until="greet")
         if outcome.stage is None:

@@ -295,10 +295,15 @@ class Channel:
         elif not self.opened.done():
             self.opened.set_result(None)
 
+    def _fail(self, why: Exception) -> None:
+        """Tell whoever waits for the channel; nobody may be waiting any more."""
+        self.opened.set_exception(why)
+        self.opened.exception()
+
     def _refuse(self, why: ChannelRefused) -> None:
         self._channels.forget(self)
         if not self.opened.done():
-            self.opened.set_exception(why)
+            self._fail(why)
 
     def _note(self, message: Message) -> None:
         name, wants_reply = message.get_binary(), message.get_boolean()
@@ -310,7 +315,7 @@ class Channel:
     def lose(self) -> None:
         """The connection has broken."""
         if not self.opened.done():
-            self.opened.set_exception(self._channels.loss())
+            self._fail(self._channels.loss())
         self._close()
         self._changed.set()
 

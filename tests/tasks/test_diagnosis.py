@@ -73,6 +73,7 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("login", {"missing_module": "minikerberos", "extra": "kerberos"}, "DRIVER.MISSING"),
     ("login", {"bad_krb5_conf": "line 3: a brace is left open"}, "CONFIG.BAD_VALUE"),
     ("login", {**_KERBEROS, "kdc_unreachable": True, "kdcs": ["kdc:88"]}, "AUTH.KERBEROS_KDC"),
+    ("login", {**_KERBEROS, "kdc_unreachable": True, "kdc_refused": True}, "AUTH.KERBEROS_KDC"),
     ("login", {**_KERBEROS, "no_kdc": True, "realm": "A"}, "AUTH.KERBEROS_KDC"),
     ("login", {**_KERBEROS, "kerberos_error": 29}, "AUTH.KERBEROS_KDC"),
     ("login", {**_KERBEROS, "kerberos_error": 37}, "AUTH.KERBEROS_CLOCK"),

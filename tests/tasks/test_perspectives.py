@@ -140,7 +140,7 @@ SCENES = (
     Scene("way out unknown", (silent("a", _PUBLIC), fine("b", _PUBLIC)), INCONCLUSIVE, ("b",), ("canaries",),
           ("FILTER.DROP", "ROUTE.NAT_MISSING")),
     Scene("dropped here only", (silent("a", network=_SERVERLESS), fine("b"), fine("c")), "FILTER.DROP", ("b", "c"),
-          ("10.1.2.3:5432", "b and c connects", "nothing comes back to a", "10.9.0.0/24")),
+          ("10.1.2.3:5432", "b and c connect to", "nothing comes back to a", "10.9.0.0/24")),
     Scene("dropped here only", (silent("a"), refused("b")), "FILTER.DROP", ("b",), ("closed", "10.9.0.2/32")),
     Scene("dropped here only", (silent("a"), silent("b", answers_ping=True)), "FILTER.DROP", ("b",)),
     Scene("dropped here only", (silent("a", _PUBLIC, network={**_SERVERLESS, "nat_eips": ["8.8.8.8"]}),

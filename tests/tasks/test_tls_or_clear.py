@@ -62,13 +62,23 @@ def says(words: bytes, *, to_tls: bytes | None = None) -> Handler:
     return handler
 
 
-@pytest.mark.parametrize("type_name", _CLEAR)
-async def test_a_peer_that_speaks_over_tls_only(type_name: str) -> None:
+@pytest.mark.parametrize(
+    ("type_name", "words", "cause"),
+    [
+        ("rabbitmq", _AMQP, "TLS.REQUIRED"),
+        ("memcache", b"VERSION 1.6.18\r\n", "TLS.REQUIRED"),
+        ("hive", b"\x05\x00\x00\x00\x00", "TLS.REQUIRED"),
+        ("rabbitmq", _HTTP, "PROTO.MISMATCH"),
+        ("memcache", _HTTP, "PROTO.MISMATCH"),
+    ],
+)
+async def test_a_peer_that_speaks_over_tls_only(type_name: str, words: bytes, cause: str) -> None:
+    """That it is TLS is told of the right peer alone: to a stranger TLS would not help."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
-    async with listening(says(b"\r\n"), ssl=context) as port:
+    async with listening(says(words), ssl=context) as port:
         found = await verdict_at(port, type_name, _CLEAR[type_name])
-    assert found.cause == "TLS.REQUIRED", found
+    assert found.cause == cause, found
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import re
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
@@ -14,6 +13,7 @@ from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry, Session
 from tasks.protocols.amqp import wire
 from tasks.protocols.amqp.wire import Method, Wire
+from tasks.protocols.hanging_up import over_tls
 from tasks.streams import Stream, StreamBroken, printable
 from tasks.tls import may_want_tls, start_tls
 
@@ -118,8 +118,7 @@ class AmqpSession(Session):
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
         """Who hangs up on plaintext is asked over TLS."""
         if stage == "greet" and not self.access.tls.wanted and may_want_tls(evidence):
-            outcome = await retry(self.access.over(replace(self.access.tls, mode="require")), until="greet")
-            return {"over_tls": "answers"} if outcome.stage not in ("connect", "tls") else {}
+            return await over_tls(self.access, retry)
         return {}
 
     # -- reading ------------------------------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry
 from tasks.protocols.clickhouse.native import NativeWire, Refusal
+from tasks.protocols.hanging_up import over_tls
 from tasks.protocols.http.rest import RestSession
 from tasks.streams import Stream, printable
-from tasks.tls import TlsMaterial, may_want_tls, start_tls
+from tasks.tls import may_want_tls, start_tls
 
 _UNKNOWN_TABLE = 60
 #: What the native port answers to HTTP: no status line of a service, but a hint for people.
@@ -102,8 +103,7 @@ class ClickHouseSession(RestSession):
         """Who hangs up on plaintext is asked over TLS; who hangs up on TLS is asked without."""
         wanted = self.access.tls.wanted
         if stage == "greet" and not wanted and may_want_tls(evidence):
-            outcome = await retry(self.access.over(TlsMaterial(mode="require")), until="greet")
-            return {"over_tls": "answers"} if outcome.stage not in ("connect", "tls") else {}
+            return await over_tls(self.access, retry)
         if stage == "greet" and self._native and evidence.get("looks_like") == "HTTP":
             return {"http_there": True}
         if stage == "tls" and "verify_code" not in evidence and "bad_file" not in evidence:

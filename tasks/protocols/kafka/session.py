@@ -11,6 +11,7 @@ from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry, Session
 from tasks.protocols.advertised import named, reach
+from tasks.protocols.hanging_up import over_tls
 from tasks.protocols.kafka import wire
 from tasks.protocols.kafka.wire import Broker, Metadata, Topic, Wire
 from tasks.streams import Stream, StreamBroken, printable
@@ -107,8 +108,7 @@ class KafkaSession(Session):
         """A broker hangs up on TLS, plaintext or a missing login without a word: each is tried the other way."""
         wanted = self.access.tls.wanted
         if stage == "greet" and not wanted and may_want_tls(evidence):
-            outcome = await retry(self.access.over(TlsMaterial(mode="require")), until="greet")
-            return {"over_tls": "answers"} if outcome.stage not in ("connect", "tls") else {}
+            return await over_tls(self.access, retry)
         if stage == "tls" and wanted and "verify_code" not in evidence:
             outcome = await retry(self.access.over(TlsMaterial(mode="disable")), until="greet")
             return {"in_clear": "answers"} if outcome.stage is None else {}

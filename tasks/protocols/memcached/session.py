@@ -6,12 +6,12 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols.hanging_up import over_tls
 from tasks.protocols.memcached.wire import ERRORS, MISSING, OK, UNKNOWN_COMMAND, Answer, BinaryWire, TextWire
 from tasks.streams import Stream, StreamBroken, printable
 from tasks.tls import may_want_tls, start_tls
@@ -105,8 +105,7 @@ class MemcachedSession(Session):
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
         """Who hangs up on plaintext is asked over TLS; an error is proved to come unasked."""
         if stage == "greet" and not self.access.tls.wanted and may_want_tls(evidence):
-            outcome = await retry(self.access.over(replace(self.access.tls, mode="require")), until="greet")
-            return {"over_tls": "answers"} if outcome.stage not in ("connect", "tls") else {}
+            return await over_tls(self.access, retry)
         if stage == "admit":
             return {"unasked": (await self._hears()).startswith(b"ERROR")}
         return {}

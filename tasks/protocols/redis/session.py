@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from tasks.comparison.survey import Survey, Wanted
@@ -15,6 +14,7 @@ from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.networks.provenance import numeric
 from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols.hanging_up import over_tls
 from tasks.protocols.redis.wire import Refusal, Wire
 from tasks.streams import Stream, StreamBroken, printable
 from tasks.tls import may_want_tls, start_tls
@@ -153,9 +153,7 @@ class RedisSession(Session):
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
         """Who hangs up on plaintext is asked over TLS; a bare ERR is proved to come unasked."""
         if stage == "greet" and not self._tls_wanted and may_want_tls(evidence):
-            outcome = await retry(self.access.over(replace(self.access.tls, mode="require")), until="greet")
-            spoke_tls = outcome.stage not in ("connect", "tls")
-            return {"over_tls": "answers"} if spoke_tls else {}
+            return await over_tls(self.access, retry)
         if stage == "admit" and evidence.get("error_word") == "ERR":
             return {"unasked": (await self._hears()).startswith(b"-")}
         return {}

@@ -174,6 +174,7 @@ class Batch(Generic[Answer]):
             except Exception as error:
                 for answer in asked.values():
                     answer.set_exception(error)
+                    answer.exception()  # nobody may be waiting any more
                 continue
             for key, answer in asked.items():
                 answer.set_result(answers.get(key))
