@@ -71,7 +71,7 @@ Record = Diagnosed | Explained | Reviewed | Expected
 
 
 #: Records of one shape, the same cause by the same kind of evidence, that are kept by a process.
-_ENOUGH = 30
+_ENOUGH = 60
 _shapes: Counter[tuple[Any, ...]] = Counter()
 
 

@@ -45,7 +45,7 @@ def test_good(lab: Lab, expect: Expectation) -> None:
     verdict = lab.check("redis", entry(lab.redis()))
     expect(verdict, "good", code=None, state="Connectable", within=1)
     privilege = verdict.stages[-1].evidence
-    assert privilege["keys_looked_at"] == 1
+    assert privilege["keys_looked_at"] >= 1
 
 
 def test_good_by_the_password_of_the_server(lab: Lab, expect: Expectation) -> None:

@@ -32,12 +32,6 @@ ANSWERS: tuple[Answer, ...] = (
     ),
     Answer(
         "AUTH.BAD_CREDENTIALS",
-        {"error_word": "NOAUTH"},
-        message="{address}:{port} asks for a password in the stage {stage}.",
-        remedy="Set password (and username, for an ACL user) for {source}/{env}.",
-    ),
-    Answer(
-        "AUTH.BAD_CREDENTIALS",
         {"error_word": frozenset({"WRONGPASS", "ERR"})},
         stage="login",
         message="{address}:{port} does not accept the credentials of {username}: wrong, unknown or switched off.",
