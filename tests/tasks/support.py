@@ -52,6 +52,34 @@ def failed(stage: str, evidence: Mapping[str, Any]) -> Stage:
     )
 
 
+def speaking(first: bytes, heard: bytearray | None = None) -> Handler:
+    """A peer that says this at once, and then only listens; what it hears goes into `heard`."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(first)
+        await writer.drain()
+        while said := await reader.read(65536):
+            if heard is not None:
+                heard.extend(said)
+
+    return handler
+
+
+def hanging_up(after: int) -> Handler:
+    """A peer that hears at most so many bytes, and goes without a word."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(after)
+
+    return handler
+
+
+async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A peer that takes everything and never answers."""
+    while await reader.read(65536):
+        pass
+
+
 @contextlib.asynccontextmanager
 async def listening(handler: Handler, host: str = "127.0.0.1", **options: Any) -> AsyncIterator[int]:
     """A listener on a free port for as long as the block lasts; gives the port."""

@@ -10,7 +10,7 @@ import pytest
 from registry.verdict import State
 from tasks.check import check
 from tasks.vantages.local import LocalVantage
-from tests.tasks.support import PASSWORD, listening
+from tests.tasks.support import PASSWORD, hanging_up, listening, speaking
 from tests.tasks.wired import target_of, verdict_at, verdict_over
 
 
@@ -35,12 +35,7 @@ async def test_a_silent_server_is_told_as_untested_in_time() -> None:
     ("first", "name"), [(b"SSH-2.0-x\r\n", "SSH"), (bytes.fromhex("4a0000000a382e302e333600") + bytes(70), "MySQL")]
 )
 async def test_a_server_that_speaks_first_is_another(first: bytes, name: str) -> None:
-    async def speaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(first)
-        await writer.drain()
-        await reader.read()
-
-    found = await verdict_over(speaks, "dm", {"username": "app"})
+    found = await verdict_over(speaking(first), "dm", {"username": "app"})
     assert found.cause == "PROTO.MISMATCH"
     assert name in found.message
 
@@ -54,10 +49,7 @@ async def test_a_server_that_answers_http_is_another() -> None:
 
 
 async def test_a_server_that_hangs_up() -> None:
-    async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        pass
-
-    assert (await verdict_over(hangs_up, "dm", {"username": "app"})).cause == "PEER.RESET_EARLY"
+    assert (await verdict_over(hanging_up(0), "dm", {"username": "app"})).cause == "PEER.RESET_EARLY"
 
 
 async def test_a_closed_port() -> None:

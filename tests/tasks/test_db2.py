@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,10 +18,10 @@ from registry.verdict import Verdict
 from tasks.protocols.db2 import wire
 from tasks.protocols.db2.session import quoted
 from tasks.protocols.db2.wire import Code
+from tests.tasks.certified import server_context, trusting
 from tests.tasks.support import PASSWORD, listening
-from tests.tasks.wired import verdict_at, verdict_over
+from tests.tasks.wired import seen, verdict_at, verdict_over
 
-CA = trustme.CA()
 ENTRY = {"database": "SHOP", "username": "app"}
 
 
@@ -104,15 +102,11 @@ async def verdict(server: FakeDb2, **entry: Any) -> Verdict:
     return await verdict_over(server, "db2", {**ENTRY, **entry})
 
 
-def evidence(found: Verdict, stage: str) -> dict[str, Any]:
-    return next(dict(one.evidence) for one in found.stages if one.name == stage)
-
-
 async def test_a_login_and_a_readable_table_are_connectable() -> None:
     found = await verdict(FakeDb2())
     assert found.cause is None, found.message
-    assert evidence(found, "greet")["server_class"] == "QDB2/LINUXX8664"
-    assert evidence(found, "privilege")["read"] == '"SALES"."ORDERS"'
+    assert seen(found, "greet")["server_class"] == "QDB2/LINUXX8664"
+    assert seen(found, "privilege")["read"] == '"SALES"."ORDERS"'
 
 
 @pytest.mark.parametrize(
@@ -181,45 +175,13 @@ async def test_what_may_be_read(statements: dict[str, Any], objects: tuple[str, 
 
 
 async def test_tls_from_the_first_byte() -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    CA.issue_cert("127.0.0.1").configure_cert(context)
-    async with listening(FakeDb2(), ssl=context) as port:
-        trusted = {"truststore_file": CA.cert_pem.bytes().decode()}
-        assert (await verdict_at(port, "db2", {**ENTRY, "security_protocol": "authTypeSsl"}, **trusted)).cause is None
+    async with listening(FakeDb2(), ssl=server_context()) as port:
+        assert (
+            await verdict_at(port, "db2", {**ENTRY, "security_protocol": "authTypeSsl"}, **trusting())
+        ).cause is None
         assert (await verdict_at(port, "db2", ENTRY)).cause == "TLS.REQUIRED"
         untrusted = await verdict_at(port, "db2", {**ENTRY, "properties": {"sslConnection": "true"}})
         assert untrusted.cause == "TLS.UNTRUSTED_CA"
-
-
-@pytest.mark.parametrize(
-    ("first", "name"),
-    [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP"),
-        (bytes.fromhex("4a0000000a382e302e333600") + bytes(70), "MySQL"),
-        (b"hello, who is there?", None),
-    ],
-)
-async def test_another_protocol_is_named(first: bytes, name: str | None) -> None:
-    async def speaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(first)
-        await writer.drain()
-        await reader.read()
-
-    found = await verdict_over(speaks, "db2", ENTRY)
-    assert found.cause == "PROTO.MISMATCH", found.message
-    assert evidence(found, "greet").get("looks_like") == name
-
-
-async def test_a_mute_peer_and_one_that_hangs_up() -> None:
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(100):
-            pass
-
-    async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(10)
-
-    assert (await verdict_over(mute, "db2", ENTRY, timeout=1)).cause == "PEER.MUTE"
-    assert (await verdict_over(hangs_up, "db2", ENTRY)).cause == "PEER.RESET_EARLY"
 
 
 # -- bytes ------------------------------------------------------------------------------------------------------------

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import trustme
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from registry.verdict import Verdict
-from tests.tasks.support import PASSWORD
+from tests.tasks.certified import server_context, trusting
+from tests.tasks.support import PASSWORD, speaking
 from tests.tasks.wired import verdict_at, verdict_over
-
-CA = trustme.CA()
 
 
 @dataclass
@@ -109,21 +105,13 @@ async def test_what_a_server_answers(changes: dict[str, Any], entry: dict[str, A
 
 
 async def test_tls_from_the_first_byte() -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    CA.issue_cert("127.0.0.1").configure_cert(context)
-    async with serving(FakeGremlin(), ssl=context) as port:
+    async with serving(FakeGremlin(), ssl=server_context()) as port:
         entry = {"username": "app", "security_protocol": "authTypeSsl"}
-        trusted = {"truststore_file": CA.cert_pem.bytes().decode()}
-        assert (await verdict_at(port, "graph_database", entry, **trusted)).cause is None
+        assert (await verdict_at(port, "graph_database", entry, **trusting())).cause is None
         assert (await verdict_at(port, "graph_database", {"username": "app"})).cause == "TLS.REQUIRED"
 
 
 async def test_another_protocol_is_named() -> None:
-    async def speaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
-        await writer.drain()
-        await reader.read()
-
-    found = await verdict_over(speaks, "graph_database", {"username": "app"})
+    found = await verdict_over(speaking(b"SSH-2.0-OpenSSH_9.2\r\n"), "graph_database", {"username": "app"})
     assert found.cause == "PROTO.MISMATCH"
     assert "SSH" in found.message

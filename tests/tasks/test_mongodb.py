@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 import struct
 from typing import Any
 
 import pytest
-import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,21 +15,17 @@ from registry.connection import read_url
 from registry.verdict import INCONCLUSIVE, State, Verdict
 from tasks.protocols.mongodb import wire
 from tests.tasks import fake_mongodb as fake
+from tests.tasks.certified import server_context, trusting
 from tests.tasks.fake_mongodb import FakeMongoDb, failure
 from tests.tasks.support import PASSWORD, listening
-from tests.tasks.wired import verdict_at, verdict_over
+from tests.tasks.wired import seen, verdict_at, verdict_over
 
-CA = trustme.CA()
 ENTRY = {"database": "shop", "username": "app"}
 SECONDARY = {"secondary": True, "setName": "rs0", "hosts": ["10.0.0.1:27017", "10.0.0.2:27017"]}
 
 
 async def verdict(server: FakeMongoDb, *, secrets: dict[str, str] | None = None, **entry: Any) -> Verdict:
     return await verdict_over(server, "mongodb", {**ENTRY, **entry}, **(secrets or {}))
-
-
-def evidence(found: Verdict, stage: str) -> dict[str, Any]:
-    return next(dict(one.evidence) for one in found.stages if one.name == stage)
 
 
 @pytest.mark.parametrize(("mechanisms", "used"), [
@@ -41,8 +35,8 @@ async def test_a_login_and_a_readable_collection_are_connectable(mechanisms: tup
     server = FakeMongoDb(mechanisms=mechanisms)
     found = await verdict(server)
     assert found.state is State.CONNECTABLE, found.message
-    assert evidence(found, "login")["method"] == used
-    assert evidence(found, "privilege")["read"] == "orders"
+    assert seen(found, "login")["method"] == used
+    assert seen(found, "privilege")["read"] == "orders"
     assert PASSWORD not in str(server.heard)
 
 
@@ -97,7 +91,7 @@ async def test_a_server_that_does_not_know_the_password_is_not_believed() -> Non
     answers = {"saslContinue": {"ok": 1.0, "conversationId": 1, "done": True, "payload": b"v=AAAA"}}
     found = await verdict(FakeMongoDb(answers=answers))
     assert found.cause == "SERVER.ERROR"
-    assert evidence(found, "login")["server_proof"] == "wrong"
+    assert seen(found, "login")["server_proof"] == "wrong"
 
 
 @pytest.mark.parametrize(
@@ -161,22 +155,15 @@ async def test_the_part_that_a_server_plays(
 # -- TLS --------------------------------------------------------------------------------------------------------------
 
 
-def context(*names: str) -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    CA.issue_cert(*(names or ("127.0.0.1",))).configure_cert(made)
-    return made
-
-
 async def over_tls(secrets: dict[str, str] | None = None, *names: str, **entry: Any) -> Verdict:
-    async with listening(FakeMongoDb(), ssl=context(*names)) as port:
+    async with listening(FakeMongoDb(), ssl=server_context(*names)) as port:
         return await verdict_at(port, "mongodb", {**ENTRY, **entry}, **(secrets or {}))
 
 
 async def test_tls_from_the_first_byte() -> None:
-    trusted = {"truststore_file": CA.cert_pem.bytes().decode()}
-    assert (await over_tls(trusted, auth_type="authTypeSsl")).state is State.CONNECTABLE
-    assert (await over_tls(trusted, properties={"tls": "true"})).state is State.CONNECTABLE
-    assert (await over_tls(trusted, "db.elsewhere", properties={"tls": "true"})).cause == "TLS.NAME_MISMATCH"
+    assert (await over_tls(trusting(), auth_type="authTypeSsl")).state is State.CONNECTABLE
+    assert (await over_tls(trusting(), properties={"tls": "true"})).state is State.CONNECTABLE
+    assert (await over_tls(trusting(), "db.elsewhere", properties={"tls": "true"})).cause == "TLS.NAME_MISMATCH"
     assert (await over_tls(properties={"tls": "true"})).cause == "TLS.UNTRUSTED_CA"
 
 
@@ -198,41 +185,6 @@ async def test_the_two_sides_of_tls_that_do_not_fit() -> None:
     server = FakeMongoDb()
     found = await verdict_over(as_mongod, "mongodb", {**ENTRY, "auth_type": "authTypeSsl"})
     assert found.cause == "TLS.NOT_OFFERED", found.message
-
-
-# -- what is no MongoDB -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("first", "name"),
-    [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP"),
-        (bytes.fromhex("4a0000000a382e302e333600") + bytes(70), "MySQL"),
-        (b"SSH-2.0-x\r\n", "SSH"),
-        (b"hello, this is no server of yours", None),
-    ],
-)
-async def test_another_protocol_is_named(first: bytes, name: str | None) -> None:
-    async def speaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(first)
-        await writer.drain()
-        await reader.read()
-
-    found = await verdict_over(speaks, "mongodb", ENTRY)
-    assert found.cause == "PROTO.MISMATCH", found.message
-    assert evidence(found, "greet").get("looks_like") == name
-
-
-async def test_a_mute_peer_and_one_that_hangs_up() -> None:
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(100):
-            pass
-
-    async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(10)
-
-    assert (await verdict_over(mute, "mongodb", ENTRY, timeout=1)).cause == "PEER.MUTE"
-    assert (await verdict_over(hangs_up, "mongodb", ENTRY)).cause == "PEER.RESET_EARLY"
 
 
 @given(st.binary(max_size=120))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-import trustme
 
 from registry import types
 from registry.connection import Mode
@@ -20,6 +18,7 @@ from tasks.streams import Stream
 from tasks.target import Target
 from tasks.vantages import ConnectFailed, Vantage
 from tasks.vantages.local import LocalVantage
+from tests.tasks.certified import server_context
 from tests.tasks.support import Handler, listening, target
 
 TIMEOUT = 1.5
@@ -144,9 +143,7 @@ async def test_a_tls_server_that_scolds_in_clear_has_tls() -> None:
     ids=["the right protocol inside", "another protocol inside"],
 )
 async def test_a_port_that_speaks_tls_from_its_first_byte(mode: str, reply: bytes, causes: set[str]) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("db.test").configure_cert(context)
-    async with listening(answers(lambda _: reply), ssl=context) as port:
+    async with listening(answers(lambda _: reply), ssl=server_context()) as port:
         verdict = await check(target(port=port, properties={"sslmode": mode}), LocalVantage(), timeout=TIMEOUT)
     assert verdict.cause in causes, verdict
     assert ("from its first byte" in verdict.message) == (verdict.cause == "TLS.REQUIRED")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,21 +22,17 @@ from tasks.protocols import Access
 from tasks.protocols.oracle import wire
 from tasks.protocols.oracle.session import OracleSession, quoted
 from tasks.tls import TlsMaterial
+from tests.tasks.certified import server_context, trusting
 from tests.tasks.fake_oracle import ACCEPT, RESEND, FakeOracle, redirect, refuse
 from tests.tasks.scripted import Peer
 from tests.tasks.support import PASSWORD, failed, listening
-from tests.tasks.wired import target_of, verdict_at, verdict_over
+from tests.tasks.wired import seen, target_of, verdict_at, verdict_over
 
-CA = trustme.CA()
 ENTRY = {"service_name": "orders", "username": "app"}
 
 
 async def verdict(server: FakeOracle, **entry: Any) -> Verdict:
     return await verdict_over(server, "oracle", {**ENTRY, **entry})
-
-
-def evidence(found: Verdict, stage: str) -> dict[str, Any]:
-    return next(dict(one.evidence) for one in found.stages if one.name == stage)
 
 
 # -- the listener -----------------------------------------------------------------------------------------------------
@@ -64,7 +59,7 @@ async def test_a_listener_that_refuses(number: int, cause: str) -> None:
     server = FakeOracle((refuse(number),))
     found = await verdict(server)
     assert found.cause == cause, found.message
-    assert evidence(found, "greet")["answer"] == "refuse"
+    assert seen(found, "greet")["answer"] == "refuse"
     assert b"SERVICE_NAME=orders" in server.heard[0]
     if cause == INCONCLUSIVE:
         assert (found.alternatives, found.component) == (["TARGET.MISSING", "SERVER.NOT_READY"], "orders")
@@ -131,7 +126,7 @@ async def test_a_login_that_the_database_refuses(number: int, cause: str) -> Non
     server = FakeOracle((ACCEPT,), login_error=number)
     found = await verdict(server)
     assert found.cause == cause, found.message
-    assert evidence(found, "login")["oracle_error"] == number
+    assert seen(found, "login")["oracle_error"] == number
     assert PASSWORD.encode() not in b"".join(server.heard)
 
 
@@ -227,19 +222,12 @@ async def test_what_may_be_read(answers: dict[str, Any], objects: tuple[str, ...
 # -- TLS and other peers ----------------------------------------------------------------------------------------------
 
 
-def context() -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    CA.issue_cert("127.0.0.1").configure_cert(made)
-    return made
-
-
 async def test_tcps_from_the_first_byte() -> None:
-    async with listening(FakeOracle((ACCEPT,), login_error=28000), ssl=context()) as port:
-        trusted = {"truststore_file": CA.cert_pem.bytes().decode()}
+    async with listening(FakeOracle((ACCEPT,), login_error=28000), ssl=server_context()) as port:
         entry = {**ENTRY, "security_protocol": "authTypeSsl"}
-        assert (await verdict_at(port, "oracle", entry, **trusted)).cause == "AUTH.EXPIRED_OR_LOCKED"
+        assert (await verdict_at(port, "oracle", entry, **trusting())).cause == "AUTH.EXPIRED_OR_LOCKED"
         assert (await verdict_at(port, "oracle", ENTRY)).cause == "TLS.REQUIRED"
-        other = {"truststore_file": trustme.CA().cert_pem.bytes().decode()}
+        other = trusting(trustme.CA())
         assert (await verdict_at(port, "oracle", entry, **other)).cause == "TLS.UNTRUSTED_CA"
 
 
@@ -252,38 +240,6 @@ async def test_tcps_to_a_plain_listener() -> None:
 
     found = await verdict_over(plain, "oracle", {**ENTRY, "security_protocol": "authTypeSsl"})
     assert found.cause == "TLS.NOT_OFFERED", found.message
-
-
-@pytest.mark.parametrize(
-    ("first", "name"),
-    [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP"),
-        (bytes.fromhex("4a0000000a382e302e333600") + bytes(70), "MySQL"),
-        (b"\x15\x03\x03\x00\x02\x02\x46", "TLS"),
-        (b"hello, who is there?", None),
-    ],
-)
-async def test_another_protocol_is_named(first: bytes, name: str | None) -> None:
-    async def speaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(first)
-        await writer.drain()
-        await reader.read()
-
-    found = await verdict_over(speaks, "oracle", ENTRY)
-    assert found.cause in ("PROTO.MISMATCH", "TLS.REQUIRED"), found.message
-    assert evidence(found, "greet").get("looks_like") == name
-
-
-async def test_a_mute_peer_and_one_that_hangs_up() -> None:
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(100):
-            pass
-
-    async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(10)
-
-    assert (await verdict_over(mute, "oracle", ENTRY, timeout=1)).cause == "PEER.MUTE"
-    assert (await verdict_over(hangs_up, "oracle", ENTRY)).cause == "PEER.RESET_EARLY"
 
 
 # -- words ------------------------------------------------------------------------------------------------------------

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import ssl
 import struct
 from typing import Any
 
 import pytest
-import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,20 +14,16 @@ from registry.connection import read_url
 from registry.verdict import Verdict
 from tasks.protocols.saphana import wire
 from tasks.protocols.saphana.session import quoted
+from tests.tasks.certified import server_context, trusting
 from tests.tasks.fake_saphana import FakeHana, error, fields, rows
 from tests.tasks.support import PASSWORD, listening
 from tests.tasks.wired import verdict_at, verdict_over
 
-CA = trustme.CA()
 ENTRY = {"username": "APP"}
 
 
 async def verdict(server: FakeHana, **entry: Any) -> Verdict:
     return await verdict_over(server, "saphana", {**ENTRY, **entry})
-
-
-def evidence(found: Verdict, stage: str) -> dict[str, Any]:
-    return next(dict(one.evidence) for one in found.stages if one.name == stage)
 
 
 @pytest.mark.parametrize("method", [b"SCRAMSHA256", b"SCRAMPBKDF2SHA256"])
@@ -95,46 +88,11 @@ async def test_what_may_be_read(statements: dict[str, bytes], entry: dict[str, A
 
 
 async def test_tls_from_the_first_byte() -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    CA.issue_cert("127.0.0.1").configure_cert(context)
-    async with listening(FakeHana(), ssl=context) as port:
-        trusted = {"truststore_file": CA.cert_pem.bytes().decode()}
+    async with listening(FakeHana(), ssl=server_context()) as port:
         entry = {**ENTRY, "properties": {"encrypt": "true"}}
-        assert (await verdict_at(port, "saphana", entry, **trusted)).cause is None
+        assert (await verdict_at(port, "saphana", entry, **trusting())).cause is None
         assert (await verdict_at(port, "saphana", entry)).cause == "TLS.UNTRUSTED_CA"
         assert (await verdict_at(port, "saphana", ENTRY)).cause == "TLS.REQUIRED"
-
-
-@pytest.mark.parametrize(
-    ("first", "name"),
-    [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP"),
-        (bytes.fromhex("4a0000000a382e302e333600") + bytes(70), "MySQL"),
-        (b"SSH-2.0-x\r\n", "SSH"),
-        (b"hello, who is there?", None),
-    ],
-)
-async def test_another_protocol_is_named(first: bytes, name: str | None) -> None:
-    async def speaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(first)
-        await writer.drain()
-        await reader.read()
-
-    found = await verdict_over(speaks, "saphana", ENTRY)
-    assert found.cause == "PROTO.MISMATCH", found.message
-    assert evidence(found, "greet").get("looks_like") == name
-
-
-async def test_a_mute_peer_and_one_that_hangs_up() -> None:
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(100):
-            pass
-
-    async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(4)
-
-    assert (await verdict_over(mute, "saphana", ENTRY, timeout=1)).cause == "PEER.MUTE"
-    assert (await verdict_over(hangs_up, "saphana", ENTRY)).cause == "PEER.RESET_EARLY"
 
 
 @given(st.binary(max_size=120))

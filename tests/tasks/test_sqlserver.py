@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import Any
 
 import pytest
@@ -16,27 +15,17 @@ from tasks.diagnosis import explain
 from tasks.protocols.sqlserver import wire
 from tasks.protocols.sqlserver.session import quoted
 from tests.tasks import fake_sqlserver as fake
+from tests.tasks.certified import CA, server_context, trusting
 from tests.tasks.fake_sqlserver import FakeSqlServer, refused, rows
 from tests.tasks.support import PASSWORD, failed, listening
-from tests.tasks.wired import target_of, verdict_at, verdict_over
+from tests.tasks.wired import seen, target_of, verdict_at, verdict_over
 
-CA = trustme.CA()
 OFF, ON, NOT_SUPPORTED, REQUIRED = range(4)
 ENTRY = {"database": "shop", "username": "app"}
 
 
 async def verdict(server: FakeSqlServer, *, secrets: dict[str, str] | None = None, **entry: Any) -> Verdict:
     return await verdict_over(server, "sqlserver", {**ENTRY, **entry}, **(secrets or {}))
-
-
-def context(*names: str) -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    CA.issue_cert(*(names or ("127.0.0.1",))).configure_cert(made)
-    return made
-
-
-def evidence(found: Verdict, stage: str) -> dict[str, Any]:
-    return next(dict(one.evidence) for one in found.stages if one.name == stage)
 
 
 # -- what it answers --------------------------------------------------------------------------------------------------
@@ -47,8 +36,8 @@ async def test_a_login_and_a_readable_table_are_connectable() -> None:
     found = await verdict(server)
     assert found.state is State.CONNECTABLE, found.message
     assert server.passwords == [PASSWORD]
-    assert evidence(found, "greet")["server_version"] == "16.0.1000"
-    assert evidence(found, "privilege")["source_address_seen_by_server"] == "192.0.2.7"
+    assert seen(found, "greet")["server_version"] == "16.0.1000"
+    assert seen(found, "privilege")["source_address_seen_by_server"] == "192.0.2.7"
 
 
 async def test_bound_objects_are_read_and_quoted() -> None:
@@ -138,7 +127,7 @@ async def test_an_account_that_has_no_other_database_leaves_two_causes() -> None
 )
 async def test_a_bound_object_that_cannot_be_read(answer: bytes, cause: str) -> None:
     found = await verdict(FakeSqlServer(answers={"1 = 0": answer}), objects=("dbo.orders",))
-    assert (found.cause, evidence(found, "privilege")["object"]) == (cause, "dbo.orders")
+    assert (found.cause, seen(found, "privilege")["object"]) == (cause, "dbo.orders")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +153,7 @@ async def test_a_gateway_sends_on_to_the_server() -> None:
         gateway = FakeSqlServer(login=fake.LOGGED_IN + fake.routing("127.0.0.1", behind))
         found = await verdict(gateway)
     assert found.state is State.CONNECTABLE, found.message
-    assert evidence(found, "login")["routed_to"] == f"127.0.0.1:{behind}"
+    assert seen(found, "login")["routed_to"] == f"127.0.0.1:{behind}"
 
 
 async def test_a_gateway_that_sends_to_a_closed_port_is_not_blamed_on_the_login() -> None:
@@ -176,7 +165,7 @@ async def test_a_gateway_that_sends_to_a_closed_port_is_not_blamed_on_the_login(
 
 
 async def test_the_login_is_encrypted_even_where_tls_is_not_asked_for() -> None:
-    server = FakeSqlServer(encryption=OFF, context=context())
+    server = FakeSqlServer(encryption=OFF, context=server_context())
     found = await verdict(server, security_protocol="authTypeNone")
     assert found.state is State.CONNECTABLE, found.message
     assert server.passwords == [PASSWORD]
@@ -184,12 +173,10 @@ async def test_the_login_is_encrypted_even_where_tls_is_not_asked_for() -> None:
 
 @pytest.mark.parametrize("encryption", [OFF, ON, REQUIRED])
 async def test_a_verified_channel(encryption: int) -> None:
-    server = FakeSqlServer(encryption=encryption, context=context())
-    found = await verdict(
-        server, security_protocol="authTypeSsl", secrets={"truststore_file": CA.cert_pem.bytes().decode()}
-    )
+    server = FakeSqlServer(encryption=encryption, context=server_context())
+    found = await verdict(server, security_protocol="authTypeSsl", secrets=trusting())
     assert found.state is State.CONNECTABLE, found.message
-    assert evidence(found, "tls")["tls_version"] == "TLSv1.2"
+    assert seen(found, "tls")["tls_version"] == "TLSv1.2"
     assert not found.warnings
 
 
@@ -207,8 +194,8 @@ async def test_a_verified_channel(encryption: int) -> None:
 async def test_tls_that_the_two_sides_do_not_agree_on(
     server: tuple[int, tuple[str, ...]], entry: dict[str, Any], trusted: trustme.CA | None, cause: str | None
 ) -> None:
-    peer = FakeSqlServer(encryption=server[0], context=context(*server[1]))
-    secrets = {"truststore_file": trusted.cert_pem.bytes().decode()} if trusted else {}
+    peer = FakeSqlServer(encryption=server[0], context=server_context(*server[1]))
+    secrets = trusting(trusted) if trusted else {}
     found = await verdict(peer, secrets=secrets, **entry)
     assert found.cause == cause, found.message
     assert bool(peer.passwords) is (cause is None), "no secret goes to a peer that is refused"
@@ -221,7 +208,7 @@ async def test_a_server_that_hangs_up_on_a_login_in_the_clear_wants_tls() -> Non
     met: list[FakeSqlServer] = []
 
     async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        met.append(FakeSqlServer(NOT_SUPPORTED, login=hangs_up) if not met else FakeSqlServer(ON, context()))
+        met.append(FakeSqlServer(NOT_SUPPORTED, login=hangs_up) if not met else FakeSqlServer(ON, server_context()))
         await met[-1](reader, writer)
 
     found = await verdict_over(server, "sqlserver", {**ENTRY, "security_protocol": "authTypeNone"})
@@ -229,40 +216,6 @@ async def test_a_server_that_hangs_up_on_a_login_in_the_clear_wants_tls() -> Non
 
 
 # -- what is no SQL Server --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("first", "name"),
-    [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP"),
-        (bytes.fromhex("4a0000000a382e302e333600") + bytes(70), "MySQL"),
-        (b"\x15\x03\x01\x00\x02\x02\x46", "TLS"),
-        (b"\x04\x01\x00\x09\x00\x00\x00\x00\x00", None),
-        (b"\x04\x01\x00\x0f\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\xff", None),
-    ],
-)
-async def test_another_protocol_is_named_and_gets_no_password(first: bytes, name: str | None) -> None:
-    async def speaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(first)
-        await writer.drain()
-        heard.extend(await reader.read())
-
-    heard: list[int] = []
-    found = await verdict_over(speaks, "sqlserver", ENTRY)
-    assert found.cause == "PROTO.MISMATCH", found.message
-    assert evidence(found, "greet").get("looks_like") == name or name is None
-    assert wire.hidden(PASSWORD.encode("utf-16-le")) not in bytes(heard)
-
-
-async def test_a_mute_peer_and_one_that_hangs_up() -> None:
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-
-    async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(10)
-
-    assert (await verdict_over(mute, "sqlserver", ENTRY, timeout=1)).cause == "PEER.MUTE"
-    assert (await verdict_over(hangs_up, "sqlserver", ENTRY)).cause == "PEER.RESET_EARLY"
 
 
 async def test_another_type_recognises_a_sql_server() -> None:

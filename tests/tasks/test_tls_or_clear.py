@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import Any
 
 import pytest
-import trustme
 
 from registry.verdict import Verdict
 from tasks.check import check
 from tasks.vantages.local import LocalVantage
+from tests.tasks.certified import server_context
 from tests.tasks.support import PASSWORD, Handler, listening
 from tests.tasks.wired import target_of
 
@@ -74,9 +73,7 @@ def says(words: bytes, *, to_tls: bytes | None = None) -> Handler:
 )
 async def test_a_peer_that_speaks_over_tls_only(type_name: str, words: bytes, cause: str) -> None:
     """That it is TLS is told of the right peer alone: to a stranger TLS would not help."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("localhost").configure_cert(context)
-    async with listening(says(words), ssl=context) as port:
+    async with listening(says(words), ssl=server_context()) as port:
         found = await verdict_at(port, type_name, _CLEAR[type_name])
     assert found.cause == cause, found
 

@@ -47,3 +47,8 @@ async def verdict_over(
     """The verdict over a peer that answers as `handler` does."""
     async with listening(handler) as port:
         return await verdict_at(port, type_name, entry, timeout=timeout, **secrets)
+
+
+def seen(found: Verdict, stage: str) -> dict[str, Any]:
+    """The evidence of a stage of a verdict."""
+    return next(dict(one.evidence) for one in found.stages if one.name == stage)
