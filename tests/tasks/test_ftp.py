@@ -18,7 +18,9 @@ from tasks import causes, diagnosis
 from tasks.budget import Budget
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.protocols import Access
-from tasks.protocols.ftp import PROTOCOL, FtpSession, read_reply
+from tasks.protocols.ftp import PROTOCOL
+from tasks.protocols.ftp.session import FtpSession
+from tasks.protocols.ftp.wire import read_reply
 from tasks.streams import Reader, StreamBroken
 from tasks.target import Target
 from tasks.tls import TlsMaterial
@@ -298,7 +300,7 @@ async def test_tls_for_commands_alone(replies: tuple[bytes, ...], code: str, mon
     async def handshake(stream: Recorded, *_: Any) -> tuple[Recorded, dict[str, Any]]:
         return stream, {}
 
-    monkeypatch.setattr("tasks.protocols.ftp.start_tls", handshake)
+    monkeypatch.setattr("tasks.protocols.ftp.session.start_tls", handshake)
     pieces = [WELCOME[0], b"234 go on\r\n", *WELCOME[1:], *replies]
     done = await play(pieces, [b"x"], over=TlsMaterial(mode="require"))
     assert done.code == code, (done.stage, done.evidence)

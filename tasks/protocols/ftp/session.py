@@ -1,86 +1,29 @@
-"""FTP (RFC 959, 2428, 3659) and FTP over TLS (RFC 4217); port 990 speaks TLS from the first byte.
-
-Reply codes decide; a server's words are for people. FTP has one code (550) for "is not there" and "may not", so a
-second question is asked wherever the two have to be told apart.
-"""
+"""A conversation over FTP: login, directories, and files over data connections."""
 
 from __future__ import annotations
 
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from registry.verdict import INCONCLUSIVE
 from tasks.comparison.survey import Object, Survey, Wanted
 from tasks.evidence import Recorder, StageFailed, StageSkipped
-from tasks.fingerprints import identify
-from tasks.protocols import Access, Answer, Dial, Protocol, Retry, Session
+from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols.ftp.wire import Reply, extended_passive_port, other, passive_port, quoted_path, read_reply
 from tasks.streams import Reader, Stream, StreamBroken, printable
 from tasks.tls import TlsStream, start_tls
 from tasks.vantages import ConnectFailed
 
 _IMPLICIT_TLS_PORT = 990
-#: A reply that is longer than this is none.
-_LONGEST_LINE = 4096
-_MOST_LINES = 500
 #: As much of a listing or a file as is read.
 _ENOUGH = 1 << 18
 #: Directories on the way up to one that may be listed.
 _HIGHEST = 16
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
-_REPLY = re.compile(rb"[1-6][0-9][0-9][ -]")
-_EXTENDED_PASSIVE = re.compile(r"\((.)\1\1([0-9]{1,5})\1\)")
-_PASSIVE = re.compile(r"(?:[0-9]{1,3},){4}([0-9]{1,3}),([0-9]{1,3})")
-_QUOTED = re.compile(r'"((?:[^"]|"")+)"')
 #: What refuses a file or directory: 450 busy, 550 not there or not allowed, 553 no such name.
 _UNAVAILABLE = frozenset({450, 550, 553})
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A code of three digits and the words of the first line."""
-
-    code: int
-    text: str
-
-    @property
-    def done(self) -> bool:
-        """Whether the command was carried out."""
-        return 200 <= self.code < 300
-
-    @property
-    def begun(self) -> bool:
-        """Whether another reply follows."""
-        return self.code < 200
-
-
-async def read_reply(reader: Reader) -> Reply:
-    """The next reply, of one line or more (RFC 959, section 4.2).
-
-    Raises:
-        StageFailed: ``not_protocol``: these bytes are no reply.
-        StreamBroken: The conversation broke.
-    """
-    # A stranger may never end its line: four bytes tell.
-    while len(reader.buffer) < 4 and b"\n" not in reader.buffer:
-        reader.buffer += await reader.stream.receive()
-    if not _REPLY.match(reader.buffer):
-        first = bytes(reader.buffer[:64])
-        raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=_other(first))
-    first = line = await reader.until(b"\n", _LONGEST_LINE)
-    code = line[:3]
-    for _ in range(_MOST_LINES):
-        if line[:3] == code and line[3:4] == b" ":
-            return Reply(int(code), printable(first[4:].strip(), 200))
-        line = await reader.until(b"\n", _LONGEST_LINE)
-    raise StageFailed(not_protocol=True, first_bytes=printable(first))
-
-
-def _other(first: bytes) -> str | None:
-    name = identify(first)
-    return None if name == "FTP" else name
 
 
 class FtpSession(Session):
@@ -133,7 +76,7 @@ class FtpSession(Session):
         if reply.code in (500, 502):
             # Every FTP server knows USER (RFC 959, section 5.1); others greet with 220 as well, SMTP above all.
             greeting = self._greeting.encode()
-            raise StageFailed(not_protocol=True, first_bytes=printable(greeting), looks_like=_other(greeting))
+            raise StageFailed(not_protocol=True, first_bytes=printable(greeting), looks_like=other(greeting))
         if not (reply.done or reply.code in (331, 332)):
             raise self._refusal("USER", reply)
         self._admitted = reply
@@ -239,9 +182,7 @@ class FtpSession(Session):
     # -- files --------------------------------------------------------------------------------------------------------
 
     async def _directory(self) -> str | None:
-        reply = await self._ask("PWD")
-        found = _QUOTED.search(reply.text) if reply.code == 257 else None
-        return found[1].replace('""', '"') if found else None
+        return quoted_path(await self._ask("PWD"))
 
     async def _read(self, path: str, name: str) -> None:
         """Read the beginning of a file, or list a directory. Raises `StageFailed` with ``presence``."""
@@ -308,15 +249,11 @@ class FtpSession(Session):
     async def _passive_port(self) -> int:
         """The port for the next data connection; it leads to the address of this conversation, whatever PASV names."""
         reply = await self._ask("EPSV")
-        if reply.code == 229 and (extended := _EXTENDED_PASSIVE.search(reply.text)):
-            port = int(extended[2])
-        else:
+        port = extended_passive_port(reply)
+        if port is None:
             reply = await self._ask("PASV")
-            passive = _PASSIVE.search(reply.text) if reply.code == 227 else None
-            if passive is None:
-                raise self._refusal("PASV", reply)
-            port = int(passive[1]) * 256 + int(passive[2])
-        if not 0 < port < 65536:
+            port = passive_port(reply)
+        if port is None or not 0 < port < 65536:
             raise self._refusal("PASV", reply)
         return port
 
@@ -381,184 +318,3 @@ def _plaintext_refused(stage: str, code: object) -> str | None:
     if stage in ("target", "privilege") and code in (521, 522):
         return "privilege"
     return None
-
-
-_REJECTED_V4 = {"icmp_version": 4, "icmp_type": 3, "icmp_code": frozenset({2, 3, 9, 10, 13})}
-_REJECTED_V6 = {"icmp_version": 6, "icmp_type": 1, "icmp_code": frozenset({1, 4, 5, 6})}
-_DATA = "{address}:{data_port}"
-_OPEN_RANGE = (
-    "Allow the passive ports of the FTP server on {address} from {source_cidr} as well as port {port} (vsftpd: "
-    "pasv_min_port to pasv_max_port); this time it was {data_port}."
-)
-
-PROTOCOL = Protocol(
-    name="ftp",
-    title="FTP",
-    session=FtpSession,
-    answers=(
-        Answer("CAPACITY.CONNECTIONS", {"reply_code": 421, "second_greeting": "welcome"}, stage="greet"),
-        Answer(
-            "ADMIT.ALLOWLIST",
-            {"reply_code": frozenset({421, 530}), "allowlist_standing": "lacks"},
-            stage="greet",
-            message="{address}:{port} turns {source_address} away at the door ({server_said}), and its allowlist "
-            "({allowlist}) leaves {source_cidr} out.",
-        ),
-        Answer(
-            INCONCLUSIVE,
-            {"reply_code": frozenset({421, 530}), "allowlist_standing": "contains"},
-            stage="greet",
-            alternatives=("CAPACITY.CONNECTIONS", "SERVER.NOT_READY"),
-            component="{address}:{port}",
-            message="{address}:{port} turns {source_address} away at the door ({server_said}), which its allowlist "
-            "lets in: too many clients, or a server about to stop.",
-            remedy="Test again when fewer clients are connected; if it stays so, look at the limits (vsftpd: "
-            "max_clients, max_per_ip) of the server.",
-        ),
-        Answer(
-            INCONCLUSIVE,
-            {"reply_code": frozenset({421, 530})},
-            stage="greet",
-            alternatives=("CAPACITY.CONNECTIONS", "ADMIT.ALLOWLIST", "SERVER.NOT_READY"),
-            component="{address}:{port}",
-            message="{address}:{port} turns {source_address} away at the door ({server_said}): too many clients, an "
-            "address it does not admit, or a server about to stop.",
-            remedy="Test again when fewer clients are connected; if it stays so, look at the limits (vsftpd: "
-            "max_clients, max_per_ip) and at the admitted addresses (hosts.allow) of the server.",
-        ),
-        Answer(
-            "TLS.REQUIRED",
-            {"other_way": "admitted"},
-            component="protocol",
-            remedy="Set protocol: ftps for {source}/{env}.",
-        ),
-        Answer(
-            INCONCLUSIVE,
-            {"other_way": "tls failed"},
-            stage="admit",
-            alternatives=("TLS.REQUIRED", "AUTH.LOGIN_FORBIDDEN"),
-            component="{address}:{port}",
-            message="{address}:{port} refuses {username} without TLS ({server_said}), and its TLS handshake fails.",
-            remedy="Set protocol: ftps with the files that the server demands and test again: then the causes part.",
-        ),
-        Answer(
-            INCONCLUSIVE,
-            {"reply_code": frozenset({530, 532, 550})},
-            stage="admit",
-            alternatives=("AUTH.LOGIN_FORBIDDEN", "AUTH.USER_UNKNOWN"),
-            component="{username}",
-            message="{address}:{port} refuses {username} before it asks for a password ({server_said}).",
-            remedy="Look at the users that the FTP server admits (vsftpd: userlist_file), and at the name.",
-        ),
-        Answer(
-            "AUTH.BAD_CREDENTIALS",
-            {"no_password": True},
-            message="{address}:{port} asks {username} for a password, and {source}/{env} has none.",
-            remedy="Set password for {source}/{env}.",
-        ),
-        Answer("AUTH.BAD_CREDENTIALS", {"reply_code": 530, "command": "PASS"}, stage="login"),
-        Answer("AUTH.METHOD_UNSUPPORTED", {"unsupported": True}),
-        Answer(
-            "TLS.NOT_OFFERED",
-            {"prot_refused": True},
-            message="{address}:{port} has TLS for commands, but not for data ({server_said}).",
-            remedy="Let the FTP server offer PROT P.",
-        ),
-        Answer(
-            "TLS.VERSION_OR_CIPHER",
-            {"reply_code": frozenset({521, 522}), "over_tls": True},
-            message="{address}:{port} refuses the TLS session of the data connection ({server_said}).",
-            remedy="Let the server accept data connections that resume the TLS session (vsftpd: require_ssl_reuse).",
-        ),
-        Answer(
-            "CONFIG.BAD_VALUE",
-            {"bad_field": bool},
-            component="{bad_field}",
-            message="The {bad_field} of {source}/{env} holds a control character, which FTP cannot carry.",
-            remedy="Correct {bad_field} of {source}/{env}: a line break at its end is often the cause.",
-        ),
-        Answer("TARGET.MISSING", {"presence": "missing"}, stage="target"),
-        Answer(
-            "TARGET.MISSING",
-            {"presence": "file"},
-            stage="target",
-            message="{database} on {address}:{port} is a file, no directory.",
-            remedy="Set base_dir of {source}/{env} to the directory, and name the file in objects.",
-        ),
-        Answer("TARGET.NO_CONNECT", {"presence": "there"}, stage="target"),
-        Answer(
-            INCONCLUSIVE,
-            {"presence": "unknown"},
-            stage="target",
-            alternatives=("TARGET.MISSING", "TARGET.NO_CONNECT"),
-            component="{database}",
-            message="{username} cannot enter {database} on {address}:{port}: it is not there, or may not be entered.",
-            remedy="Ask the server's owner whether {database} exists and lets {username} in; FTP does not tell.",
-        ),
-        Answer("PROBE.DEADLINE", {"data_port": bool, "silent": True, "hasty": True}),
-        Answer(
-            "FILTER.DROP",
-            {"data_port": bool, "silent": True},
-            component=_DATA,
-            message="Login works, but nothing comes back from the data port {data_port} of {address}: a firewall "
-            "drops it.",
-            remedy=_OPEN_RANGE,
-        ),
-        *(
-            Answer(
-                "FILTER.REJECT",
-                {"data_port": bool, **rejected},
-                component=_DATA,
-                message="Login works, but the firewall {icmp_from} refuses the data connection to port {data_port} of "
-                "{address} (ICMP {icmp_type}/{icmp_code}).",
-                remedy=_OPEN_RANGE,
-            )
-            for rejected in (_REJECTED_V4, _REJECTED_V6)
-        ),
-        Answer(
-            "PORT.CLOSED",
-            {"data_port": bool, "errno": "ECONNREFUSED"},
-            component=_DATA,
-            message="Login works, but the data port {data_port} that {address} names is closed.",
-            remedy="Let what stands before the server (NAT, load balancer) forward its passive ports besides {port}.",
-        ),
-        Answer(
-            INCONCLUSIVE,
-            {"data_port": bool, "errno": bool},
-            alternatives=("FILTER.REJECT", "ROUTE.REMOTE_UNREACHABLE"),
-            component=_DATA,
-            message="Login works, but the data port {data_port} of {address} cannot be reached ({errno}).",
-            remedy=_OPEN_RANGE,
-        ),
-        Answer("TARGET.OBJECT_MISSING", {"presence": "missing"}, stage="privilege"),
-        Answer("PRIV.OBJECT_DENIED", {"presence": frozenset({"there", "file"})}, stage="privilege"),
-        Answer("PRIV.OBJECT_DENIED", {"command": "LIST", "reply_code": 550}, stage="privilege"),
-        Answer(
-            INCONCLUSIVE,
-            {"presence": "unknown"},
-            stage="privilege",
-            alternatives=("TARGET.OBJECT_MISSING", "PRIV.OBJECT_DENIED"),
-            component="{object}",
-            message="{object} on {address}:{port} is not there, or {username} may not read it.",
-            remedy="Ask the server's owner whether {object} exists; FTP has one code for both.",
-        ),
-        Answer(
-            INCONCLUSIVE,
-            {"nothing_listed": True},
-            stage="privilege",
-            alternatives=("PRIV.OBJECT_DENIED", "TARGET.OBJECT_MISSING"),
-            component="{object}",
-            message="{object} on {address}:{port} shows nothing to {username}, not even itself: it may not be read, or "
-            "holds nothing.",
-            remedy="Let the owner of {object} give {username} the right to read it, or put a file there.",
-        ),
-        Answer(
-            INCONCLUSIVE,
-            {"reply_code": 421},
-            alternatives=("CAPACITY.CONNECTIONS", "SERVER.NOT_READY"),
-            component="{address}:{port}",
-            message="{address}:{port} ends the conversation in the stage {stage} ({server_said}).",
-            remedy="Test again; if it stays so, look at the limits of the FTP server and at its log.",
-        ),
-    ),
-)
