@@ -68,6 +68,7 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSON(none_as_null=True),
         dict[str, str]: JSON(none_as_null=True),
         list[str]: JSON(none_as_null=True),
+        list[dict[str, Any]]: JSON(none_as_null=True),
         str: String(255),
         float: Float(),
     }
@@ -111,6 +112,32 @@ class Member(Base):
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
     user: Mapped[str]
     role: Mapped[str] = mapped_column(String(64))
+
+
+class TenantMember(Base):
+    """A role that counts in every workspace."""
+
+    __tablename__ = "tenant_member"
+
+    user: Mapped[str] = mapped_column(primary_key=True)
+    role: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class Token(Base):
+    """What proves who acts; only its digest is kept."""
+
+    __tablename__ = "token"
+    __table_args__ = (UniqueConstraint("digest"), UniqueConstraint("user", "name"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user: Mapped[str]
+    name: Mapped[str]
+    #: SHA-256 of the token, which is 32 random bytes.
+    digest: Mapped[str] = mapped_column(String(64))
+    creator: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
 
 
 class ResourceGroup(Tracked, Base):
@@ -168,6 +195,8 @@ class DataSource(Tracked, Base):
     tags: Mapped[list[str]] = mapped_column(default=list)
     #: URL parameters that this source keeps although the allow-list of its protocol removes them.
     permits: Mapped[list[str]] = mapped_column(default=list)
+    #: None, or why no new run may use it, until when, in which environments (`registry.maintenance`).
+    maintenance: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
     workspace: Mapped[Workspace] = relationship(lazy="raise")
     entries: Mapped[list[Entry]] = relationship(lazy="raise", order_by="Entry.env", passive_deletes=True)
@@ -214,6 +243,59 @@ class Secret(Base):
     created_at: Mapped[datetime]
 
 
+class CertificateFile(Base):
+    """An uploaded certificate, keystore, keytab or key that entries refer to by its id (`certificate:ID`)."""
+
+    __tablename__ = "certificate_file"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id", ondelete="RESTRICT"))
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(Text, default="")
+    #: Bytes of the file.
+    size: Mapped[int]
+    #: SHA-256 of the file.
+    digest: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[str] = mapped_column(String(16), index=True)
+    ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
+    creator: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class Tombstone(Base):
+    """A deleted data source, or a deleted side of one, that can be brought back."""
+
+    __tablename__ = "tombstone"
+    __table_args__ = (Index(None, "workspace_id", "name"), Index(None, "expires_at"))
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    #: The environments that were deleted.
+    envs: Mapped[list[str]]
+    #: Everything it takes to restore it but its secrets.
+    document: Mapped[dict[str, Any]]
+    creator: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    why: Mapped[str] = mapped_column(Text, default="")
+
+
+class BuriedSecret(Base):
+    """A stored secret of a deleted entry, as it was encrypted."""
+
+    __tablename__ = "buried_secret"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    tombstone_id: Mapped[str] = mapped_column(ForeignKey("tombstone.id", ondelete="CASCADE"), index=True)
+    env: Mapped[str] = mapped_column(String(8))
+    field: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[str] = mapped_column(String(16), index=True)
+    ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
+
+
 class ComputeResource(Tracked, Base):
     """An engine attached to a workspace; attaching may create a data source of the same name."""
 
@@ -250,34 +332,66 @@ class SharingRule(Base):
 
 
 class Dependent(Base):
-    """Something that uses data sources: a node, a sync task, an API, a collector, ..."""
+    """Something that uses data sources: a node, a synchronization task, a deployment, an API, a rule, a query."""
 
     __tablename__ = "dependent"
-    __table_args__ = (UniqueConstraint("workspace_id", "module", "env", "name"), _one_of("env", ENVIRONMENTS))
+    __table_args__ = (
+        UniqueConstraint("adapter", "key"),
+        Index(None, "workspace_id", "module", "env"),
+        _one_of("env", ENVIRONMENTS),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    #: The module of `tasks.dependents` that finds and rewrites it.
+    adapter: Mapped[str] = mapped_column(String(32))
+    #: What the adapter knows it by, for ever: `specs/orders.json#8204310273201954362`, a deployment's id.
+    key: Mapped[str] = mapped_column(String(800))
+    #: What is rewritten in one go: the file, the deployment. Several dependents may lie in one.
+    unit: Mapped[str] = mapped_column(String(800), index=True)
     module: Mapped[str] = mapped_column(String(64))
+    #: The kind of its work, which decides the environment it gets (`registry.usage`): batch_sync, sql, api, ...
+    task_kind: Mapped[str] = mapped_column(String(64), default="")
+    #: Where it runs itself.
     env: Mapped[str] = mapped_column(String(8))
     name: Mapped[str]
     owner: Mapped[str] = mapped_column(default="")
+    #: The resource group it runs on; empty: unknown.
+    resource_group: Mapped[str] = mapped_column(default="")
     #: Where it can be opened: a path, a URL, a node id.
     location: Mapped[str] = mapped_column(Text, default="")
+    #: Who is editing it right now; empty: nobody.
+    locked_by: Mapped[str] = mapped_column(default="")
+    last_run_at: Mapped[datetime | None]
     seen_at: Mapped[datetime]
+    #: What its adapter wants to remember of it (scalars and lists): a smoke run, tags, a schedule.
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
 class Reference(Base):
     """One use of a data source by a dependent."""
 
     __tablename__ = "reference"
-    __table_args__ = (UniqueConstraint("dependent_id", "data_source_id", "role"),)
+    __table_args__ = (
+        UniqueConstraint("dependent_id", "source", "env", "role"),
+        Index(None, "data_source_id", "env"),
+        _one_of("env", ENVIRONMENTS),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     dependent_id: Mapped[int] = mapped_column(ForeignKey("dependent.id", ondelete="CASCADE"))
-    data_source_id: Mapped[int] = mapped_column(ForeignKey("data_source.id", ondelete="RESTRICT"), index=True)
-    #: What the dependent does with it: reader, writer, engine, ...
+    #: None: no such source (any more).
+    data_source_id: Mapped[int | None] = mapped_column(ForeignKey("data_source.id", ondelete="SET NULL"))
+    #: `workspace/name` of the data source, as it was found.
+    source: Mapped[str] = mapped_column(String(520))
+    #: The entry that it gets by the usage rules.
+    env: Mapped[str] = mapped_column(String(8))
+    #: What the dependent does with it: reader, writer, query, rule, api.
     role: Mapped[str] = mapped_column(String(32))
+    #: Tables and columns it binds (`orders`, `orders.id`).
     objects: Mapped[list[str]] = mapped_column(default=list)
+    #: Where exactly it stands: `{"file": ..., "pointer": ...}`, `{"deployment": ..., "pointer": ...}`.
+    places: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
 
 
 class VerdictRecord(Base):
@@ -321,20 +435,24 @@ class Plan(Base):
     kind: Mapped[str] = mapped_column(String(32))
     workspace_id: Mapped[int | None] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
     digest: Mapped[str] = mapped_column(String(64))
+    #: ready, applying, paused, applied, failed, rolled_back, expired, abandoned.
     state: Mapped[str] = mapped_column(String(16))
+    #: Grows with every change of the state: two operators do not apply one plan at once.
+    version: Mapped[int] = mapped_column(default=1)
     #: Object -> version that the plan was made from.
     versions: Mapped[dict[str, Any]]
     document: Mapped[dict[str, Any]]
     creator: Mapped[str]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    why: Mapped[str] = mapped_column(Text, default="")
 
 
 class PlanStep(Base):
     """One step of a plan, recorded before and after it is done."""
 
     __tablename__ = "plan_step"
-    __table_args__ = (UniqueConstraint("plan_id", "position"),)
+    __table_args__ = (UniqueConstraint("plan_id", "position"), Index(None, "plan_id", "state"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     plan_id: Mapped[str] = mapped_column(ForeignKey("plan.id", ondelete="CASCADE"))
@@ -343,7 +461,10 @@ class PlanStep(Base):
     action: Mapped[dict[str, Any]]
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     after: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    #: waiting, running, done, failed, rolled_back, skipped.
     state: Mapped[str] = mapped_column(String(16))
+    #: Why it failed or was skipped.
+    message: Mapped[str] = mapped_column(Text, default="")
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, MetaData, Table
 
+import registry
 from registry.apply import apply_texts
 from registry.database import REVISIONS, Database
 from registry.store import open_store
@@ -41,9 +44,32 @@ def test_every_older_revision_keeps_its_data(home: Path) -> None:
 
 
 def _downgrade(url: str, revision: str) -> None:
-    """Undo what the revisions after this one do, as they stood when it was the newest."""
+    """The registry as the Headwater of a revision would have written it: its tables, and what they held."""
     database = Database(url)
     with database.engine.begin() as connection:
-        connection.execute(text("ALTER TABLE entry DROP COLUMN removed"))
-        connection.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
+        now = _tables(connection)
+        rows = {
+            name: [dict(row) for row in connection.execute(table.select()).mappings()] for name, table in now.items()
+        }
+        MetaData.drop_all(_reflected(connection), connection)
+        config = Config()
+        config.set_main_option("script_location", str(Path(registry.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        for name, table in _tables(connection).items():
+            known = [{key: row[key] for key in row if key in table.c} for row in rows[name]]
+            connection.execute(table.delete())
+            if known:
+                connection.execute(table.insert(), known)
     database.close()
+
+
+def _reflected(connection: Connection) -> MetaData:
+    found = MetaData()
+    found.reflect(connection)
+    return found
+
+
+def _tables(connection: Connection) -> dict[str, Table]:
+    """The tables that are there, those first that others refer to."""
+    return {table.name: table for table in _reflected(connection).sorted_tables if table.name != "alembic_version"}

@@ -116,11 +116,21 @@ def test_a_source_in_use_is_not_deleted(store: Store) -> None:
         workspace = session.scalars(select(model.Workspace)).one()
         row = session.scalars(select(model.DataSource)).one()
         node = model.Dependent(
-            workspace_id=workspace.id, module="data_studio", env="prod", name="daily", seen_at=model.now()
+            workspace_id=workspace.id,
+            adapter="registered",
+            key="daily",
+            unit="daily",
+            module="data_studio",
+            env="prod",
+            name="daily",
+            seen_at=model.now(),
         )
         session.add(node)
         session.flush()
-        session.add(model.Reference(dependent_id=node.id, data_source_id=row.id, role="reader", objects=[]))
+        reference = model.Reference(
+            dependent_id=node.id, data_source_id=row.id, source="retail/orders", env="prod", role="reader"
+        )
+        session.add(reference)
     with pytest.raises(InvalidInput, match="in use: dependent daily"):
         store.sources.delete("retail", "orders", store.by())
 
