@@ -1,0 +1,14 @@
+"""Reports for people: verdicts in, markdown out. Pure; `tasks.publish` takes them to Prefect.
+
+What a peer said is text of a stranger: it never becomes markup.
+"""
+
+from tasks.report.batch import several
+from tasks.report.fleet import health
+from tasks.report.flowchart import path
+from tasks.report.limits import DETAILS
+from tasks.report.single import diagnosis
+from tasks.report.summary import counted, key, sick, tally
+from tasks.report.trend import Point
+
+__all__ = ["DETAILS", "Point", "counted", "diagnosis", "health", "key", "path", "several", "sick", "tally"]
