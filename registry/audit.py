@@ -19,11 +19,16 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class By:
-    """Who makes a change, and why."""
+    """Who makes a change, and why.
+
+    Attributes:
+        owns_registry: The actor is whoever owns the file of a local registry, and no other name is used.
+    """
 
     actor: str
     why: str = ""
     at: datetime = field(default_factory=model.now)
+    owns_registry: bool = False
 
     def new(self) -> dict[str, Any]:
         """The columns of a row that is made now."""

@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from registry import home
-from registry.errors import InvalidInput, RegistryUnavailable
+from registry.errors import Forbidden, InvalidInput, RegistryUnavailable
 
 #: The revisions of `registry/migrations/versions`, oldest first. They stand here too, so that opening a registry
 #: that is up to date imports no Alembic.
@@ -42,6 +42,11 @@ class Database:
         self._sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _engine(self.url)
         self._writer = self.engine.execution_options(writes=True)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the registry is a file of this machine."""
+        return self._sqlite
 
     @property
     def label(self) -> str:
@@ -110,10 +115,21 @@ class Database:
         finally:
             connection.close()
 
+    def _remember(self, refusal: Forbidden) -> None:
+        """A refused transaction leaves nothing but this."""
+        from registry import audit
+
+        with Session(self._writer) as session:
+            audit.write(session, [refusal.record])
+            session.commit()
+
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except Forbidden as refusal:
+            self._remember(refusal)
+            raise
         except DBAPIError as error:
             explained = _explain(error, self.label)
             if explained is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class HeadwaterError(Exception):
     """A problem the user can act on.
@@ -44,6 +46,14 @@ class NotFound(HeadwaterError):
 
 class Conflict(HeadwaterError):
     """Somebody else changed the same thing since it was read."""
+
+
+class Forbidden(HeadwaterError):
+    """No role of the actor allows it. `record` is the row that the audit keeps of the refusal."""
+
+    def __init__(self, reason: str, *, where: str, instruction: str, record: dict[str, Any]) -> None:
+        self.record = record
+        super().__init__(reason, where=where, instruction=instruction)
 
 
 class SecretUnresolved(HeadwaterError):

@@ -59,9 +59,15 @@ def keyring_path(folder: Path) -> Path:
 
 def actor() -> str:
     """Who acts: `HEADWATER_ACTOR`, by default the user of the operating system."""
-    named = os.environ.get("HEADWATER_ACTOR")
-    if named:
-        return named
+    return os.environ.get("HEADWATER_ACTOR") or _user()
+
+
+def acts_as_itself() -> bool:
+    """Whether the user of the operating system acts under its own name."""
+    return os.environ.get("HEADWATER_ACTOR") in (None, "", _user())
+
+
+def _user() -> str:
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

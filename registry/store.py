@@ -36,7 +36,7 @@ class Store:
 
     def by(self, why: str = "") -> By:
         """A change by the acting user (`HEADWATER_ACTOR`, by default the user of the operating system), now."""
-        return By(home.actor(), why)
+        return By(home.actor(), why, owns_registry=self.database.is_local and home.acts_as_itself())
 
     def targets(
         self,
