@@ -16,6 +16,7 @@ from registry.audit import By
 from registry.database import Database
 from registry.errors import SecretUnresolved
 from registry.groups import Groups
+from registry.plans import Plans
 from registry.secrets import Bearer, Resolved, Secrets
 from registry.sources import Sources
 from registry.targets import CheckTarget, Environment, targets
@@ -33,6 +34,7 @@ class Store:
         self.groups = Groups(database)
         self.sources = Sources(database, self.secrets)
         self.verdicts = Verdicts(database)
+        self.plans = Plans(database)
 
     def by(self, why: str = "") -> By:
         """A change by the acting user (`HEADWATER_ACTOR`, by default the user of the operating system), now."""

@@ -1,0 +1,343 @@
+"""Plans: changes made ready, looked at, and then applied step by step, by one operator at a time.
+
+A plan keeps the versions of everything that it read. `begin` refuses it when it has expired or when something has
+moved; each step is recorded before it is done and after, so that whoever applies a plan again, after kill -9 too, goes
+on where it broke off. What a step does outside of the registry is its owner's; here is what is remembered of it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets as random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from registry import audit, home, model, workspaces
+from registry.audit import By
+from registry.database import Database
+from registry.errors import Conflict, InvalidInput, NotFound
+
+#: How long a plan may be applied.
+LIFETIME = timedelta(hours=24)
+
+
+class PlanState(StrEnum):
+    """Where a plan is."""
+
+    READY = "ready"
+    APPLYING = "applying"
+    PAUSED = "paused"
+    APPLIED = "applied"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+
+
+#: A plan in one of these is at its end: nothing applies it again.
+ENDED = frozenset({PlanState.APPLIED, PlanState.ROLLED_BACK})
+
+
+class StepState(StrEnum):
+    """Where a step is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step to come.
+
+    Attributes:
+        action: What it does, as data: all that doing it and undoing it take. No secrets.
+        wave: From 0; a wave begins when the one before it is verified.
+    """
+
+    action: Mapping[str, Any]
+    wave: int = 0
+
+
+@dataclass(frozen=True)
+class PlanDraft:
+    """A plan on its way into the registry.
+
+    Attributes:
+        kind: `upgrade`, `repoint`, `delete`.
+        document: What people are shown, and what applying takes besides the steps. No secrets.
+        versions: Object (`data_source:retail/orders`, `workspace:retail`, `entry:...`, `resource_group:...`) -> the
+            version that the plan was made from; see `versions_of`.
+    """
+
+    kind: str
+    workspace: str | None
+    document: Mapping[str, Any]
+    versions: Mapping[str, int]
+    steps: Sequence[PlannedStep] = ()
+    lifetime: timedelta = field(default=LIFETIME)
+
+
+class Plans:
+    """The plans of one registry. What it returns are copies: changing them changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, draft: PlanDraft, by: By) -> model.Plan:
+        """Keep a plan.
+
+        Raises:
+            NotFound: No such workspace.
+        """
+        id_ = random.token_hex(8)
+        with self._database.write() as session:
+            owner = workspaces.find(session, draft.workspace).id if draft.workspace is not None else None
+            plan = model.Plan(
+                id=id_,
+                kind=draft.kind,
+                workspace_id=owner,
+                digest=digest(draft),
+                state=PlanState.READY,
+                version=1,
+                versions=dict(draft.versions),
+                document=dict(draft.document),
+                creator=by.actor,
+                created_at=by.at,
+                expires_at=by.at + draft.lifetime,
+                why=by.why,
+            )
+            session.add(plan)
+            session.flush()
+            rows = [
+                {
+                    "plan_id": id_,
+                    "position": position,
+                    "wave": step.wave,
+                    "action": dict(step.action),
+                    "state": StepState.WAITING,
+                    "message": "",
+                }
+                for position, step in enumerate(draft.steps)
+            ]
+            if rows:
+                session.execute(insert(model.PlanStep), rows)
+            after = {"kind": draft.kind, "digest": plan.digest, "steps": len(rows)}
+            audit.write(session, [by.record("plan", f"plan:{id_}", version=1, before=None, after=after)])
+        return plan
+
+    def get(self, id_: str) -> model.Plan:
+        """The plan of this id, or of the only one that begins so.
+
+        Raises:
+            NotFound: None does, or several do.
+        """
+        with self._database.read() as session:
+            return _find(session, id_)
+
+    def list(self, *, kind: str | None = None, limit: int = 50) -> Sequence[model.Plan]:
+        """The newest plans first."""
+        wanted = select(model.Plan).order_by(model.Plan.created_at.desc(), model.Plan.id).limit(limit)
+        if kind is not None:
+            wanted = wanted.where(model.Plan.kind == kind)
+        with self._database.read() as session:
+            return [*session.scalars(wanted)]
+
+    def steps(self, id_: str, *states: StepState) -> Sequence[model.PlanStep]:
+        """The steps of a plan in their order; of these states, or all."""
+        wanted = select(model.PlanStep).where(model.PlanStep.plan_id == id_).order_by(model.PlanStep.position)
+        if states:
+            wanted = wanted.where(model.PlanStep.state.in_(states))
+        with self._database.read() as session:
+            return [*session.scalars(wanted)]
+
+    def counts(self, id_: str) -> dict[StepState, int]:
+        """How many steps of a plan are in each state; states of none are left out."""
+        wanted = (
+            select(model.PlanStep.state, func.count())
+            .where(model.PlanStep.plan_id == id_)
+            .group_by(model.PlanStep.state)
+        )
+        with self._database.read() as session:
+            return {StepState(state): count for state, count in session.execute(wanted)}
+
+    @contextmanager
+    def hold(self, id_: str) -> Iterator[None]:
+        """Keep everybody else from applying a plan meanwhile; a killed process lets go by itself.
+
+        Raises:
+            Conflict: Somebody else is at it.
+        """
+        with _held(self._database, id_):
+            yield
+
+    def begin(self, id_: str, by: By) -> model.Plan:
+        """Let a plan be applied, or gone on with.
+
+        Raises:
+            NotFound: No such plan.
+            InvalidInput: It is at its end, or has expired before it was begun.
+            Conflict: Something that it was made from has changed since; says what.
+        """
+        with self._database.write() as session:
+            plan = _find(session, id_)
+            if plan.state in ENDED:
+                raise InvalidInput(f"plan {plan.id} is {plan.state}", where=f"plan:{plan.id}", instruction="plan again")
+            if plan.state == PlanState.READY:
+                _expect_fresh(session, plan, by.at)
+            return _move(session, plan, PlanState.APPLYING, by)
+
+    def move(self, id_: str, state: PlanState, by: By) -> model.Plan:
+        """Put a plan into another state, audited."""
+        with self._database.write() as session:
+            return _move(session, _find(session, id_), state, by)
+
+    def record(
+        self,
+        step: model.PlanStep,
+        state: StepState,
+        *,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        message: str = "",
+        session: Session | None = None,
+    ) -> None:
+        """Remember where a step is; before it touches anything (`RUNNING`), and when it is at its end.
+
+        Args:
+            session: The transaction that the step itself is done in, where it is one of the registry.
+        """
+        self.record_all([(step, state, before, after, message)], session=session)
+
+    def record_all(
+        self,
+        moves: Sequence[tuple[model.PlanStep, StepState, Mapping[str, Any] | None, Mapping[str, Any] | None, str]],
+        *,
+        session: Session | None = None,
+    ) -> None:
+        """As `record`, of many steps in one transaction: (step, state, before, after, message)."""
+        if session is None:
+            with self._database.write() as own:
+                self.record_all(moves, session=own)
+            return
+        at = model.now()
+        for step, state, before, after, message in moves:
+            values: dict[str, Any] = {"state": state, "message": message}
+            values["started_at" if state is StepState.RUNNING else "finished_at"] = at
+            values |= {name: dict(side) for name, side in (("before", before), ("after", after)) if side is not None}
+            session.execute(update(model.PlanStep).where(model.PlanStep.id == step.id).values(**values))
+
+
+def digest(draft: PlanDraft) -> str:
+    """SHA-256 of everything that a plan would do and was made from, in one canonical text."""
+    content = {
+        "kind": draft.kind,
+        "workspace": draft.workspace,
+        "document": draft.document,
+        "versions": draft.versions,
+        "steps": [[step.wave, step.action] for step in draft.steps],
+    }
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def versions_of(session: Session, objects: Sequence[str]) -> dict[str, int]:
+    """The versions of these objects now; 0 for what is not there.
+
+    Args:
+        objects: `workspace:retail`, `data_source:retail/orders`, `entry:retail/orders/prod`, `resource_group:vpc_a`.
+    """
+    return {object_: _version_of(session, object_) for object_ in objects}
+
+
+def _version_of(session: Session, object_: str) -> int:
+    kind, _, name = object_.partition(":")
+    owner, _, rest = name.partition("/")
+    source, _, env = rest.partition("/")
+    inside = model.Workspace.name == owner
+    if kind == "workspace":
+        wanted = select(model.Workspace.version).where(inside)
+    elif kind == "resource_group":
+        wanted = select(model.ResourceGroup.version).where(model.ResourceGroup.name == name)
+    elif kind == "data_source":
+        wanted = select(model.DataSource.version).join(model.Workspace)
+        wanted = wanted.where(inside, model.DataSource.name == rest)
+    elif kind == "entry":
+        wanted = select(model.Entry.version).join(model.DataSource).join(model.Workspace)
+        wanted = wanted.where(inside, model.DataSource.name == source, model.Entry.env == env)
+    else:
+        raise InvalidInput(f"{object_} has no version")
+    return session.scalar(wanted) or 0
+
+
+def _find(session: Session, id_: str) -> model.Plan:
+    found = session.scalars(
+        select(model.Plan).where(model.Plan.id.startswith(id_, autoescape=True)).limit(2) if id_ else select(model.Plan)
+    ).all()
+    if len(found) != 1:
+        told = f"no plan {id_!r}" if not found else f"several plans begin with {id_!r}"
+        raise NotFound(told, where="plan", instruction="`headwater plan list` shows them")
+    return found[0]
+
+
+def _expect_fresh(session: Session, plan: model.Plan, at: datetime) -> None:
+    where = f"plan:{plan.id}"
+    if at >= plan.expires_at:
+        told = f"the plan expired at {plan.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+        raise InvalidInput(told, where=where, instruction="plan again, and look at it again")
+    now = versions_of(session, [*plan.versions])
+    moved = [
+        f"{object_}: version {was} then, {now[object_] or 'gone'} now"
+        for object_, was in plan.versions.items()
+        if now[object_] != was
+    ]
+    if moved:
+        told = "\n  ".join(["something has changed since the plan was made", *moved[:20]])
+        raise Conflict(told, where=where, instruction="plan again, and look at it again")
+
+
+def _move(session: Session, plan: model.Plan, state: PlanState, by: By) -> model.Plan:
+    before = {"state": plan.state}
+    plan.state, plan.version = state, plan.version + 1
+    session.flush()
+    after = {"state": state}
+    audit.write(session, [by.record(state, f"plan:{plan.id}", version=plan.version, before=before, after=after)])
+    return plan
+
+
+@contextmanager
+def _held(database: Database, id_: str) -> Iterator[None]:
+    """A lock that the operating system, or the server, takes back from a process that is no more."""
+    taken = Conflict(
+        "somebody else is applying it right now", where=f"plan:{id_}", instruction=f"headwater plan show {id_}"
+    )
+    if not database.is_local:
+        number = int.from_bytes(hashlib.sha256(f"plan:{id_}".encode()).digest()[:8], "big", signed=True)
+        with database.engine.connect() as connection:
+            if not connection.execute(text("SELECT pg_try_advisory_lock(:it)"), {"it": number}).scalar():
+                raise taken
+            connection.commit()  # the lock belongs to the connection, not to a transaction
+            yield
+            connection.execute(text("SELECT pg_advisory_unlock(:it)"), {"it": number})
+        return
+    folder = home.ensure(home.home() / "locks")
+    handle = os.open(folder / f"plan-{id_}", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise taken from None
+        yield
+    finally:
+        os.close(handle)
