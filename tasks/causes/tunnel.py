@@ -57,7 +57,7 @@ CAUSES = (
             ),
             _hop(
                 "silent",
-                _HOP + " did not let us in in time: it hangs in the stage {phase}.",
+                _HOP + " did not let us in in time: it got no further than the stage {phase}.",
                 "See where it hangs: ssh -vvv {hop_login}",
             ),
             _hop(
@@ -101,7 +101,8 @@ CAUSES = (
             _hop(
                 "hangs",
                 "The SSH connection to the {hop_role} {hop} of {resource_group} stands, but nothing comes back through "
-                "it any more.",
+                "it: a keep-alive is unanswered for {hop_unanswered_ms} ms (slowest answer before: "
+                "{hop_slowest_answer_ms} ms).",
                 "Look at the machine and at the network before it; then try: ping {hop_host}; ssh -v {hop_login}",
             ),
             _hop(

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from paramiko.common import (
@@ -27,11 +27,14 @@ from paramiko.common import (
     MSG_CHANNEL_SUCCESS,
     MSG_CHANNEL_WINDOW_ADJUST,
     MSG_GLOBAL_REQUEST,
+    MSG_REQUEST_FAILURE,
+    MSG_REQUEST_SUCCESS,
 )
 from paramiko.message import Message
 
 from tasks.budget import Budget
 from tasks.ssh.connection import SshConnection
+from tasks.ssh.pulse import Pulse
 from tasks.streams import StreamBroken
 
 #: Bytes that a peer may send before we have taken them, and the largest packet (those of OpenSSH's own client).
@@ -43,8 +46,7 @@ _MOST = 1 << 26
 _FIRST = 0x1000000
 #: Seconds after which messages are tried again that came while keys were being renewed.
 _RENEWAL = 0.02
-#: Seconds in which a server that is there answers.
-_TIME_TO_ANSWER = 0.4
+_ANSWERS = (MSG_REQUEST_SUCCESS, MSG_REQUEST_FAILURE)
 _MESSAGES = frozenset(range(MSG_CHANNEL_OPEN_SUCCESS, MSG_CHANNEL_FAILURE + 1))
 
 
@@ -62,27 +64,23 @@ class Channels:
     Args:
         most: Channels open at a time; whoever wants another one waits.
         lost: Makes the exception for conversations that were under way when the connection broke.
-        hangs: ... for those to which nothing comes back through it any more.
+        hangs: ... for those to which nothing comes back through it any more; gets what `Pulse` has seen.
     """
 
     def __init__(
-        self, connection: SshConnection, most: int, lost: Callable[[], Exception], hangs: Callable[[], Exception]
+        self, connection: SshConnection, most: int, lost: Callable[[], Exception], hangs: Callable[..., Exception]
     ) -> None:
         self.connection = connection
         self._places = asyncio.Semaphore(most)
         #: Makes the exception that tells why nothing goes any more.
         self.loss = lost
-        #: ... or that nothing comes back, though the connection stands.
-        self.hangs = hangs
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(_FIRST)
         self._channels: dict[int, Channel] = {}
         self._inbox: deque[tuple[int, int, bytes]] = deque()
         self._woken = False
         self._held: deque[Message] = deque()
-        #: When the peer was last heard, in `time.monotonic` seconds.
-        self.heard = time.monotonic()
-        self._asked = 0.0
+        self.pulse = Pulse(self._ask, hangs)
         #: Set when nothing goes any more.
         self.lost = asyncio.Event()
         connection.divert(self._take, self._end)
@@ -90,7 +88,10 @@ class Channels:
     # -- in paramiko's thread ---------------------------------------------------------------------------------------
 
     def _take(self, kind: int, message: Message) -> bool:
-        self.heard = time.monotonic()
+        self.pulse.heard = time.monotonic()
+        if kind in _ANSWERS:
+            self._inbox.append((kind, 0, b""))
+            self._wake()
         if kind not in _MESSAGES:
             return False
         body = message.asbytes()
@@ -115,10 +116,13 @@ class Channels:
 
     def _drain(self) -> None:
         self._woken = False
+        self.pulse.spoke()
         while self._inbox:
             kind, number, body = self._inbox.popleft()
             if kind == 0:
                 self._break()
+            elif kind in _ANSWERS:
+                self.pulse.answered()
             elif (channel := self._channels.get(number)) is not None:
                 channel.handle(kind, body)
 
@@ -155,8 +159,8 @@ class Channels:
                 except (EOFError, OSError):
                     return  # the other direction tells how it ended
 
-    def ping(self) -> None:
-        """Ask for an answer of any kind: OpenSSH's keep-alive."""
+    def _ask(self) -> None:
+        # OpenSSH's keep-alive: whoever does not know it answers as well (RFC 4254, section 4).
         self.send(MSG_GLOBAL_REQUEST, b"keepalive@openssh.com", True)
 
     async def open(self, kind: str, *fields: int | bytes, budget: Budget, conversation: Budget) -> Channel:
@@ -169,49 +173,20 @@ class Channels:
 
         Raises:
             ChannelRefused: The server says no.
-            TimeoutError: No answer in time; `waited` of the exception's argument says for how long one was owed.
+            TimeoutError: No answer in time; the exception's argument is the seconds for which one was owed by whoever
+                is beyond the server.
         """
         channel = Channel(self, next(self._numbers), conversation, await self._place(kind, budget))
-        asked = time.monotonic()
         try:
             if self.lost.is_set():
                 raise self.loss()
             self._channels[channel.number] = channel
             self.send(MSG_CHANNEL_OPEN, kind.encode(), channel.number, _WINDOW, _PACKET, *fields)
-            await self.patiently(asyncio.shield(channel.opened), budget)
-        except TimeoutError:
-            channel.close()
-            raise TimeoutError(time.monotonic() - asked) from None
+            await self.pulse.patiently(channel.opened, budget)
         except BaseException:
             channel.close()
             raise
         return channel
-
-    async def patiently(self, waiting: Awaitable[object], budget: Budget) -> None:
-        """Wait for the server; in the middle of a long silence, ask whether it is there at all.
-
-        Raises:
-            TimeoutError: It is there, and what was waited for has not come.
-            Exception: What `hangs` makes, where the server itself is silent.
-        """
-        since = time.monotonic()
-        asking = self._loop.call_later(budget.left() / 2, self._doubt, since)
-        try:
-            async with asyncio.timeout(budget.left()):
-                await waiting
-        except TimeoutError:
-            asked = max(since, self._asked)
-            if self.heard < since and time.monotonic() - asked >= _TIME_TO_ANSWER:
-                raise self.hangs() from None
-            raise
-        finally:
-            asking.cancel()
-
-    def _doubt(self, since: float) -> None:
-        now = time.monotonic()
-        if self.heard < since and self._asked < since and not self.lost.is_set():
-            self._asked = now
-            self.ping()
 
     async def _place(self, kind: str, budget: Budget) -> Callable[[], None]:
         """Wait for a turn; gives what ends it. Sessions are few, and whoever asks for them counts them."""
@@ -383,9 +358,9 @@ class Channel:
     async def _change(self, waiting_since: float) -> None:
         self._changed.clear()
         try:
-            await self._channels.patiently(self._changed.wait(), self.budget)
-        except TimeoutError:
-            raise self._silent(time.monotonic() - waiting_since) from None
+            await self._channels.pulse.patiently(self._changed.wait(), self.budget)
+        except TimeoutError as late:
+            raise self._silent(min(time.monotonic() - waiting_since, *late.args)) from None
 
     def _silent(self, waited: float) -> StreamBroken:
         mute = waited >= self.budget.total / 2

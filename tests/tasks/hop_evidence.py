@@ -41,7 +41,7 @@ _FAULTS: dict[str, list[dict[str, Any]]] = {
         {"tunnel": "algorithms", **_OFFERED},
         {"tunnel": "version", "hop_ssh_version": "SSH-1.5-old"},
         {"tunnel": "lost"},
-        {"tunnel": "hangs"},
+        {"tunnel": "hangs", "hop_unanswered_ms": 2000, "hop_slowest_answer_ms": 1.5},
         {"tunnel": "shortage"},
     ],
     "TUNNEL.AUTH": [

@@ -129,6 +129,7 @@ class Hop:
             entry.forget()
         self.opened += 1
         channels = Channels(connection, self._most, lambda: self.failure("lost"), self._hangs)
+        channels.pulse.ask()  # how long an answer takes here is known from the beginning
         self._watching = asyncio.create_task(self._watch(channels))
         return channels
 
@@ -199,20 +200,20 @@ class Hop:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._keepalive):
                         await channels.lost.wait()
-                silence = time.monotonic() - channels.heard
+                silence = time.monotonic() - channels.pulse.heard
                 if silence > 2 * self._keepalive:
                     break
                 if silence > self._keepalive / 2:
-                    channels.ping()
+                    channels.pulse.ask()
         finally:
             await channels.connection.close()
 
-    def _hangs(self) -> VantageFailed:
+    def _hangs(self, **evidence: Any) -> VantageFailed:
         """Nothing comes back from the hop: it is not waited for any longer, and entered anew by whoever comes next."""
         if self._channels is not None and self._watching is not None:
             self._channels = None
             self._watching.cancel()
-        return self.failure("hangs")
+        return self.failure("hangs", **{f"hop_{key}": value for key, value in evidence.items()})
 
     async def close(self) -> None:
         """Let go of the connection. Never raises."""
