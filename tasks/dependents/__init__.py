@@ -1,4 +1,4 @@
-"""Dependents: who uses a data source, and how each of them is rewritten. One module a kind, found by listing this folder.
+"""Dependents: who uses a data source, and how each is rewritten. One module a kind, found by listing this folder.
 
 An adapter knows one kind of place where data sources are named: files of a format, deployments of a Prefect server.
 What it rewrites in one go is a unit (a file, a deployment), in which several dependents may lie. All it is told to
