@@ -76,6 +76,50 @@ TransportSecurity = Annotated[
     spelled("authTypeNone", "authTypeSsl"),
 ]
 
+#: The files of TLS and their passwords, under DataWorks' names; each may be missing.
+TrustedBundle = Annotated[
+    FileReference | None,
+    Field(description="Bundle of trusted certificates (PEM).", examples=["file:/etc/headwater/ca.pem"]),
+]
+OwnBundle = Annotated[
+    FileReference | None,
+    Field(
+        description="Bundle of trusted certificates (PEM) in place of the system's.",
+        examples=["file:/etc/headwater/ca.pem"],
+    ),
+]
+TruststorePassword = Annotated[
+    SecretReference | None,
+    Field(description="Password of the truststore; a PEM bundle has none.", examples=["env:TRUSTSTORE_PASSWORD"]),
+]
+ClientCertificate = Annotated[
+    FileReference | None,
+    Field(description="Client certificate (PEM).", examples=["file:/etc/headwater/client.pem"]),
+]
+ClientKey = Annotated[
+    FileReference | None,
+    Field(
+        description="Private key of the client certificate (PEM), unless it stands in the certificate's file.",
+        examples=["file:/etc/headwater/client.key"],
+    ),
+]
+ClientKeyPassword = Annotated[
+    SecretReference | None,
+    Field(description="Password of the client's private key.", examples=["env:KEYSTORE_PASSWORD"]),
+]
+
+#: Who logs in.
+AccountName = Annotated[str, Field(min_length=1, max_length=255, description="Account that logs in.", examples=["app"])]
+AccountPassword = Annotated[
+    SecretReference | None, Field(description="Its password.", examples=["env:ORDERS_PASSWORD"])
+]
+
+#: Which of the identities of a kind (`auth_type`) reads a service of the cloud.
+CloudIdentity = Annotated[
+    str | None,
+    Field(description="Id of the sub-account or role that `auth_type` names.", examples=["3000001"]),
+]
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 

@@ -9,13 +9,18 @@ from pydantic import Field, model_validator
 
 from registry.connection import tls
 from registry.connection.fields import (
+    AccountName,
     Addresses,
+    ClientCertificate,
+    ClientKey,
+    ClientKeyPassword,
     DatabaseName,
     Endpoint,
-    FileReference,
     OneAddress,
     SecretReference,
     TransportSecurity,
+    TrustedBundle,
+    TruststorePassword,
 )
 from registry.connection.model import Connection, Mode
 from registry.connection.tls import TlsSettings
@@ -25,7 +30,7 @@ class Login(Connection):
     """A database, and who logs in to it."""
 
     database: DatabaseName = Field(description="Name of the database.", examples=["orders"])
-    username: str = Field(min_length=1, max_length=255, description="Account that logs in.", examples=["app"])
+    username: AccountName
     password: SecretReference | None = Field(
         default=None,
         description="Its password; none where the server asks for none.",
@@ -123,46 +128,45 @@ class Transport(Connection):
         description="authTypeSsl asks for TLS, authTypeNone for none; unset leaves it to the protocol's own default.",
         examples=["authTypeSsl"],
     )
-    truststore_file: FileReference | None = Field(
-        default=None,
-        description="Bundle of trusted certificates (PEM).",
-        examples=["file:/etc/headwater/ca.pem"],
-    )
-    keystore_file: FileReference | None = Field(
-        default=None,
-        description="Client certificate (PEM).",
-        examples=["file:/etc/headwater/client.pem"],
-    )
-    key_file: FileReference | None = Field(
-        default=None,
-        description="Private key of the client certificate (PEM), unless it stands in the certificate's file.",
-        examples=["file:/etc/headwater/client.key"],
-    )
+    truststore_file: TrustedBundle = None
+    keystore_file: ClientCertificate = None
+    key_file: ClientKey = None
 
     @property
     def tls_asked(self) -> bool | None:
         """What `security_protocol` says: None where it says nothing."""
         return None if self.security_protocol is None else self.security_protocol == "authTypeSsl"
 
-    def settled(self, word: tls.TlsMode | None, key_password: str | None) -> TlsSettings:
-        """The settings for the finer word of the properties; `prefer` where nothing is said, as libpq and MySQL do."""
-        files = TlsSettings("prefer", self.truststore_file, self.keystore_file, self.key_file, key_password)
-        return replace(files, mode=tls.settle(asked=self.tls_asked, word=word, files=files, default="prefer"))
+    def settled(
+        self, word: tls.TlsMode | None, key_password: str | None, *, default: tls.TlsMode = "prefer"
+    ) -> TlsSettings:
+        """The settings for the finer word of the properties.
+
+        Args:
+            word: What the properties say, in libpq's words; None where they say nothing.
+            default: Where nothing is said at all: `prefer`, as libpq and MySQL do, or `disable` for a protocol that
+                has TLS from the first byte or not at all.
+        """
+        files = TlsSettings(default, self.truststore_file, self.keystore_file, self.key_file, key_password)
+        return replace(files, mode=tls.settle(asked=self.tls_asked, word=word, files=files, default=default))
 
 
 class StorePasswords(Transport):
     """Passwords of the trust and key stores, where DataWorks has them."""
 
-    truststore_password: SecretReference | None = Field(
-        default=None,
-        description="Password of the truststore; a PEM bundle has none.",
-        examples=["env:TRUSTSTORE_PASSWORD"],
-    )
-    keystore_password: SecretReference | None = Field(
-        default=None,
-        description="Password of the client's private key.",
-        examples=["env:KEYSTORE_PASSWORD"],
-    )
+    truststore_password: TruststorePassword = None
+    keystore_password: ClientKeyPassword = None
+
+
+class StoresTransport(StorePasswords):
+    """TLS where it is asked for, or where there are files of it; no finer words."""
+
+    def tls(self) -> TlsSettings:
+        """Verifies as soon as there is a truststore."""
+        if not (self.truststore_file or self.keystore_file if self.tls_asked is None else self.tls_asked):
+            return TlsSettings()
+        mode: tls.TlsMode = "verify-full" if self.truststore_file else "require"
+        return TlsSettings(mode, self.truststore_file, self.keystore_file, self.key_file, self.keystore_password)
 
 
 class PostgresqlTransport(Transport):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from registry.connection.fields import FileReference, TransportSecurity
+from registry.connection.fields import TransportSecurity, TrustedBundle
 from registry.connection.model import Mode
 from registry.connection.parts import Address, Login
 from registry.connection.tls import TlsMode, TlsSettings
@@ -24,9 +24,7 @@ class ConnectionString(Login, Address):
     security_protocol: TransportSecurity | None = Field(
         default=None, description="authTypeSsl asks for TLS, authTypeNone for none.", examples=["authTypeSsl"]
     )
-    ssl_root_certificate_file: FileReference | None = Field(
-        default=None, description="Bundle of trusted certificates (PEM).", examples=["file:/etc/headwater/ca.pem"]
-    )
+    ssl_root_certificate_file: TrustedBundle = None
 
     @property
     def native(self) -> bool:

@@ -12,10 +12,8 @@ from registry.connection.model import Mode
 from registry.types import DataSourceType
 
 
-class ConnectionString(HttpEndpoint, AccessKey):
-    """A project and the access key that reads it."""
-
-    url_scheme: ClassVar[str] = "datahub"
+class Project(HttpEndpoint, AccessKey):
+    """What stands behind the endpoint of a service with projects."""
 
     region_id: str = Field(default="", max_length=64, description="Region of the project.", examples=["cn-hangzhou"])
     project: str = Field(min_length=1, max_length=128, description="Name of the project.", examples=["orders"])
@@ -26,13 +24,18 @@ class ConnectionString(HttpEndpoint, AccessKey):
         return self.project
 
 
+class ConnectionString(Project):
+    """A project and the access key that reads it."""
+
+    url_scheme: ClassVar[str] = "datahub"
+
+
 TYPE = DataSourceType(
     name="datahub",
     title="DataHub",
     protocol="datahub",
     default_port=443,
     modes={Mode.CONNECTION_STRING: ConnectionString},
-    aliases=(),
     url_schemes=("datahub",),
     example={
         "region_id": "cn-hangzhou",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -25,9 +24,9 @@ class ConnectionString(StorePasswords, Login, Address):
     )
 
     def tls(self) -> TlsSettings:
-        files = TlsSettings("disable", self.truststore_file, self.keystore_file, self.key_file, self.keystore_password)
-        word = tls.switch_word(self.properties, "sslConnection", on="verify-ca")
-        return replace(files, mode=tls.settle(asked=self.tls_asked, word=word, files=files, default="disable"))
+        return self.settled(
+            tls.switch_word(self.properties, "sslConnection", on="verify-ca"), self.keystore_password, default="disable"
+        )
 
 
 TYPE = DataSourceType(

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from registry.connection.fields import spelled
+from registry.connection.fields import CloudIdentity, spelled
 from registry.connection.http import HttpEndpoint
 from registry.connection.model import Mode
 from registry.types import DataSourceType
@@ -31,9 +31,7 @@ class ConnectionString(HttpEndpoint):
         description="Whose identity is used: Executor (development), PrimaryAccount, SubAccount or RamRole.",
         examples=["PrimaryAccount"],
     )
-    auth_identity: str | None = Field(
-        default=None, description="Id of the sub-account or role that `auth_type` names.", examples=["3000001"]
-    )
+    auth_identity: CloudIdentity = None
 
     @property
     def url_path(self) -> str:

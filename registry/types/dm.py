@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
-
-from registry.connection.fields import SecretReference
+from registry.connection.fields import AccountName, AccountPassword
 from registry.connection.model import Mode
 from registry.connection.parts import Address
 from registry.types import DataSourceType
@@ -17,10 +15,8 @@ class ConnectionString(Address):
 
     url_scheme: ClassVar[str] = "dm"
 
-    username: str = Field(min_length=1, max_length=255, description="Account that logs in.", examples=["app"])
-    password: SecretReference | None = Field(
-        default=None, description="Its password.", examples=["env:ORDERS_PASSWORD"]
-    )
+    username: AccountName
+    password: AccountPassword = None
 
 
 TYPE = DataSourceType(

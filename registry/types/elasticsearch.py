@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from registry.connection.fields import SecretReference, spelled
+from registry.connection.fields import AccountName, SecretReference, spelled
 from registry.connection.http import HttpEndpoint
 from registry.connection.model import Mode
 from registry.connection.parts import Instance
@@ -48,7 +48,7 @@ class InstanceById(Instance):
     instance_type: Annotated[Literal["cloudNative", "serverless"], spelled("cloudNative", "serverless")] = Field(
         default="cloudNative", description="cloudNative or serverless.", examples=["cloudNative"]
     )
-    username: str = Field(min_length=1, max_length=255, description="Account that logs in.", examples=["app"])
+    username: AccountName
     password: SecretReference = Field(description="Its password.", examples=["env:SEARCH_PASSWORD"])
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from registry.connection.fields import Endpoint, FileReference, NetworkHost, Port, SecretReference, spelled
+from registry.connection.fields import AccountName, Endpoint, FileReference, NetworkHost, Port, SecretReference, spelled
 from registry.connection.model import Connection, Mode
 from registry.connection.tls import TlsSettings
 from registry.types import DataSourceType
@@ -18,7 +18,7 @@ class FileServer(Connection):
     host: NetworkHost = Field(description="Host name or IP address.", examples=["files.example.com"])
     port: Port = Field(description="Port, 1 to 65535.", examples=[22])
     base_dir: str = Field(default="", description="Directory under which `objects` are.", examples=["/export/orders"])
-    username: str = Field(min_length=1, max_length=255, description="Account that logs in.", examples=["app"])
+    username: AccountName
     password: SecretReference | None = Field(
         default=None, description="Its password, unless it logs in with a key.", examples=["env:FILES_PASSWORD"]
     )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 from pydantic import Field
 
-from registry.connection import tls
 from registry.connection.fields import Endpoint, NetworkHost, Port, SecretReference
 from registry.connection.model import Mode
 from registry.connection.parts import StorePasswords
@@ -29,8 +27,7 @@ class ConnectionString(StorePasswords):
         return (Endpoint(host=self.host, port=self.port),)
 
     def tls(self) -> TlsSettings:
-        files = TlsSettings("disable", self.truststore_file, self.keystore_file, self.key_file, self.keystore_password)
-        return replace(files, mode=tls.settle(asked=self.tls_asked, word=None, files=files, default="disable"))
+        return self.settled(None, self.keystore_password, default="disable")
 
 
 TYPE = DataSourceType(

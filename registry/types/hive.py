@@ -6,7 +6,16 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from registry.connection.fields import DatabaseName, FileReference, SecretReference, spelled
+from registry.connection.fields import (
+    ClientKeyPassword,
+    CloudIdentity,
+    DatabaseName,
+    FileReference,
+    SecretReference,
+    TrustedBundle,
+    TruststorePassword,
+    spelled,
+)
 from registry.connection.kerberos import KerberosFiles
 from registry.connection.model import Mode
 from registry.connection.parts import Address, CloudInstance
@@ -46,20 +55,12 @@ class Warehouse(KerberosFiles):
             examples=["authTypeSsl"],
         )
     )
-    truststore_file: FileReference | None = Field(
-        default=None, description="Bundle of trusted certificates (PEM).", examples=["file:/etc/headwater/ca.pem"]
-    )
-    truststore_password: SecretReference | None = Field(
-        default=None,
-        description="Password of the truststore; a PEM bundle has none.",
-        examples=["env:TRUSTSTORE_PASSWORD"],
-    )
+    truststore_file: TrustedBundle = None
+    truststore_password: TruststorePassword = None
     keystore_file: FileReference | None = Field(
         default=None, description="Client certificate and key (PEM).", examples=["file:/etc/headwater/client.pem"]
     )
-    keystore_password: SecretReference | None = Field(
-        default=None, description="Password of the client's private key.", examples=["env:KEYSTORE_PASSWORD"]
-    )
+    keystore_password: ClientKeyPassword = None
     principal: str | None = Field(
         default=None,
         min_length=1,
@@ -123,9 +124,7 @@ class InstanceById(Warehouse, CloudInstance):
         description="Identity that reads object storage: Executor, PrimaryAccount, SubAccount or RamRole.",
         examples=["PrimaryAccount"],
     )
-    auth_identity: str | None = Field(
-        default=None, description="Id of the sub-account or role that `auth_type` names.", examples=["3000001"]
-    )
+    auth_identity: CloudIdentity = None
 
 
 TYPE = DataSourceType(

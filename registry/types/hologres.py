@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from registry.connection import tls
-from registry.connection.fields import DatabaseName, spelled
+from registry.connection.fields import CloudIdentity, DatabaseName, spelled
 from registry.connection.model import Mode
 from registry.connection.parts import Instance, PostgresqlTransport
 from registry.connection.tls import TlsSettings
@@ -28,9 +28,7 @@ class InstanceById(PostgresqlTransport, Instance):
         description="Whose identity is used: Executor (development), PrimaryAccount, SubAccount or RamRole.",
         examples=["PrimaryAccount"],
     )
-    auth_identity: str | None = Field(
-        default=None, description="Id of the sub-account or role that `auth_type` names.", examples=["3000001"]
-    )
+    auth_identity: CloudIdentity = None
     ssl_mode: Annotated[Literal["require"], spelled("require")] | None = Field(
         default=None, description="require: TLS, with verification where there is a truststore.", examples=["require"]
     )

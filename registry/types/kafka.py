@@ -7,7 +7,15 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from registry.connection.fields import FileReference, SecretReference, spelled
+from registry.connection.fields import (
+    ClientCertificate,
+    ClientKey,
+    FileReference,
+    SecretReference,
+    TrustedBundle,
+    TruststorePassword,
+    spelled,
+)
 from registry.connection.model import Connection, Mode
 from registry.connection.parts import Instance, ManyAddresses
 from registry.connection.tls import TlsMode, TlsSettings
@@ -50,22 +58,10 @@ class Client(Connection):
     sasl_password: SecretReference | None = Field(
         default=None, description="SASL: its password.", examples=["env:KAFKA_PASSWORD"]
     )
-    truststore_file: FileReference | None = Field(
-        default=None, description="Bundle of trusted certificates (PEM).", examples=["file:/etc/headwater/ca.pem"]
-    )
-    truststore_password: SecretReference | None = Field(
-        default=None,
-        description="Password of the truststore; a PEM bundle has none.",
-        examples=["env:TRUSTSTORE_PASSWORD"],
-    )
-    keystore_file: FileReference | None = Field(
-        default=None, description="Client certificate (PEM).", examples=["file:/etc/headwater/client.pem"]
-    )
-    key_file: FileReference | None = Field(
-        default=None,
-        description="Private key of the client certificate (PEM), unless it stands in the certificate's file.",
-        examples=["file:/etc/headwater/client.key"],
-    )
+    truststore_file: TrustedBundle = None
+    truststore_password: TruststorePassword = None
+    keystore_file: ClientCertificate = None
+    key_file: ClientKey = None
     keystore_password: SecretReference | None = Field(
         default=None, description="Password of the keystore.", examples=["env:KEYSTORE_PASSWORD"]
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from registry.connection.fields import DatabaseName, Endpoint, SecretReference, spelled
+from registry.connection.fields import AccountName, AccountPassword, DatabaseName, Endpoint, spelled
 from registry.connection.model import Mode
 from registry.connection.parts import Instance, MysqlTransport
 from registry.types import DataSourceType
@@ -17,10 +17,8 @@ class Account(MysqlTransport):
     """A namespace, and who logs in to it."""
 
     namespace: DatabaseName = Field(description="Namespace, which is the database.", examples=["orders"])
-    username: str = Field(min_length=1, max_length=255, description="Account that logs in.", examples=["app"])
-    password: SecretReference | None = Field(
-        default=None, description="Its password.", examples=["env:ORDERS_PASSWORD"]
-    )
+    username: AccountName
+    password: AccountPassword = None
 
     @property
     def database(self) -> str:

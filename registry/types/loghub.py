@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
-
-from registry.connection.access_key import AccessKey
-from registry.connection.http import HttpEndpoint
 from registry.connection.model import Mode
 from registry.types import DataSourceType
+from registry.types.datahub import Project
 
 
-class ConnectionString(HttpEndpoint, AccessKey):
+class ConnectionString(Project):
     """A project and the access key that reads it."""
 
     url_scheme: ClassVar[str] = "loghub"
-
-    region_id: str = Field(default="", max_length=64, description="Region of the project.", examples=["cn-hangzhou"])
-    project: str = Field(min_length=1, max_length=128, description="Name of the project.", examples=["orders"])
-
-    @property
-    def url_path(self) -> str:
-        """What stands behind the host in its URL."""
-        return self.project
 
 
 TYPE = DataSourceType(

@@ -8,17 +8,15 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from registry.connection.access_key import OptionalAccessKey
-from registry.connection.fields import Endpoint, spelled
-from registry.connection.http import EndpointUrl
-from registry.connection.model import Connection, Mode
-from registry.connection.tls import TlsSettings
+from registry.connection.fields import CloudIdentity, spelled
+from registry.connection.http import EndpointUrl, HttpService
+from registry.connection.model import Mode
 from registry.types import DataSourceType
-from registry.urls import http
 
 _IDENTITIES = ("Executor", "TaskOwner", "PrimaryAccount", "SubAccount", "RamRole", "HadoopUser")
 
 
-class ConnectionString(OptionalAccessKey, Connection):
+class ConnectionString(OptionalAccessKey, HttpService):
     """A project, and whose identity reads it."""
 
     url_scheme: ClassVar[str] = "maxcompute"
@@ -48,9 +46,7 @@ class ConnectionString(OptionalAccessKey, Connection):
         description="Whose identity is used: Executor, TaskOwner, PrimaryAccount, SubAccount, RamRole or HadoopUser.",
         examples=["PrimaryAccount"],
     )
-    auth_identity: str | None = Field(
-        default=None, description="Id of the sub-account or role that `auth_type` names.", examples=["3000001"]
-    )
+    auth_identity: CloudIdentity = None
     cross_account_owner_id: str | None = Field(
         default=None,
         description="Id of the cloud account that owns the project, where it is another one.",
@@ -77,13 +73,6 @@ class ConnectionString(OptionalAccessKey, Connection):
     def url_path(self) -> str:
         """What stands behind the host in its URL."""
         return f"{urlsplit(self.url).path}/projects/{self.project}"
-
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        host, port = http.endpoint_of(self.url)
-        return (Endpoint(host=host, port=port),)
-
-    def tls(self) -> TlsSettings:
-        return TlsSettings("verify-full") if self.url.startswith("https:") else TlsSettings()
 
 
 TYPE = DataSourceType(

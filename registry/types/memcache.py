@@ -8,12 +8,11 @@ from pydantic import Field
 
 from registry.connection.fields import Endpoint, NetworkHost, Port, SecretReference
 from registry.connection.model import Mode
-from registry.connection.parts import StorePasswords
-from registry.connection.tls import TlsMode, TlsSettings
+from registry.connection.parts import StoresTransport
 from registry.types import DataSourceType
 
 
-class ConnectionString(StorePasswords):
+class ConnectionString(StoresTransport):
     """One server (or the proxy before a cluster), and who logs in where it asks for a login."""
 
     url_scheme: ClassVar[str] = "memcached"
@@ -25,13 +24,6 @@ class ConnectionString(StorePasswords):
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return (Endpoint(host=self.proxy, port=self.port),)
-
-    def tls(self) -> TlsSettings:
-        """Verifies as soon as there is a truststore."""
-        if not (self.truststore_file or self.keystore_file if self.tls_asked is None else self.tls_asked):
-            return TlsSettings()
-        mode: TlsMode = "verify-full" if self.truststore_file else "require"
-        return TlsSettings(mode, self.truststore_file, self.keystore_file, self.key_file, self.keystore_password)
 
 
 TYPE = DataSourceType(

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from registry.connection.fields import SecretReference
+from registry.connection.fields import AccountName, SecretReference
 from registry.connection.http import HttpEndpoint
 from registry.connection.model import Connection, Mode
 from registry.connection.parts import CloudInstance
@@ -17,7 +17,7 @@ class _Login(Connection):
     """A database, and who logs in to it."""
 
     database: str = Field(default="", max_length=255, description="Name of the database.", examples=["orders"])
-    username: str = Field(min_length=1, max_length=255, description="Account that logs in.", examples=["app"])
+    username: AccountName
     password: SecretReference | None = Field(
         default=None, description="Its password.", examples=["env:MILVUS_PASSWORD"]
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -44,9 +43,7 @@ class MongodbTransport(StorePasswords):
         return None if word is None else word == "authTypeSsl"
 
     def tls(self) -> TlsSettings:
-        files = TlsSettings("disable", self.truststore_file, self.keystore_file, self.key_file, self.keystore_password)
-        word = tls.mongodb_word(self.properties)
-        return replace(files, mode=tls.settle(asked=self.tls_asked, word=word, files=files, default="disable"))
+        return self.settled(tls.mongodb_word(self.properties), self.keystore_password, default="disable")
 
 
 class ConnectionString(MongodbTransport, Login, ManyAddresses):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from registry.connection.fields import spelled
+from registry.connection.fields import CloudIdentity, spelled
 from registry.connection.model import Mode
 from registry.connection.parts import Address, Instance, Login, ManyAddresses, MysqlTransport, ReadReplica
 from registry.types import DataSourceType
@@ -40,9 +40,7 @@ class InstanceById(PlainInstance, ReadReplica):
         description="Identity that reads binary logs from object storage; RamRole for an instance of another account.",
         examples=["RamRole"],
     )
-    auth_identity: str | None = Field(
-        default=None, description="Id of the sub-account or role that `auth_type` names.", examples=["3000001"]
-    )
+    auth_identity: CloudIdentity = None
 
 
 TYPE = DataSourceType(

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from registry.connection.fields import SecretReference, spelled
+from registry.connection.fields import AccountName, SecretReference, spelled
 from registry.connection.model import Mode
 from registry.connection.parts import Instance
 from registry.types import DataSourceType
@@ -27,7 +27,7 @@ class InstanceById(Instance):
     instance_type: Annotated[Literal["vectorSearchVersion", "recallEnginVersion"], spelled(*_EDITIONS)] = Field(
         description="vectorSearchVersion or recallEnginVersion.", examples=["vectorSearchVersion"]
     )
-    username: str = Field(min_length=1, max_length=255, description="Account that logs in.", examples=["app"])
+    username: AccountName
     password: SecretReference = Field(description="Its password.", examples=["env:SEARCH_PASSWORD"])
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
-from registry.connection import tls
-from registry.connection.fields import SecretReference
+from registry.connection.fields import AccountName, AccountPassword
 from registry.connection.model import Mode
 from registry.connection.parts import ManyAddresses, StorePasswords
 from registry.connection.tls import TlsSettings
@@ -25,10 +23,8 @@ class ConnectionString(StorePasswords, ManyAddresses):
         default=None, description="Service name; this or sid.", examples=["orders.example.com"]
     )
     sid: Name | None = Field(default=None, description="SID of the instance, for old databases.", examples=["ORCL"])
-    username: str = Field(min_length=1, max_length=255, description="Account that logs in.", examples=["app"])
-    password: SecretReference | None = Field(
-        default=None, description="Its password.", examples=["env:ORDERS_PASSWORD"]
-    )
+    username: AccountName
+    password: AccountPassword = None
 
     @model_validator(mode="after")
     def _service_or_sid(self) -> ConnectionString:
@@ -43,8 +39,7 @@ class ConnectionString(StorePasswords, ManyAddresses):
 
     def tls(self) -> TlsSettings:
         """TCPS, from the first byte or not at all."""
-        files = TlsSettings("disable", self.truststore_file, self.keystore_file, self.key_file, self.keystore_password)
-        return replace(files, mode=tls.settle(asked=self.tls_asked, word=None, files=files, default="disable"))
+        return self.settled(None, self.keystore_password, default="disable")
 
 
 TYPE = DataSourceType(

@@ -6,20 +6,19 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from registry.connection.fields import SecretReference
+from registry.connection.fields import AccountName, SecretReference
 from registry.connection.model import Mode
-from registry.connection.parts import ManyAddresses, StorePasswords
-from registry.connection.tls import TlsMode, TlsSettings
+from registry.connection.parts import ManyAddresses, StoresTransport
 from registry.types import DataSourceType
 
 
-class ConnectionString(StorePasswords, ManyAddresses):
+class ConnectionString(StoresTransport, ManyAddresses):
     """Brokers, a virtual host, and who logs in."""
 
     url_scheme: ClassVar[str] = "amqp"
 
     virtual_host: str = Field(default="/", min_length=1, max_length=255, description="Virtual host.", examples=["shop"])
-    username: str = Field(min_length=1, max_length=255, description="Account that logs in.", examples=["app"])
+    username: AccountName
     password: SecretReference | None = Field(
         default=None,
         description="Its password; none where a client certificate proves the account (EXTERNAL).",
@@ -30,13 +29,6 @@ class ConnectionString(StorePasswords, ManyAddresses):
     def url_path(self) -> str:
         """What stands behind the hosts in its URL."""
         return "" if self.virtual_host == "/" else self.virtual_host
-
-    def tls(self) -> TlsSettings:
-        """Verifies as soon as there is a truststore."""
-        if not (self.truststore_file or self.keystore_file if self.tls_asked is None else self.tls_asked):
-            return TlsSettings()
-        mode: TlsMode = "verify-full" if self.truststore_file else "require"
-        return TlsSettings(mode, self.truststore_file, self.keystore_file, self.key_file, self.keystore_password)
 
 
 TYPE = DataSourceType(

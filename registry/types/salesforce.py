@@ -6,15 +6,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from registry.connection.fields import Endpoint, SecretReference, spelled
-from registry.connection.http import EndpointUrl
-from registry.connection.model import Connection, Mode
-from registry.connection.tls import TlsSettings
+from registry.connection.fields import SecretReference, spelled
+from registry.connection.http import EndpointUrl, HttpService
+from registry.connection.model import Mode
 from registry.types import DataSourceType
-from registry.urls import http
 
 
-class ConnectionString(Connection):
+class ConnectionString(HttpService):
     """An instance, and the long-lived permission to read it."""
 
     url_scheme: ClassVar[str] = "salesforce"
@@ -50,13 +48,6 @@ class ConnectionString(Connection):
     def url_path(self) -> str:
         """Nothing stands behind the host in its URL."""
         return ""
-
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        host, port = http.endpoint_of(self.url)
-        return (Endpoint(host=host, port=port),)
-
-    def tls(self) -> TlsSettings:
-        return TlsSettings("verify-full") if self.url.startswith("https:") else TlsSettings()
 
 
 TYPE = DataSourceType(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pydantic import Field
 
 from registry.connection import tls
-from registry.connection.fields import DatabaseName, SecretReference
+from registry.connection.fields import AccountPassword, DatabaseName
 from registry.connection.model import Mode
 from registry.connection.parts import Address, StorePasswords
 from registry.connection.tls import TlsSettings
@@ -21,14 +19,14 @@ class ConnectionString(StorePasswords, Address):
         default=None, description="Name of the tenant database behind the port, to be checked.", examples=["HXE"]
     )
     username: str = Field(min_length=1, max_length=255, description="Account that logs in.", examples=["APP"])
-    password: SecretReference | None = Field(
-        default=None, description="Its password.", examples=["env:ORDERS_PASSWORD"]
-    )
+    password: AccountPassword = None
 
     def tls(self) -> TlsSettings:
-        files = TlsSettings("disable", self.truststore_file, self.keystore_file, self.key_file, self.keystore_password)
-        word = tls.switch_word(self.properties, "encrypt", on="verify-full", verify="validateCertificate")
-        return replace(files, mode=tls.settle(asked=self.tls_asked, word=word, files=files, default="disable"))
+        return self.settled(
+            tls.switch_word(self.properties, "encrypt", on="verify-full", verify="validateCertificate"),
+            self.keystore_password,
+            default="disable",
+        )
 
 
 TYPE = DataSourceType(

@@ -6,18 +6,16 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from registry.connection.fields import Endpoint, FileReference, SecretReference, spelled
-from registry.connection.http import EndpointUrl
-from registry.connection.model import Connection, Mode
-from registry.connection.tls import TlsSettings
+from registry.connection.fields import FileReference, SecretReference, spelled
+from registry.connection.http import EndpointUrl, HttpService
+from registry.connection.model import Mode
 from registry.types import DataSourceType
-from registry.urls import http
 
 _METHODS = ("authTypeClientPassword", "authTypePrivateKey")
 _DOMAIN = ".snowflakecomputing.com"
 
 
-class ConnectionString(Connection):
+class ConnectionString(HttpService):
     """An account, and who logs in: by password or by a private key."""
 
     url_scheme: ClassVar[str] = "snowflake"
@@ -68,13 +66,6 @@ class ConnectionString(Connection):
     def url_path(self) -> str:
         """What stands behind the host in its URL."""
         return self.database
-
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        host, port = http.endpoint_of(self.url)
-        return (Endpoint(host=host, port=port),)
-
-    def tls(self) -> TlsSettings:
-        return TlsSettings("verify-full") if self.url.startswith("https:") else TlsSettings()
 
 
 def _is_locator(host: str) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from registry.connection import tls
-from registry.connection.fields import SecretReference
+from registry.connection.fields import TruststorePassword
 from registry.connection.model import Mode
 from registry.connection.parts import Address, Instance, Login, ReadReplica, Transport
 from registry.connection.tls import TlsSettings
@@ -15,11 +13,7 @@ from registry.types import DataSourceType
 class SqlserverTransport(Transport):
     """TLS by the words of Microsoft's JDBC driver."""
 
-    truststore_password: SecretReference | None = Field(
-        default=None,
-        description="Password of the truststore; a PEM bundle has none.",
-        examples=["env:TRUSTSTORE_PASSWORD"],
-    )
+    truststore_password: TruststorePassword = None
 
     def tls(self) -> TlsSettings:
         return self.settled(tls.sqlserver_word(self.properties), None)

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from registry.connection.fields import Endpoint, FileReference, NetworkHost, Port, SecretReference, spelled
+from registry.connection.fields import AccountName, Endpoint, FileReference, NetworkHost, Port, SecretReference, spelled
 from registry.connection.model import Connection, Mode
 from registry.types import DataSourceType
 
@@ -20,7 +20,7 @@ class ConnectionString(Connection):
 
     host: NetworkHost = Field(description="Host name or IP address.", examples=["jobs.example.com"])
     port: Port = Field(default=22, description="Port, 1 to 65535.", examples=[22])
-    username: str = Field(min_length=1, max_length=255, description="Account that logs in.", examples=["app"])
+    username: AccountName
     security_protocol: Annotated[
         Literal["passwordAuth", "authTypeSshKey", "authTypeSshPublicKey"], spelled(*_METHODS)
     ] = Field(
