@@ -53,18 +53,18 @@ async def test_a_blocked_event_loop_is_the_programs_own(crowded: None) -> None:
         async with asyncio.timeout(0.05):
             time.sleep(0.4)  # noqa: ASYNC251
             await asyncio.sleep(0)
-    assert watch.own > 0.4, watch
+    assert watch.own > 0.35, watch
     with Stopwatch() as watch, contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.05):
             compute(0.3)
             await asyncio.sleep(0)
-    assert watch.own > 0.29, watch
+    assert watch.own > 0.25, watch
 
 
 async def test_waiting_too_long_is_the_programs_own(crowded: None) -> None:
     with Stopwatch() as watch:
         await asyncio.sleep(0.4)
-    assert watch.own >= 0.39, watch
+    assert watch.own > 0.35, watch
 
 
 def test_without_books_everything_counts(monkeypatch: pytest.MonkeyPatch, crowded: None) -> None:
@@ -72,4 +72,4 @@ def test_without_books_everything_counts(monkeypatch: pytest.MonkeyPatch, crowde
     monkeypatch.setattr(stopwatch, "_PROCESSORS", Path("/nowhere"))
     with Stopwatch() as watch:
         compute(0.1)
-    assert watch.own == watch.seconds > 0.2
+    assert watch.own == watch.seconds > 0.15

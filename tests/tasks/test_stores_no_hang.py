@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from registry.verdict import State, Verdict
 from tasks.check import check
 from tasks.target import Target
 from tasks.vantages.local import LocalVantage
+from tests.stopwatch import Stopwatch
 from tests.tasks.support import Handler, listening
 
 SECRET = "canary-5ecret"
@@ -70,7 +70,7 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-async def judged(name: str, entry: Entry, handler: Handler) -> tuple[Verdict, float]:
+async def judged(name: str, entry: Entry, handler: Handler) -> tuple[Verdict, Stopwatch]:
     kind = types.get(name)
     async with listening(handler) as port:
         connection = kind.modes[Mode.CONNECTION_STRING].model_validate(entry(port))
@@ -78,16 +78,16 @@ async def judged(name: str, entry: Entry, handler: Handler) -> tuple[Verdict, fl
             "w", "s", name, "prod", "local", kind.protocol, kind.default_port, connection,
             secrets=lambda: {field: SecretStr(SECRET) for field in connection.secret_references()},
         )  # fmt: skip
-        started = time.monotonic()
-        verdict = await check(target, LocalVantage(), timeout=TIMEOUT)
-        return verdict, time.monotonic() - started
+        with Stopwatch() as watch:
+            verdict = await check(target, LocalVantage(), timeout=TIMEOUT)
+        return verdict, watch
 
 
 @pytest.mark.parametrize("how", HANDLERS)
 async def test_every_check_ends_in_time(how: str) -> None:
     judgements = [await judged(name, entry, HANDLERS[how]) for name, entry in ENTRIES.items()]
-    for name, (verdict, took) in zip(ENTRIES, judgements, strict=True):
-        assert took <= TIMEOUT + GRACE, f"{name} took {took:.2f} s"
+    for name, (verdict, watch) in zip(ENTRIES, judgements, strict=True):
+        assert watch.own <= TIMEOUT + GRACE, f"{name}: {watch}"
         assert verdict.state is not State.CONNECTABLE, name
         assert verdict.cause, name
         assert SECRET not in verdict.model_dump_json(), name
