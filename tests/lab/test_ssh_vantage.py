@@ -557,7 +557,8 @@ def test_dropbear(lab: Lab, through: Any) -> None:
     assert through(hop.settings()).cause is None
     assert through(hop.settings(), host=lab.name("bydropbear", lab.postgresql().v4)).cause is None
     assert through(hop.settings(), host=lab.host().v4).cause == "PORT.CLOSED", "dropbear gives no reason in words"
-    assert through(hop.settings(), host="10.77.1.99").cause == "HOST.DOWN"
+    nobody = through(hop.settings(), host="10.77.1.99")
+    assert nobody.cause == "HOST.DOWN", nobody.model_dump_json(indent=1)
     host = lab.host().v4
     with lab.filter("port-unreachable", host, 5432):
         refused = through(hop.settings(), host=host)
