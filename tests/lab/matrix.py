@@ -1,4 +1,4 @@
-"""The matrix of scenarios: which fault, on which protocol, was named how and how fast. Printed, and kept in docs/."""
+"""The matrix of scenarios: which fault, on which protocol, was named how and how fast. Kept in docs/."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ class Matrix:
     def load(self, rows: Iterable[dict[str, Any]]) -> None:
         """Take in the rows of another process."""
         self.rows |= {Row(**row) for row in rows}
+
+    def totals(self) -> str:
+        """All of it in one line."""
+        protocols, codes = ({getattr(row, what) for row in self.rows} for what in ("protocol", "code"))
+        return f"{len(self.rows)} scenarios of {len(protocols)} protocols got {len(codes)} different verdicts"
 
     def text(self) -> str:
         """The table for a terminal."""
