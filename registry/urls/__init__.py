@@ -2,8 +2,8 @@
 
 One file a dialect, named like the protocol where there is one. It has `parse(scheme, rest)`, `build(parsed)`,
 `fields(parsed, default_port)` (the fields of an entry that a URL gives), and for the way back `scheme_of(connection)`
-and `options_of(connection)`. A type that speaks a known protocol under a scheme of its own names the scheme in
-`DataSourceType.url_schemes` and needs no file here.
+and, where its URLs have options, `options_of(connection)`. A type that speaks a known protocol under a scheme of its
+own names the scheme in `DataSourceType.url_schemes` and needs no file here.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def build_url(type_: DataSourceType, connection: Connection) -> str:
         _text(getattr(connection, "database", None)),
         getattr(connection, "username", None),
         properties=safe_parameters(protocol, connection.properties),
-        options=dialect.options_of(connection),
+        options=dialect.options_of(connection) if hasattr(dialect, "options_of") else {},
     )
     return str(dialect.build(url))
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from registry.urls.parsed import (
     ParsedUrl,
     address_fields,
-    database_of,
-    endpoints,
-    parameters,
+    addressed,
     parts,
-    same,
-    same_secret,
     split_pairs,
-    userinfo,
-    written_endpoint,
+    user_parameter,
+    written_database,
+    written_endpoints,
 )
 
 EXAMPLE = "jdbc:db2://db.example.com:50000/ORDERS:sslConnection=true;"
@@ -26,41 +24,24 @@ DEFAULT_PORT = 50000
 def parse(scheme: str, rest: str) -> ParsedUrl:
     """Parameters stand behind a colon that ends the database, each with a semicolon behind it."""
     split = parts(rest)
-    hosts, username, password = userinfo(split.authority)
     path, _, tail = split.path.partition(":")
-    given = parameters(split_pairs(tail, ";"))
-    found = endpoints(hosts)
-    if not found or split.query:
+    url = addressed(scheme, replace(split, path=path), split_pairs(tail, ";"))
+    if not url.endpoints or split.query:
         raise ValueError("a host is needed after '//', and parameters stand behind ':'")
-    return ParsedUrl(
-        scheme,
-        "",
-        found,
-        database_of(path),
-        same(username, given.username, "the user"),
-        same_secret(password, given.password),
-        given.properties,
-    )
+    return url
 
 
 def build(url: ParsedUrl) -> str:
     """Everything but the password."""
-    hosts = ",".join(written_endpoint(host, port) for host, port in url.endpoints)
-    words = {**({"user": url.username} if url.username else {}), **url.properties}
+    hosts = written_endpoints(url)
+    words = {**user_parameter(url), **url.properties}
     tail = "".join(f"{key}={quote(value, safe='')};" for key, value in words.items())
-    return f"{url.scheme}://{hosts}/{quote(url.database or '', safe='')}{':' + tail if tail else ''}"
+    return f"{url.scheme}://{hosts}/{written_database(url)}{':' + tail if tail else ''}"
 
 
-def fields(url: ParsedUrl, default_port: int) -> dict[str, Any]:
-    """The fields of an entry that this URL gives."""
-    return address_fields(url, default_port)
+fields = address_fields
 
 
 def scheme_of(connection: Any) -> str:
     """IBM's."""
     return "jdbc:db2"
-
-
-def options_of(connection: Any) -> dict[str, str]:
-    """None."""
-    return {}

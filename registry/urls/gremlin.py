@@ -23,8 +23,3 @@ def fields(url: ParsedUrl, default_port: int) -> dict[str, Any]:
 def scheme_of(connection: Any) -> str:
     """Its own."""
     return "gremlin"
-
-
-def options_of(connection: Any) -> dict[str, str]:
-    """None."""
-    return {}

@@ -6,14 +6,7 @@ import re
 from typing import Any
 
 from registry.urls.normal import refuse_invisible
-from registry.urls.parsed import (
-    ParsedUrl,
-    Parts,
-    endpoints,
-    parts,
-    userinfo,
-    written_endpoint,
-)
+from registry.urls.parsed import ParsedUrl, Parts, endpoints, parts, userinfo, written_endpoint
 
 EXAMPLE = "https://api.example.com/v1"
 DEFAULT_PORT = 443

@@ -31,8 +31,3 @@ def fields(url: ParsedUrl, default_port: int) -> dict[str, Any]:
 def scheme_of(connection: Any) -> str:
     """Its own."""
     return "lindorm"
-
-
-def options_of(connection: Any) -> dict[str, str]:
-    """None."""
-    return {}

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from registry.urls.normal import normal_database
 from registry.urls.parsed import (
     ParsedUrl,
     address_fields,
-    database_of,
-    endpoints,
-    parameters,
+    addressed,
     parts,
-    same,
-    same_secret,
     split_pairs,
-    userinfo,
-    written_endpoint,
+    with_a_host,
+    written_database,
+    written_endpoints,
     written_query,
     written_user,
 )
@@ -31,30 +28,21 @@ _AUTH_SOURCE = "authsource"
 def parse(scheme: str, rest: str) -> ParsedUrl:
     """The authentication database is an option of its own: the data source has a field for it."""
     split = parts(rest)
-    hosts, username, password = userinfo(split.authority)
-    given = parameters(split_pairs(split.query))
-    found = endpoints(hosts)
-    if not found:
-        raise ValueError("a host is needed after '//'")
-    source = next((value for key, value in given.properties.items() if key.lower() == _AUTH_SOURCE), None)
-    return ParsedUrl(
-        scheme,
-        "",
-        found,
-        database_of(split.path),
-        same(username, given.username, "the user"),
-        same_secret(password, given.password),
-        {key: value for key, value in given.properties.items() if key.lower() != _AUTH_SOURCE},
-        {"auth_db": normal_database(source)} if source else {},
+    url = with_a_host(addressed(scheme, split, split_pairs(split.query)))
+    source = next((value for key, value in url.properties.items() if key.lower() == _AUTH_SOURCE), None)
+    return replace(
+        url,
+        properties={key: value for key, value in url.properties.items() if key.lower() != _AUTH_SOURCE},
+        options={"auth_db": normal_database(source)} if source else {},
     )
 
 
 def build(url: ParsedUrl) -> str:
     """Everything but the password."""
-    hosts = ",".join(written_endpoint(host, port) for host, port in url.endpoints)
+    hosts = written_endpoints(url)
     source = {"authSource": url.options["auth_db"]} if url.options.get("auth_db") else {}
     query = written_query({**source, **url.properties})
-    return f"{url.scheme}://{written_user(url.username)}{hosts}/{quote(url.database or '', safe='')}{query}"
+    return f"{url.scheme}://{written_user(url.username)}{hosts}/{written_database(url)}{query}"
 
 
 def fields(url: ParsedUrl, default_port: int) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import SecretStr
 
@@ -17,15 +16,17 @@ from registry.urls.normal import is_socket, normal_host, normal_port
 from registry.urls.parsed import (
     ParsedUrl,
     address_fields,
-    database_of,
     endpoint,
     parameters,
     parts,
     same,
     same_secret,
     split_pairs,
+    user_parameter,
     userinfo,
-    written_endpoint,
+    with_parameters,
+    written_database,
+    written_endpoints,
     written_query,
     written_user,
 )
@@ -50,17 +51,9 @@ def parse(scheme: str, rest: str) -> ParsedUrl:
     for host, user, secret in _hosts(split.authority):
         found.append(host)
         username, password = same(username, user, "the user"), same_secret(password, secret)
-    given = parameters(split_pairs(split.query))
-    url = ParsedUrl(
-        scheme,
-        "",
-        tuple(found),
-        database_of(split.path),
-        same(username, given.username, "the user"),
-        same_secret(password, given.password),
-        given.properties,
-        {"topology": topology} if topology else {},
-    )
+    options = {"topology": topology} if topology else {}
+    url = ParsedUrl(scheme, "", tuple(found), None, username, password, options=options)
+    url = with_parameters(url, split.path, split_pairs(split.query))
     return _with_socket(url) if not scheme.startswith("jdbc:") else _with_default_host(url)
 
 
@@ -140,27 +133,19 @@ def _with_default_host(url: ParsedUrl) -> ParsedUrl:
 
 def build(url: ParsedUrl) -> str:
     """The user goes into the parameters of a JDBC URL and before the hosts of a native one."""
-    hosts = ",".join(written_endpoint(host, port) for host, port in url.endpoints)
-    database = quote(url.database or "", safe="")
+    hosts = written_endpoints(url)
+    database = written_database(url)
     if not url.scheme.startswith("jdbc:"):
         return f"{url.scheme}://{written_user(url.username)}{hosts}/{database}{written_query(url.properties)}"
     topology = url.options.get("topology", "")
-    user = {"user": url.username} if url.username else {}
-    query = written_query({**user, **url.properties})
+    query = written_query({**user_parameter(url), **url.properties})
     return f"{url.scheme}:{topology + ':' if topology else ''}//{hosts}/{database}{query}"
 
 
-def fields(url: ParsedUrl, default_port: int) -> dict[str, Any]:
-    """The fields of an entry that this URL gives."""
-    return address_fields(url, default_port)
+fields = address_fields
 
 
 def scheme_of(connection: Any) -> str:
     """Connector/J's, unless there is a Unix socket, which it does not know."""
     socket = any(is_socket(endpoint.host) for endpoint in connection.endpoints())
     return "mysql" if socket else "jdbc:mysql"
-
-
-def options_of(connection: Any) -> dict[str, str]:
-    """None."""
-    return {}

@@ -22,7 +22,8 @@ from registry.urls.parsed import (
     same,
     same_secret,
     split_pairs,
-    written_endpoint,
+    user_parameter,
+    written_endpoints,
     written_query,
 )
 
@@ -183,12 +184,11 @@ def _node(text: str, depth: int) -> tuple[Node, str]:
 
 def build(url: ParsedUrl) -> str:
     """The URL form, or a description where there is a SID."""
-    user = {"user": url.username} if url.username else {}
-    query = written_query({**user, **url.properties})
+    query = written_query({**user_parameter(url), **url.properties})
     if "sid" in url.options:
         where = _written_description(url)
     else:
-        hosts = ",".join(written_endpoint(host, port) for host, port in url.endpoints)
+        hosts = written_endpoints(url)
         tcps = "tcps:" if url.options.get("protocol") == "tcps" else ""
         where = f"{tcps}//{hosts}/{url.options['service']}"
     return f"{url.scheme}:thin:@{where}{query}"

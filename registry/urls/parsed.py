@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -211,10 +211,66 @@ def database_of(path: str) -> str | None:
     return normal_database(name) if name else None
 
 
+def addressed(scheme: str, split: Parts, pairs: Iterable[tuple[str, str]]) -> ParsedUrl:
+    """Hosts, the database behind them, and parameters; user and password before the hosts or among the parameters.
+
+    Args:
+        split: The parts of the URL.
+        pairs: Its parameters, as they stand in it.
+
+    Raises:
+        ValueError: A part is malformed, or what is said twice differs.
+    """
+    hosts, username, password = userinfo(split.authority)
+    return with_parameters(ParsedUrl(scheme, "", endpoints(hosts), None, username, password), split.path, pairs)
+
+
+def with_parameters(url: ParsedUrl, path: str, pairs: Iterable[tuple[str, str]]) -> ParsedUrl:
+    """A URL whose hosts and account are read, with the database of its path and its parameters.
+
+    Raises:
+        ValueError: The path or a parameter is malformed, or the account is said twice and differs.
+    """
+    given = parameters(pairs)
+    return replace(
+        url,
+        database=database_of(path),
+        username=same(url.username, given.username, "the user"),
+        password=same_secret(url.password, given.password),
+        properties=given.properties,
+    )
+
+
+def with_a_host(url: ParsedUrl) -> ParsedUrl:
+    """The URL itself.
+
+    Raises:
+        ValueError: It names no host.
+    """
+    if not url.endpoints:
+        raise ValueError("a host is needed after '//'")
+    return url
+
+
 def written_endpoint(host: str, port: int | None) -> str:
     """`host:port` for a URL, IPv6 in brackets, a socket path encoded."""
     text = f"[{host.replace('%', '%25')}]" if ":" in host else quote(host, safe="")
     return text if port is None else f"{text}:{port}"
+
+
+def written_endpoints(url: ParsedUrl) -> str:
+    """The hosts and ports for a URL."""
+    return ",".join(written_endpoint(host, port) for host, port in url.endpoints)
+
+
+def written_database(url: ParsedUrl) -> str:
+    """The database for the path of a URL."""
+    return quote(url.database or "", safe="")
+
+
+def user_parameter(url: ParsedUrl) -> dict[str, str]:
+    """The user as a parameter, for the drivers that know none before the hosts."""
+    return {"user": url.username} if url.username else {}
 
 
 def written_query(properties: Mapping[str, str], separator: str = "&") -> str:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from registry.urls.normal import is_socket, normal_database, normal_host, normal_port
 from registry.urls.parsed import (
     ParsedUrl,
     address_fields,
-    database_of,
-    endpoints,
-    parameters,
+    addressed,
     parts,
     same,
-    same_secret,
     split_pairs,
-    userinfo,
-    written_endpoint,
+    user_parameter,
+    written_database,
+    written_endpoints,
     written_query,
     written_user,
 )
@@ -38,17 +35,7 @@ def parse(scheme: str, rest: str) -> ParsedUrl:
     if jdbc and not rest.startswith("//"):
         rest = "///" + rest.removeprefix("/")
     split = parts(rest)
-    hosts, username, password = userinfo(split.authority)
-    given = parameters(split_pairs(split.query))
-    url = ParsedUrl(
-        scheme,
-        "",
-        endpoints(hosts),
-        database_of(split.path),
-        same(username, given.username, "the user"),
-        same_secret(password, given.password),
-        given.properties,
-    )
+    url = addressed(scheme, split, split_pairs(split.query))
     if not jdbc:
         url = _with_libpq_words(url)
     if url.endpoints:
@@ -80,11 +67,10 @@ def _with_libpq_words(url: ParsedUrl) -> ParsedUrl:
 
 def build(url: ParsedUrl) -> str:
     """pgJDBC knows no user before the hosts: it goes into the parameters there."""
-    hosts = ",".join(written_endpoint(host, port) for host, port in url.endpoints)
-    database = quote(url.database or "", safe="")
+    hosts = written_endpoints(url)
+    database = written_database(url)
     if url.scheme.startswith("jdbc:"):
-        user = {"user": url.username} if url.username else {}
-        return f"{url.scheme}://{hosts}/{database}{written_query({**user, **url.properties})}"
+        return f"{url.scheme}://{hosts}/{database}{written_query({**user_parameter(url), **url.properties})}"
     return f"{url.scheme}://{written_user(url.username)}{hosts}/{database}{written_query(url.properties)}"
 
 
@@ -97,8 +83,3 @@ def scheme_of(connection: Any) -> str:
     """pgJDBC's, unless there is a Unix socket, which it does not know."""
     socket = any(is_socket(endpoint.host) for endpoint in connection.endpoints())
     return "postgresql" if socket else "jdbc:postgresql"
-
-
-def options_of(connection: Any) -> dict[str, str]:
-    """None."""
-    return {}

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from registry.urls.normal import is_socket, normal_host
 from registry.urls.parsed import (
     ParsedUrl,
+    Parts,
     address_fields,
-    database_of,
-    endpoints,
-    parameters,
+    addressed,
     parts,
-    same,
-    same_secret,
     split_pairs,
     userinfo,
-    written_endpoint,
+    with_parameters,
+    written_endpoints,
     written_query,
     written_user,
 )
@@ -31,29 +30,27 @@ _DATABASE_KEYS = ("db", "database")
 def parse(scheme: str, rest: str) -> ParsedUrl:
     """The database is a number, in the path or as `db`; that of `unix://` is always a parameter."""
     split = parts(rest)
-    hosts, username, password = userinfo(split.authority)
-    given = parameters(split_pairs(split.query))
-    chosen = {value for key, value in given.properties.items() if key.lower() in _DATABASE_KEYS}
-    properties = {key: value for key, value in given.properties.items() if key.lower() not in _DATABASE_KEYS}
-    if scheme == "unix":
-        if hosts:
-            raise ValueError("a socket has an absolute path, as in unix:///run/redis/redis.sock")
-        found: tuple[tuple[str, int | None], ...] = ((normal_host("/" + split.path), None),)
-    else:
-        found = endpoints(hosts) or (("localhost", None),)
-        if number := database_of(split.path):
-            chosen.add(number)
+    pairs = split_pairs(split.query)
+    url = _of_socket(split, pairs) if scheme == "unix" else addressed(scheme, split, pairs)
+    chosen = {value for key, value in url.properties.items() if key.lower() in _DATABASE_KEYS}
+    if url.database:
+        chosen.add(url.database)
     if len(chosen) > 1 or not all(re.fullmatch(r"[0-9]{1,5}", number) for number in chosen):
         raise ValueError("the database is one number, as in redis://cache.example.com:6379/0")
-    return ParsedUrl(
-        scheme,
-        "",
-        found,
-        next(iter(chosen), None),
-        same(username, given.username, "the user"),
-        same_secret(password, given.password),
-        properties,
+    return replace(
+        url,
+        endpoints=url.endpoints or (("localhost", None),),
+        database=next(iter(chosen), None),
+        properties={key: value for key, value in url.properties.items() if key.lower() not in _DATABASE_KEYS},
     )
+
+
+def _of_socket(split: Parts, pairs: list[tuple[str, str]]) -> ParsedUrl:
+    hosts, username, password = userinfo(split.authority)
+    if hosts:
+        raise ValueError("a socket has an absolute path, as in unix:///run/redis/redis.sock")
+    socket = normal_host("/" + split.path)
+    return with_parameters(ParsedUrl("unix", "", ((socket, None),), None, username, password), "", pairs)
 
 
 def build(url: ParsedUrl) -> str:
@@ -62,7 +59,7 @@ def build(url: ParsedUrl) -> str:
     if url.scheme == "unix":
         number = {"db": url.database} if url.database else {}
         return f"unix://{user}{url.endpoints[0][0]}{written_query({**number, **url.properties})}"
-    hosts = ",".join(written_endpoint(host, port) for host, port in url.endpoints)
+    hosts = written_endpoints(url)
     return f"{url.scheme}://{user}{hosts}/{url.database or ''}{written_query(url.properties)}"
 
 
@@ -81,8 +78,3 @@ def scheme_of(connection: Any) -> str:
     if any(is_socket(endpoint.host) for endpoint in connection.endpoints()):
         return "unix"
     return "redis" if connection.tls().mode == "disable" else "rediss"
-
-
-def options_of(connection: Any) -> dict[str, str]:
-    """None."""
-    return {}

@@ -30,16 +30,9 @@ def build(url: ParsedUrl) -> str:
     return generic.build(replace(url, database=None, properties={**named, **url.properties}))
 
 
-def fields(url: ParsedUrl, default_port: int) -> dict[str, Any]:
-    """The fields of an entry that this URL gives."""
-    return address_fields(url, default_port)
+fields = address_fields
 
 
 def scheme_of(connection: Any) -> str:
     """SAP's."""
     return "jdbc:sap"
-
-
-def options_of(connection: Any) -> dict[str, str]:
-    """None."""
-    return {}

@@ -10,7 +10,15 @@ from typing import Any
 from urllib.parse import quote
 
 from registry.urls.normal import decoded, refuse_invisible
-from registry.urls.parsed import ParsedUrl, endpoints, parts, userinfo, written_endpoint, written_user
+from registry.urls.parsed import (
+    ParsedUrl,
+    endpoints,
+    parts,
+    userinfo,
+    written_endpoint,
+    written_endpoints,
+    written_user,
+)
 
 EXAMPLE = "kafka://broker1.example.com:9092,broker2.example.com:9092"
 DEFAULT_PORT = 443
@@ -43,7 +51,7 @@ def parse(scheme: str, rest: str) -> ParsedUrl:
 
 def build(url: ParsedUrl) -> str:
     """Without the password."""
-    hosts = ",".join(written_endpoint(host, port) for host, port in url.endpoints)
+    hosts = written_endpoints(url)
     path, query = quote(url.options.get("path", "")), "?tls=false" if "tls" in url.options else ""
     return f"{url.scheme}://{written_user(url.username)}{hosts}{'/' + path if path else ''}{query}"
 

@@ -121,8 +121,3 @@ def fields(url: ParsedUrl, default_port: int) -> dict[str, Any]:
 def scheme_of(connection: Any) -> str:
     """Microsoft's."""
     return "jdbc:sqlserver"
-
-
-def options_of(connection: Any) -> dict[str, str]:
-    """None."""
-    return {}
