@@ -9,7 +9,8 @@ _FINGERPRINTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), name)
     for pattern, name in (
         (rb"HTTP/\d", "HTTP"),
-        (rb"SSH-\d", "SSH"),
+        # sshd, where too many others are logging in, says that in the place of its version.
+        (rb"SSH-\d|Exceeded MaxStartups", "SSH"),
         (rb"RFB \d{3}\.", "VNC"),
         (rb"\* (OK|PREAUTH|BYE)", "IMAP"),
         (rb"\+OK|-ERR .*POP", "POP3"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import struct
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
@@ -13,9 +12,6 @@ from registry.connection import Endpoint
 from registry.policy import refusal_of
 from tasks.budget import Budget
 from tasks.evidence import StageFailed
-from tasks.fingerprints import identify
-from tasks.protocols import Dial
-from tasks.streams import StreamBroken, printable
 from tasks.vantages import ConnectFailed, Vantage, is_public
 
 #: Ports that many hosts answer on, if only with a RST.
@@ -31,15 +27,8 @@ _FRESH = 2.0
 _NEARLY = 0.9
 #: Nobody has these addresses (RFC 5737, RFC 3849).
 _NOBODYS = {4: "192.0.2.1", 6: "2001:db8::1"}
-#: The head of a TLS record, then the end of a line: TLS waits for more, whoever reads lines finds one that is wrong.
-_TLS_OR_LINE = b"\x16\x03\x01\r\n\r\n"
 #: Connects that are repeated to see whether the first one's failure was the rule.
 _FURTHER = 2
-
-#: An HTTP request makes the servers of many line protocols answer too, if only with an error; the answer is small.
-_QUESTION = b"HEAD / HTTP/1.0\r\n\r\n"
-#: PostgreSQL hangs up on that without a word, but has one letter for whoever asks for TLS in its way.
-_SSL_REQUEST = struct.pack("!II", 8, 80877103)
 
 
 async def of_silence(vantage: Vantage, address: str, port: int, default_port: int, budget: Budget) -> dict[str, Any]:
@@ -215,48 +204,6 @@ async def of_repetition(vantage: Vantage, address: str, port: int, budget: Budge
 
 async def _further(vantage: Vantage, address: str, port: int, budget: Budget) -> list[float | None]:
     return await asyncio.gather(*(_waited(vantage, address, port, budget) for _ in range(_FURTHER)))
-
-
-async def of_muteness(dial: Dial, seconds: float) -> dict[str, Any]:
-    """Whether a peer that says nothing in our protocol speaks another one: it may wait for a question.
-
-    Returns:
-        ``looks_like``: what it speaks; ``answers_small``: it has answered a small question, if only by hanging up.
-    """
-
-    async def asked(question: bytes) -> dict[str, Any]:
-        said = await _first_words(dial, question, seconds)
-        if said is None:
-            return {}
-        if question == _QUESTION and said:
-            return {"answers_small": True, "answers_http_with": printable(said), "looks_like": identify(said)}
-        letter = question == _SSL_REQUEST and said in (b"S", b"N")
-        return {"answers_small": True, **({"looks_like": "PostgreSQL"} if letter else {})}
-
-    return await until(lambda seen: seen.get("looks_like") is not None, asked(_QUESTION), asked(_SSL_REQUEST))
-
-
-async def of_plainness(dial: Dial, seconds: float) -> str | None:
-    """Which protocol a peer answers in that takes the beginning of a TLS record for a line; None when it does not."""
-    return identify(await _first_words(dial, _TLS_OR_LINE, seconds) or b"")
-
-
-async def _first_words(dial: Dial, question: bytes, seconds: float) -> bytes | None:
-    """What a peer answers, empty when it hangs up; None when it cannot be reached or says nothing in time."""
-    try:
-        stream = await dial()
-    except ConnectFailed:
-        return None
-    try:
-        async with asyncio.timeout(seconds):
-            await stream.send(question)
-            return await stream.receive(64)
-    except TimeoutError:
-        return None
-    except StreamBroken as broken:
-        return None if broken.kind == "silent" else b""
-    finally:
-        stream.close()
 
 
 async def until(

@@ -45,6 +45,8 @@ CAUSES = (
         "{default_port}.",
         rules=(
             Rule(None, {"not_protocol": True}, rank=20),
+            # Without this it would be said to have no TLS, as the right peer is.
+            Rule("tls", {"not_tls": True, "another_protocol": True}, rank=25),
             Rule(
                 None,
                 {"broken": bool, "looks_like": bool},

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
+from tasks import strangers
 from tasks.evidence import Recorder, StageFailed
 from tasks.fingerprints import identify
 from tasks.protocols import Session, Unsupported
-from tasks.protocols.hanging_up import another_protocol
 from tasks.streams import Stream, StreamBroken, printable
 
-#: The part of the time left that listening may take; at most this many seconds.
-_SHARE, _MOST = 0.25, 0.5
+#: The part of the time left that listening, or asking, may take; at most so many seconds for each.
+_SHARE, _MOST, _ANSWERED = 0.25, 0.5, 1.0
 
 
 class ClosedSession(Session):
@@ -31,9 +31,9 @@ class ClosedSession(Session):
         first = await self._first_words(self.stream)
         if first:
             raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=identify(first))
-        seen = await another_protocol(self.dial)
-        if seen:
-            raise StageFailed(not_protocol=True, first_bytes="none unasked", **seen)
+        stranger = await strangers.named(self.dial, min(_ANSWERED, self.stream.budget.left() * _SHARE))
+        if stranger:
+            raise StageFailed(not_protocol=True, first_bytes="none unasked", **stranger)
         raise Unsupported(self.lacking)
 
     async def _first_words(self, stream: Stream) -> bytes:

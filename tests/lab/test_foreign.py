@@ -1,38 +1,46 @@
-"""Database types aimed at real servers of other protocols: each is told as what it is, and gets no password."""
+"""Every type of the catalogue aimed at real servers of other protocols: each is named, and gets no password."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from tests.lab.servers import PASSWORD
+from tasks.check import check
+from tasks.protocols import load
+from tasks.target import Target
+from tests.lab.stores import Memcached
+from tests.tasks.foreign import Aimed, examples, misses
 
-SERVERS = ("postgresql", "mariadb", "redis", "sftp", "ftp", "http")
-NAMED = {"postgresql": "PostgreSQL", "mariadb": "MySQL", "redis": "Redis", "sftp": "SSH", "ftp": "FTP", "http": "HTTP"}
-ENTRIES: dict[str, dict[str, Any]] = {
-    "sqlserver": {"database": "shop"},
-    "oracle": {"service_name": "shop"},
-    "mongodb": {"database": "shop"},
-    "db2": {"database": "SHOP"},
-    "saphana": {},
-    "graph_database": {},
-    "dm": {},
-    "lindorm": {"namespace": "shop"},
+SERVERS = {
+    "Memcached": lambda lab: lab.server(Memcached),
+    "Redis": lambda lab: lab.redis(),
+    "PostgreSQL": lambda lab: lab.postgresql(),
+    "MySQL": lambda lab: lab.mariadb(),
+    "SSH": lambda lab: lab.sftp(lines=("MaxStartups 500",)),
+    "FTP": lambda lab: lab.ftp(),
+    "HTTP": lambda lab: lab.http(),
 }
+_AT_ONCE = 12
 
 
-@pytest.mark.parametrize("type_name", ENTRIES)
-@pytest.mark.parametrize("kind", SERVERS)
-def test_a_server_of_another_protocol(lab: Any, type_name: str, kind: str) -> None:
-    server = getattr(lab, kind)()
-    where: dict[str, Any] = {"address": {"host": server.v4, "port": server.port}}
-    if type_name == "graph_database":
-        where = {"host": server.v4, "port": server.port}
-    if type_name == "lindorm":
-        where = {"seedserver": f"{server.v4}:{server.port}"}
-    entry = {**where, **ENTRIES[type_name], "username": "app", "password": PASSWORD}
-    verdict = lab.check(type_name, entry, timeout=4)
-    assert verdict.cause == "PROTO.MISMATCH", (verdict.cause, verdict.message)
-    assert NAMED[kind] in verdict.message or "has no Gremlin" in verdict.message
-    assert PASSWORD not in verdict.model_dump_json()
+async def _missed(spoken: str, host: str, port: int) -> list[str]:
+    """The types that do not say what the server speaks."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def missed(target: Target) -> str:
+        protocol = load(target.protocol)
+        if spoken in (protocol.title, protocol.fingerprint):
+            return ""
+        async with gate:
+            return misses(await check(target, Aimed(host, port), timeout=4), spoken)
+
+    return [told for told in await asyncio.gather(*map(missed, examples().values())) if told]
+
+
+@pytest.mark.parametrize("spoken", SERVERS)
+def test_every_type_names_a_server_of_another_protocol(lab: Any, spoken: str) -> None:
+    server = SERVERS[spoken](lab)
+    with lab.inside("client"):
+        assert asyncio.run(_missed(spoken, server.v4, server.port)) == []

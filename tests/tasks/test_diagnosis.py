@@ -153,6 +153,7 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("connect", {**_SILENT, "ports_that_answer": [22]}, "FILTER.DROP"),
     ("connect", {**_SILENT, "answers_ping": True}, "FILTER.DROP"),
     ("connect", {**_SILENT, "hasty": True}, "PROBE.DEADLINE"),
+    ("tls", {"not_tls": True, "first_bytes": "-ERR", "looks_like": "Redis", "another_protocol": True}, "PROTO.MISMATCH"),
     ("connect", {**_SILENT, "other_port_icmp_from": "10.9.9.1", "other_port_icmp_type": 3, "other_port_icmp_code": 13},
      INCONCLUSIVE),
     ("connect", {**_SILENT, "other_port_icmp_from": "10.9.9.1", "other_port_icmp_type": 3, "other_port_icmp_code": 1},

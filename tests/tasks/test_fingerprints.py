@@ -13,6 +13,7 @@ from tasks.fingerprints import identify
         (b"HTTP/1.1 400 Bad Request\r\n", "HTTP"),
         (b"<html><body>", "HTTP"),
         (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "SSH"),
+        (b"Exceeded MaxStartups\r\n", "SSH"),
         (b"220 mail.example ESMTP Postfix\r\n", "SMTP"),
         (b"220 (vsFTPd 3.0.3)\r\n", "FTP"),
         (b"421 Too many users\r\n", "FTP"),

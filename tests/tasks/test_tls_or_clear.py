@@ -43,13 +43,16 @@ async def verdict_over(handler: Handler, type_name: str, entry: dict[str, Any]) 
         return await verdict_at(port, type_name, entry)
 
 
-def says(words: bytes, *, to_tls: bytes | None = None) -> Handler:
-    """A peer with one answer, and one for those who begin with TLS; without one it leaves them waiting."""
+def says(words: bytes, *, to_tls: bytes | None = None, letter: bytes = b"") -> Handler:
+    """A peer with one answer, and one for those who begin with TLS; without one it leaves them waiting.
+
+    With a letter it takes TLS as PostgreSQL does: whoever asks for it is told the letter first.
+    """
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first = await reader.read(4096)
-        if first == _SSL_REQUEST:
-            writer.write(b"S")
+        if letter and first == _SSL_REQUEST:
+            writer.write(letter)
             first = await reader.read(4096)
         answer = to_tls if first[:1] == b"\x16" else words
         if answer:
@@ -95,7 +98,8 @@ async def test_a_server_of_hive_without_tls() -> None:
 
 @pytest.mark.parametrize("type_name", _TLS)
 async def test_another_protocol_answers_tls_in_the_clear(type_name: str) -> None:
-    found = await verdict_over(says(_SSH, to_tls=_SSH), type_name, _TLS[type_name])
+    letter = b"S" if type_name == "vertica" else b""
+    found = await verdict_over(says(_SSH, to_tls=_SSH, letter=letter), type_name, _TLS[type_name])
     assert found.cause == "PROTO.MISMATCH", found
 
 

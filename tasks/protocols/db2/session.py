@@ -132,7 +132,7 @@ class Db2Session(Session):
         recorder.warn(nothing_to_read="the database has no tables yet")
 
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
-        return await look_again(self.access, self.dial, stage, evidence, retry)
+        return await look_again(self.access, stage, evidence, retry)
 
     # -- questions ----------------------------------------------------------------------------------------------------
 

@@ -113,7 +113,7 @@ class GremlinSession(Session):
             # What web servers say to plaintext on a port for TLS.
             outcome = await retry(self.access.over(replace(self.access.tls, mode="require")), until="greet")
             return {"over_tls": "answers"} if outcome.stage is None else {}
-        return await look_again(self.access, self.dial, stage, evidence, retry)
+        return await look_again(self.access, stage, evidence, retry)
 
     # -- questions ----------------------------------------------------------------------------------------------------
 

@@ -153,7 +153,7 @@ class MongodbSession(Session):
         recorder.warn(nothing_to_read="the database has no collections yet")
 
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
-        return await look_again(self.access, self.dial, stage, evidence, retry)
+        return await look_again(self.access, stage, evidence, retry)
 
     # -- logging in ---------------------------------------------------------------------------------------------------
 

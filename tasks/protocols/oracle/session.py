@@ -153,7 +153,7 @@ class OracleSession(Session):
         self.stream.close()
 
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
-        return await look_again(self.access, self.dial, stage, evidence, retry)
+        return await look_again(self.access, stage, evidence, retry)
 
     # -- the listener -------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry, Session
 from tasks.protocols.advertised import reach
-from tasks.protocols.hanging_up import another_protocol
 from tasks.protocols.sqlserver import wire
 from tasks.protocols.sqlserver.answers import CANNOT_OPEN, NAMES_CLIENT
 from tasks.protocols.sqlserver.wire import Answer, Encryption, Greeting, Malformed, ServerError
@@ -161,9 +160,7 @@ class SqlserverSession(Session):
             raise StageFailed(nothing_readable=True, object=f"any table of {self._database}")
 
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
-        """A server that drops plaintext is tried over TLS, one that drops our greeting in other protocols."""
-        if stage == "greet" and evidence.get("broken") and "looks_like" not in evidence:
-            return await another_protocol(self.dial)
+        """A server that drops plaintext is tried over TLS."""
         if stage != "login" or self.access.tls.wanted or not evidence.get("broken"):
             return {}
         outcome = await retry(self.access.over(replace(self.access.tls, mode="require")), until="login")

@@ -1,0 +1,34 @@
+"""Servers of other protocols behind every type of the catalogue: each is told as what it is, and gets no password."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tasks.check import check
+from tasks.protocols import load
+from tasks.target import Target
+from tests.tasks.foreign import STRANGERS, Aimed, examples, misses, stranger
+from tests.tasks.support import listening
+
+#: Enough for whoever answers at once, on a machine with other things to do.
+TIMEOUT = 4
+_AT_ONCE = 20
+
+
+@pytest.mark.parametrize("spoken", STRANGERS)
+async def test_every_type_names_a_stranger(spoken: str) -> None:
+    gate, targets = asyncio.Semaphore(_AT_ONCE), examples()
+    async with listening(stranger(spoken)) as port:
+
+        async def missed(target: Target) -> str:
+            protocol = load(target.protocol)
+            if spoken in (protocol.title, protocol.fingerprint):
+                return ""
+            async with gate:
+                verdict = await check(target, Aimed("127.0.0.1", port), timeout=TIMEOUT)
+            return misses(verdict, spoken)
+
+        found = await asyncio.gather(*(missed(target) for target in targets.values()))
+    assert not list(filter(None, found))
