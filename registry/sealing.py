@@ -118,7 +118,7 @@ def worker_keys(*, make: bool = False) -> KeyPair:
 
 def _keys(side: Side, path: Path, *, make: bool) -> KeyPair:
     if make and not path.exists():
-        _make(side, path)
+        _make(path)
     try:
         raw = _bytes(path.read_text().strip())
     except FileNotFoundError:
@@ -132,7 +132,7 @@ def _keys(side: Side, path: Path, *, make: bool) -> KeyPair:
     return KeyPair(side, raw)
 
 
-def _make(side: Side, path: Path) -> None:
+def _make(path: Path) -> None:
     """Whole or not at all, and the first of two that try at once wins."""
     from nacl.public import PrivateKey
 

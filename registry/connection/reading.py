@@ -68,7 +68,7 @@ def read_entry(
     return _Reading(type_, permitted, literals_allowed, where).read(raw)
 
 
-def read_url(url: str, *, where: str = "url") -> tuple[DataSourceType, EntryReading]:
+def read_url(url: str) -> tuple[DataSourceType, EntryReading]:
     """The type that a URL names and the entry that it describes; a password in it is taken as a literal.
 
     Raises:
@@ -76,9 +76,9 @@ def read_url(url: str, *, where: str = "url") -> tuple[DataSourceType, EntryRead
     """
     from registry import types
 
-    parsed = urls.parse(url, where=where)
+    parsed = urls.parse(url)
     type_ = types.get(parsed.type_name)
-    return type_, read_entry(type_, {"jdbc_url": url}, literals_allowed=True, where=where)
+    return type_, read_entry(type_, {"jdbc_url": url}, literals_allowed=True, where="url")
 
 
 class _Reading:

@@ -273,9 +273,9 @@ def user_parameter(url: ParsedUrl) -> dict[str, str]:
     return {"user": url.username} if url.username else {}
 
 
-def written_query(properties: Mapping[str, str], separator: str = "&") -> str:
+def written_query(properties: Mapping[str, str]) -> str:
     """`?k=v&k=v`, everything encoded, or nothing."""
-    pairs = separator.join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in properties.items())
+    pairs = "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in properties.items())
     return f"?{pairs}" if pairs else ""
 
 

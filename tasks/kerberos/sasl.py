@@ -13,7 +13,6 @@ from tasks.streams import StreamBroken
 if TYPE_CHECKING:
     from tasks.kerberos.client import Client
 
-MECHANISM = "GSSAPI"
 #: What Hadoop's configurations have in place of the host.
 ANY_HOST = "_HOST"
 #: No security layer, in the server's list and in the answer to it (RFC 4752, section 3.3), and the list's length.

@@ -5,15 +5,13 @@ Sources: "Request signature" and "Error codes" of the DataHub API reference.
 
 from __future__ import annotations
 
-import base64
-import hmac
 from collections.abc import Mapping
-from email.utils import format_datetime
 
 from tasks.evidence import Recorder
 from tasks.protocols import Protocol
 from tasks.protocols.http.rest import Reply
 from tasks.protocols.http.service import Codes, SignedSession, answers
+from tasks.protocols.signing import hmac_sha1, http_date
 
 CODES = Codes(
     refused=frozenset({"Unauthorized"}),
@@ -45,11 +43,10 @@ class DataHubSession(SignedSession):
         return await self.call(f"/projects/{self.project}/topics/{name}")
 
     def signature(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Mapping[str, str]:
-        date = format_datetime(self.now(), usegmt=True)
+        date = http_date(self.now())
         version = {"x-datahub-client-version": "1.1"}
         own = [f"{name}:{value}" for name, value in version.items()]
-        text = "\n".join([method, "application/json", date, *own, path])
-        digest = base64.b64encode(hmac.digest(self.access_key, text.encode(), "sha1")).decode()
+        digest = hmac_sha1(self.access_key, [method, "application/json", date, *own, path])
         authorization = f"DATAHUB {self.access_id}:{digest}"
         return {**version, "content-type": "application/json", "date": date, "authorization": authorization}
 

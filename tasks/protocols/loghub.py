@@ -5,15 +5,13 @@ Sources: "Request signature" and "Common error codes" of the Simple Log Service 
 
 from __future__ import annotations
 
-import base64
-import hmac
 from collections.abc import Mapping
-from email.utils import format_datetime
 
 from tasks.evidence import Recorder
 from tasks.protocols import Protocol
 from tasks.protocols.http.rest import Reply
 from tasks.protocols.http.service import Codes, SignedSession, answers
+from tasks.protocols.signing import hmac_sha1, http_date
 
 CODES = Codes(
     unknown_key=frozenset({"InvalidAccessKeyId"}),
@@ -48,7 +46,7 @@ class LogHubSession(SignedSession):
         return await self.call(f"/logstores/{name}")
 
     def signature(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Mapping[str, str]:
-        date = format_datetime(self.now(), usegmt=True)
+        date = http_date(self.now())
         headers = {
             "x-log-apiversion": "0.6.0",
             "x-log-bodyrawsize": str(len(body)),
@@ -56,8 +54,8 @@ class LogHubSession(SignedSession):
         }
         own = [f"{name}:{value}" for name, value in sorted(headers.items())]
         parameters = "&".join(f"{key}={value}" for key, value in sorted(query.items()))
-        text = "\n".join([method, "", "", date, *own, path + (f"?{parameters}" if parameters else "")])
-        digest = base64.b64encode(hmac.digest(self.access_key, text.encode(), "sha1")).decode()
+        lines = [method, "", "", date, *own, path + (f"?{parameters}" if parameters else "")]
+        digest = hmac_sha1(self.access_key, lines)
         return {**headers, "date": date, "authorization": f"LOG {self.access_id}:{digest}"}
 
 

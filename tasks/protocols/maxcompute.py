@@ -6,15 +6,13 @@ MaxCompute documentation.
 
 from __future__ import annotations
 
-import base64
-import hmac
 from collections.abc import Mapping
-from email.utils import format_datetime
 
 from tasks.evidence import Recorder
 from tasks.protocols import Protocol
 from tasks.protocols.http.rest import Reply
 from tasks.protocols.http.service import Codes, SignedSession, answers
+from tasks.protocols.signing import hmac_sha1, http_date
 
 CODES = Codes(
     unknown_key=frozenset({"ODPS-0410051", "InvalidAccessKeyId"}),
@@ -50,10 +48,10 @@ class MaxComputeSession(SignedSession):
         return await self.call(f"/projects/{self.project}/tables/{name}", {"curr_project": self.project})
 
     def signature(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Mapping[str, str]:
-        date = format_datetime(self.now(), usegmt=True)
+        date = http_date(self.now())
         parameters = "&".join(f"{key}={value}" if value else key for key, value in sorted(query.items()))
-        text = "\n".join([method, "", "", date, path + (f"?{parameters}" if parameters else "")])
-        digest = base64.b64encode(hmac.digest(self.access_key, text.encode(), "sha1")).decode()
+        lines = [method, "", "", date, path + (f"?{parameters}" if parameters else "")]
+        digest = hmac_sha1(self.access_key, lines)
         return {"date": date, "authorization": f"ODPS {self.access_id}:{digest}"}
 
 

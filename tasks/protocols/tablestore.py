@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 from collections.abc import Mapping
 
 from tasks.evidence import Recorder
 from tasks.protocols import Protocol
 from tasks.protocols.http.rest import Reply
 from tasks.protocols.http.service import Codes, SignedSession, answers
+from tasks.protocols.signing import hmac_sha1
 from tasks.streams import printable
 
 _STRING_1 = 0x0A
@@ -56,10 +56,8 @@ class TablestoreSession(SignedSession):
             "x-ots-date": self.now().strftime("%Y-%m-%dT%H:%M:%S.000Z"),
             "x-ots-instancename": self.project,
         }
-        lines = "".join(f"{name}:{value}\n" for name, value in sorted(headers.items()))
-        text = f"{path}\n{method}\n\n{lines}"
-        signed = base64.b64encode(hmac.digest(self.access_key, text.encode(), "sha1")).decode()
-        return {**headers, "x-ots-signature": signed}
+        own = [f"{name}:{value}" for name, value in sorted(headers.items())]
+        return {**headers, "x-ots-signature": hmac_sha1(self.access_key, [path, method, "", *own, ""])}
 
 
 def _first_string(body: bytes) -> str | None:

@@ -15,6 +15,8 @@ MARKS: Mapping[State, str] = {
     State.UNREACHABLE: "🔴",
     State.UNSUPPORT: "⚪",
 }
+#: As many sick ones are named in one line.
+_NAMED = 5
 _TALLY = re.compile(r"(\d+) of (\d+) not Connectable")
 
 
@@ -23,14 +25,14 @@ def sick(verdicts: Iterable[Verdict]) -> list[Verdict]:
     return sorted((one for one in verdicts if not one.connectable), key=place)
 
 
-def tally(verdicts: Sequence[Verdict], *, named: int = 5) -> str:
+def tally(verdicts: Sequence[Verdict]) -> str:
     """How many are sick and which, in one line: the message of a run's state."""
     ill = sick(verdicts)
     if not ill:
         return f"0 of {len(verdicts)} not Connectable"
     names = [f"{source_name(one)}/{one.env} {one.cause}" for one in ill]
-    more = f" and {len(names) - named} more" if len(names) > named else ""
-    return f"{len(ill)} of {len(verdicts)} not Connectable: {', '.join(names[:named])}{more}"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{len(ill)} of {len(verdicts)} not Connectable: {', '.join(names[:_NAMED])}{more}"
 
 
 def counted(message: str | None) -> tuple[int, int] | None:

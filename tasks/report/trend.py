@@ -9,6 +9,8 @@ from datetime import datetime
 
 from tasks.report import markdown
 
+_SIZE = (720, 120)
+
 
 @dataclass(frozen=True)
 class Point:
@@ -28,8 +30,9 @@ def picture(points: Sequence[Point]) -> str:
     return f"![Sick checks over the last {len(points)} runs, at most {worst}](data:image/svg+xml;base64,{drawn})"
 
 
-def _svg(points: Sequence[Point], *, width: int = 720, height: int = 120) -> str:
+def _svg(points: Sequence[Point]) -> str:
     """A bar a round: how many of its checks were sick."""
+    width, height = _SIZE
     top = max(1, *(point.sick for point in points))
     step = min(24.0, (width - 40) / len(points))
     bars = []

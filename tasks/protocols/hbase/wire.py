@@ -10,7 +10,7 @@ from tasks.streams import Reader, Stream, StreamBroken
 _GET_DATA, _GET_CHILDREN, _SASL, _CLOSE = 4, 8, 102, -11
 _LONGEST, _SIZE = 1 << 22, 4
 #: Error codes (KeeperException.Code).
-OK, NO_NODE, NO_AUTH = 0, -101, -102
+OK, NO_NODE = 0, -101
 _MAGIC, _PROTOBUF = b"\xff", b"PBUF"
 
 

@@ -17,7 +17,7 @@ _MOST_STATISTICS = 1000
 #: What an error begins with in the text protocol.
 ERRORS = frozenset({"ERROR", "CLIENT_ERROR", "SERVER_ERROR"})
 #: Statuses of the binary protocol.
-OK, MISSING, AUTHENTICATION_FAILED, CONTINUE, UNKNOWN_COMMAND = 0x00, 0x01, 0x20, 0x21, 0x81
+OK, MISSING, AUTHENTICATION_FAILED, UNKNOWN_COMMAND = 0x00, 0x01, 0x20, 0x81
 
 
 @dataclass(frozen=True)

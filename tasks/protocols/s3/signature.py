@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from urllib.parse import quote
+
+from tasks.protocols.signing import hmac_sha1, http_date
 
 #: What is signed in place of a hash of the body: requests here have none.
 _UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -84,10 +84,9 @@ def oss4(request: Request, key: Key, at: datetime) -> dict[str, str]:
 
 def oss1(request: Request, key: Key, at: datetime) -> dict[str, str]:
     """The headers of a request signed with OSS' version 1, which knows no region ("Include a V1 signature")."""
-    date = format_datetime(at.astimezone(UTC), usegmt=True)
+    date = http_date(at)
     # None of the parameters used here is among the sub-resources that version 1 signs.
-    text = "\n".join([request.method, "", "", date, request.resource])
-    digest = base64.b64encode(hmac.digest(key.secret.encode(), text.encode(), "sha1")).decode()
+    digest = hmac_sha1(key.secret.encode(), [request.method, "", "", date, request.resource])
     return {"date": date, "authorization": f"OSS {key.id}:{digest}"}
 
 
