@@ -39,6 +39,8 @@ class PlanState(StrEnum):
     PAUSED = "paused"
     APPLIED = "applied"
     FAILED = "failed"
+    #: Somebody has decided to take all of it back; it ends as rolled back, whoever goes on with it.
+    ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"
 
 
@@ -53,6 +55,8 @@ class StepState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    #: It is being taken back: whoever finds it so goes on backwards.
+    REVERTING = "reverting"
     ROLLED_BACK = "rolled_back"
     SKIPPED = "skipped"
 
@@ -146,13 +150,31 @@ class Plans:
         with self._database.read() as session:
             return _find(session, id_)
 
-    def list(self, *, kind: str | None = None, limit: int = 50) -> Sequence[model.Plan]:
-        """The newest plans first."""
+    def list(self, *, kind: str | None = None, why: str | None = None, limit: int = 50) -> Sequence[model.Plan]:
+        """The newest plans first.
+
+        Args:
+            why: Only those made for exactly this reason.
+        """
         wanted = select(model.Plan).order_by(model.Plan.created_at.desc(), model.Plan.id).limit(limit)
         if kind is not None:
             wanted = wanted.where(model.Plan.kind == kind)
+        if why is not None:
+            wanted = wanted.where(model.Plan.why == why)
         with self._database.read() as session:
             return [*session.scalars(wanted)]
+
+    def state(self, id_: str) -> PlanState:
+        """Where the plan of exactly this id is, without reading the rest of it.
+
+        Raises:
+            NotFound: No such plan.
+        """
+        with self._database.read() as session:
+            found = session.scalar(select(model.Plan.state).where(model.Plan.id == id_))
+        if found is None:
+            raise NotFound(f"no plan {id_!r}", where="plan", instruction="`headwater plan list` shows them")
+        return PlanState(found)
 
     def steps(self, id_: str, *states: StepState) -> Sequence[model.PlanStep]:
         """The steps of a plan in their order; of these states, or all."""
@@ -194,6 +216,9 @@ class Plans:
             plan = _find(session, id_)
             if plan.state in ENDED:
                 raise InvalidInput(f"plan {plan.id} is {plan.state}", where=f"plan:{plan.id}", instruction="plan again")
+            if plan.state == PlanState.ROLLING_BACK:
+                told = f"plan {plan.id} is being rolled back"
+                raise InvalidInput(told, where=f"plan:{plan.id}", instruction="let its rollback end: roll back again")
             if plan.state == PlanState.READY:
                 _expect_fresh(session, plan, by.at)
             return _move(session, plan, PlanState.APPLYING, by)
@@ -232,11 +257,15 @@ class Plans:
                 self.record_all(moves, session=own)
             return
         at = model.now()
+        # Rows that set the same columns go together: one statement for thousands of them.
+        grouped: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for step, state, before, after, message in moves:
-            values: dict[str, Any] = {"state": state, "message": message}
-            values["started_at" if state is StepState.RUNNING else "finished_at"] = at
-            values |= {name: dict(side) for name, side in (("before", before), ("after", after)) if side is not None}
-            session.execute(update(model.PlanStep).where(model.PlanStep.id == step.id).values(**values))
+            row: dict[str, Any] = {"id": step.id, "state": state, "message": message}
+            row["started_at" if state is StepState.RUNNING else "finished_at"] = at
+            row |= {name: dict(side) for name, side in (("before", before), ("after", after)) if side is not None}
+            grouped.setdefault(tuple(row), []).append(row)
+        for rows in grouped.values():
+            session.execute(update(model.PlanStep), rows)
 
 
 def digest(draft: PlanDraft) -> str:
