@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+#: Seconds after which a peer that has not answered a connection request is silent, and the part of a short budget that
+#: does instead: Linux repeats the request after one second (RFC 6298, section 2), and who is there answers that.
+_SILENT_AFTER, _SILENT_SHARE = 1.2, 0.4
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -33,6 +37,10 @@ class Budget:
     def less(self, seconds: float) -> Budget:
         """A budget that ends this many seconds earlier, for what has to happen afterwards."""
         return Budget(self.ends - seconds, self.total)
+
+    def too_short_for_silence(self, waited: float) -> bool:
+        """Whether a wait of so many seconds proves nothing about who did not answer, in a check that may take all."""
+        return waited < min(_SILENT_AFTER, self.total * _SILENT_SHARE)
 
     @contextlib.contextmanager
     def under_way(self) -> Iterator[None]:

@@ -86,14 +86,15 @@ class Conversation:
         try:
             stream = waiting.result()
         except ConnectFailed as failure:
-            silent = failure.evidence.get("silent")
+            waited = failure.evidence.get("waited_ms", 0) / 1000
+            hasty = failure.evidence.get("silent") and self.budget.too_short_for_silence(waited)
             public = is_public(address)
             raise StageFailed(
                 **{**seen, **failure.evidence, **await self._look.no_connection(failure.evidence, seen)},
                 unix=address.startswith("/") or None,
                 public=public or None,
                 no_nat_declared=(public and self.network.has_no_nat) or None,
-                hasty=(silent and failure.evidence["waited_ms"] < self.budget.total * 400) or None,
+                hasty=hasty or None,
             ) from None
         self.connected_in = time.monotonic() - started
         recorder.see(source_address=stream.local_address() or None)

@@ -262,7 +262,7 @@ class FtpSession(Session):
             return await self.dial(port)
         except ConnectFailed as failure:
             waited = failure.evidence.get("waited_ms", 0.0)
-            hasty = bool(failure.evidence.get("silent")) and waited < self.stream.budget.total * 400
+            hasty = bool(failure.evidence.get("silent")) and self.stream.budget.too_short_for_silence(waited / 1000)
             raise StageFailed(**failure.evidence, data_port=port, hasty=hasty) from None
 
     async def _secured(self, data: Stream, port: int, word: str) -> Stream:
