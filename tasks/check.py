@@ -28,8 +28,8 @@ from tasks.vantages import Resolution, Vantage, is_public
 
 #: How far beyond the deadline the last guard waits for the inner deadlines to speak, in seconds.
 _GUARD = 0.2
-#: The part of the time left that name resolution may take.
-_RESOLVE_SHARE = 0.7
+#: The part of the time left that name resolution may take: the connect after it has enough to tell silence from haste.
+_RESOLVE_SHARE = 0.6
 #: Addresses of one data source that are tried at the same time.
 _ADDRESSES_AT_ONCE = 8
 #: The fields in which types keep the password of the client's private key; the first that is set counts.
