@@ -96,9 +96,18 @@ def _unreached(evidence: Mapping[str, Any]) -> str | None:
     return f"advertised, and not to be reached from here: {'; '.join(evidence['unreached'])}"
 
 
+def _let_in_unlisted(evidence: Mapping[str, Any]) -> str:
+    listed = ", ".join(evidence["listed"])
+    return (
+        f"the server let {evidence['let_in_unlisted']} in, which its list as known here leaves out ({listed}): the "
+        "list on the server is another one, or is not enforced; correct what is declared"
+    )
+
+
 #: The evidence that a rule reads, the warning's code, and the rule.
 _RULES: tuple[tuple[str, str, Callable[[Mapping[str, Any]], str | None]], ...] = (
     ("allowlist", "ADMIT.ALLOWLIST_TOO_WIDE", provenance.too_wide),
+    ("let_in_unlisted", "ADMIT.ALLOWLIST_DIFFERS", _let_in_unlisted),
     ("verified", "TLS.NOT_VERIFIED", _not_verified),
     ("host_key_verified", "TLS.NOT_VERIFIED", _host_key_not_verified),
     ("not_after", "TLS.EXPIRES_SOON", _expires_soon),

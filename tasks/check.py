@@ -123,7 +123,16 @@ class _Walk:
                 await self._attempt(one, protocol, access)
 
         await asyncio.gather(*(attempt(one) for one in self.trace.attempts))
+        self._note_sources()
         self._note_failing()
+
+    def _note_sources(self) -> None:
+        """Where we come from, where that depends on the address: a dual-stack server sees either."""
+        best = self.trace.best()
+        sources = dict.fromkeys(provenance.observed(one.steps.stages) for one in self.trace.attempts)
+        found = [address for address in sources if address]
+        if best is not None and len(found) > 1:
+            best.steps.amend("route", source_addresses=found)
 
     def _note_failing(self) -> None:
         """Beside an address that works: those that do not."""
@@ -239,6 +248,9 @@ class _Walk:
                 self.target.network,
             )
             await conversation.run(attempt.steps)
+            stages = attempt.steps.stages
+            told = provenance.contradicted(stages, self._allowlist, self.target.network, attempt.address)
+            attempt.steps.amend("connect", **told)
         except StageFailed:
             stages = attempt.steps.stages
             told = provenance.noted(stages, self._allowlist, self.target.network, attempt.address)

@@ -158,14 +158,16 @@ def _entries(value: Any) -> Any:
     return allowlists.split(value) if isinstance(value, str) else value
 
 
-def _allowlist(entries: tuple[str, ...]) -> tuple[str, ...]:
-    entries = allowlists.split(entries)
-    allowlists.parse(entries)
-    return entries
+def _entry(text: str) -> str:
+    allowlists.parse(text)
+    return text
 
 
-#: The entries of a server's allowlist: addresses, CIDRs and ranges, as `registry.allowlists` reads them.
-AllowlistEntries = Annotated[tuple[str, ...], BeforeValidator(_entries), AfterValidator(_allowlist)]
+#: The entries of a server's allowlist: addresses, CIDRs and ranges, as `registry.allowlists` reads them. Each is checked
+#: in its own place, so that all faults of a list are told.
+AllowlistEntries = Annotated[
+    tuple[Annotated[str, AfterValidator(_entry)], ...], BeforeValidator(_entries), AfterValidator(allowlists.split)
+]
 
 
 def as_list(value: Any) -> Any:

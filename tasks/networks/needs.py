@@ -58,22 +58,30 @@ def _for_group(one: CheckTarget, scope: str, verdict: Verdict | None) -> Needed:
     entries, kind, missing = network.allowlist_entries(public), network.entry_kind(public), ""
     if not entries and public and network.has_no_nat:
         missing = "it is declared to have no way to public addresses"
-    elif not entries and (address := _observed(verdict, public)):
-        entries, kind = (host(address),), f"the address that it came from at {verdict.started_at if verdict else ''}"
+    elif seen := [address for address in _observed(verdict, public) if _says_nothing_of(address, entries)]:
+        came = f"the address that it came from at {verdict.started_at if verdict else ''}"
+        kind = f"{kind}; and {came}" if entries else came
+        entries = (*entries, *seen)
     elif not entries:
         missing = network.undeclared(public)
     return Needed(one.env, one.group.name, scope, collapsed(entries), kind, missing, collapsed(network.platform_cidrs))
 
 
-def _observed(verdict: Verdict | None, public: bool) -> str | None:
-    """The address that the server saw, else our own where no NAT lies between."""
+def _says_nothing_of(address: Network, entries: Sequence[Network]) -> bool:
+    """Whether nothing is declared for the family of an address."""
+    return all(entry.version != address.version for entry in entries)
+
+
+def _observed(verdict: Verdict | None, public: bool) -> list[Network]:
+    """Of each family, the address that the server saw, else our own where no NAT lies between."""
     evidence = {key: value for stage in (verdict.stages if verdict else ()) for key, value in stage.evidence.items()}
-    for key in ("source_address_seen_by_server", "source_address"):
-        address = numeric(evidence.get(key))
+    seen = [evidence.get(key) for key in ("source_address_seen_by_server", "source_address")]
+    found: dict[int, Network] = {}
+    for address in map(numeric, [*seen, *evidence.get("source_addresses", ())]):
         # A server behind a proxy sees the proxy: that it comes from where we went to tells nothing of us.
         if address is not None and is_public(address) == public and address != numeric(evidence.get("address")):
-            return address
-    return None
+            found.setdefault(host(address).version, host(address))
+    return list(found.values())
 
 
 async def scopes_of(found: Iterable[CheckTarget]) -> dict[str, tuple[str, ...]]:

@@ -47,6 +47,21 @@ def noted(stages: Sequence[Stage], declared: Sequence[str], network: Network, ad
     return {"allowlist_standing": str(standing), "allowlist": list(declared)}
 
 
+def contradicted(
+    stages: Sequence[Stage], declared: Sequence[str], network: Network, address: str
+) -> dict[str, list[str] | str]:
+    """What to note beside a login that went well: what the server let in although its list, as known, does not."""
+    told = next((one for stage in stages if (one := _seen_by_server(stage)) is not None), None)
+    told = None if told == numeric(address) else told  # a server behind a proxy sees the proxy
+    source = told or observed(stages)
+    if not declared or address.startswith("/") or source is None or host(source).is_loopback:
+        return {}
+    if stand(parse(declared), network, address, source, told=told is not None) is not Standing.LACKS:
+        return {}
+    missing = entry(network, is_public(address), source, told=told is not None)
+    return {"let_in_unlisted": missing, "listed": list(declared)}
+
+
 def observed(stages: Iterable[Stage]) -> str | None:
     """Our own address on the way to the server."""
     return next((stage.evidence["source_address"] for stage in stages if "source_address" in stage.evidence), None)

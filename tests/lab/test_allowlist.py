@@ -74,6 +74,12 @@ def test_a_list_for_everybody(lab: Lab, expect: Expectation) -> None:
            warnings=["ADMIT.ALLOWLIST_TOO_WIDE"], within=1)  # fmt: skip
 
 
+def test_a_list_that_leaves_out_whom_the_server_lets_in(lab: Lab, expect: Expectation) -> None:
+    verdict = lab.check("postgresql", entry(lab.postgresql().v4, 5432, allowlist=["10.3.0.0/16"]))
+    expect(verdict, "declared allowlist leaves out a group that logs in", code=None, state=FINE,
+           warnings=["ADMIT.ALLOWLIST_DIFFERS"], within=1)  # fmt: skip
+
+
 # -- declared networks -------------------------------------------------------------------------------------------------
 
 
@@ -177,6 +183,19 @@ def test_the_printed_lines_let_a_group_into_postgresql(lab: Lab, tmp_path: Path)
     server.sql("SELECT pg_reload_conf()")
     status, out, _ = home("test", "shop", "--env", "prod", vantage="exclusive")
     assert status == 0, out
+
+
+def test_a_dual_stack_server_lets_in_both_families(lab: Lab, tmp_path: Path) -> None:
+    server = lab.postgresql()
+    name = lab.name("dualstack", server.v4, server.host.v6)
+    side = {"address": {"host": name, "port": 5432}, "database": "shop", "username": "app"}
+    home = Home(lab, tmp_path, "client")
+    home.declare("postgresql", side, side, client={})
+    assert home("test", "shop", "--env", "prod")[0] == 0
+    status, lines, err = home("allowlist", "shop", "--env", "prod", "--form", "plain")
+    assert status == 0, err
+    assert sorted(":" in line for line in lines.split()) == [False, True], lines
+    assert "10.77.1.2" in lines
 
 
 def test_the_printed_account_lets_a_group_into_mariadb(lab: Lab, expect: Expectation, tmp_path: Path) -> None:

@@ -130,6 +130,18 @@ def test_a_wrong_entry_is_told_with_its_place():
     assert "10.0.0.300" in str(refused.value)
 
 
+@pytest.mark.parametrize("entries", [["10.0.0.1", "garbage", "10.0.0.300"], "10.0.0.1, garbage, 10.0.0.300"])
+def test_every_wrong_entry_is_told_in_its_place(entries):
+    entry = {"address": [{"host": "db", "port": 5432}], "database": "d", "username": "u", "allowlist": entries}
+    with pytest.raises(InvalidInputs) as refused:
+        read_entry(types.get("postgresql"), entry, where="retail/orders/prod")
+    places = [(problem.where, problem.reason.split()[0]) for problem in refused.value.problems]
+    assert places == [
+        ("retail/orders/prod.allowlist[1]", "'garbage'"),
+        ("retail/orders/prod.allowlist[2]", "'10.0.0.300'"),
+    ]
+
+
 # -- what a group needs --------------------------------------------------------------------------------------------
 
 SERVERLESS = Network.model_validate(

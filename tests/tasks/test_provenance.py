@@ -10,10 +10,10 @@ import pytest
 from registry.allowlists import parse
 from registry.network import Network
 from registry.verdict import INCONCLUSIVE, Stage, Status, Verdict
-from tasks import diagnosis
+from tasks import cautions, diagnosis
 from tasks.check import check
 from tasks.evidence import Attempt
-from tasks.networks.provenance import Standing, differences, noted, stand, too_wide
+from tasks.networks.provenance import Standing, contradicted, differences, noted, stand, too_wide
 from tasks.vantages.local import LocalVantage
 from tests.tasks.scripted import Peer, converse
 from tests.tasks.support import failed, listening, target
@@ -145,6 +145,28 @@ def test_a_server_that_sees_another_address_than_declared_is_told(
     found = differences(network, address, _stage(source_address_seen_by_server=seen))
     assert [one.code for one in found] == (["GROUP.NETWORK_DIFFERS"] if told else [])
     assert told is None or told in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("entries", "seen", "told"),
+    [
+        (["10.3.0.0/16"], None, "10.77.1.0/24"),
+        (["10.77.0.0/16"], "10.9.9.9", "10.9.9.9/32"),
+        (["10.77.0.0/16"], None, None),
+        (["10.77.0.0/16"], INTERNAL, None),  # it sees a proxy before it
+        (["10.77.1.2", "10.3.0.0/16"], None, None),
+        ([], None, None),
+    ],
+)
+def test_a_server_that_lets_in_what_its_list_leaves_out_is_told(
+    entries: list[str], seen: str | None, told: str | None
+) -> None:
+    own = Stage("connect", Status.PASSED, "2026-01-01T00:00:00Z", 1.0, {"source_address": "10.77.1.2"})
+    stages = [own, *_stage(**({"source_address_seen_by_server": seen} if seen else {}))]
+    noted_ = contradicted(stages, entries, SERVERLESS, INTERNAL)
+    found = cautions.of([replace(own, evidence=noted_)])
+    assert [one.code for one in found] == (["ADMIT.ALLOWLIST_DIFFERS"] if told else [])
+    assert told is None or (told in found[0].message and entries[0] in found[0].message)
 
 
 @pytest.mark.parametrize("entries", [["0.0.0.0/0"], ["10.0.0.0/8", "::/0"], ["0.0.0.0/1", "128.0.0.0/1"]])
