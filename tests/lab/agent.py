@@ -9,7 +9,6 @@ import asyncio
 import importlib
 import json
 import sys
-import time
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,6 +26,7 @@ from tasks.protocols import load
 from tasks.target import Target
 from tasks.vantages import Outpost, Vantage, open_vantage
 from tests.lab import recording
+from tests.stopwatch import Stopwatch
 
 
 def target(request: Mapping[str, Any]) -> Target:
@@ -58,13 +58,13 @@ def _secrets(reading: EntryReading) -> dict[str, SecretStr]:
 
 
 async def answer(request: Mapping[str, Any], places: Mapping[str, Vantage]) -> dict[str, Any]:
-    """The verdict and the seconds that it took, or the traceback of a check that broke."""
-    started = time.perf_counter()
+    """The verdict and the seconds that the check itself took, or the traceback of one that broke."""
     try:
-        verdict = await check(target(request), places[_place(request)], timeout=request["timeout"])
+        with Stopwatch() as watch:
+            verdict = await check(target(request), places[_place(request)], timeout=request["timeout"])
     except Exception:
         return {"broken": traceback.format_exc()}
-    return {"verdict": verdict.model_dump(mode="json"), "seconds": time.perf_counter() - started}
+    return {"verdict": verdict.model_dump(mode="json"), "seconds": watch.own}
 
 
 def _place(request: Mapping[str, Any]) -> str:
