@@ -11,15 +11,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from registry import audit, home, model
+from registry import access, audit, home, model, workspaces
+from registry.access import Verb
 from registry.audit import By
 from registry.database import Database
-from registry.errors import SecretUnresolved
+from registry.dependents import Dependents
+from registry.errors import InvalidInput, SecretUnresolved
 from registry.groups import Groups
+from registry.members import Members
 from registry.plans import Plans
 from registry.secrets import Bearer, Resolved, Secrets
 from registry.sources import Sources
 from registry.targets import CheckTarget, Environment, targets
+from registry.tokens import Tokens
 from registry.verdicts import Verdicts
 from registry.workspaces import Workspaces
 
@@ -35,10 +39,39 @@ class Store:
         self.sources = Sources(database, self.secrets)
         self.verdicts = Verdicts(database)
         self.plans = Plans(database)
+        self.dependents = Dependents(database)
+        self.tokens = Tokens(database)
+        self.members = Members(database)
 
     def by(self, why: str = "") -> By:
-        """A change by the acting user (`HEADWATER_ACTOR`, by default the user of the operating system), now."""
+        """A change by the acting user, now: the user of `HEADWATER_TOKEN`; without one whoever `HEADWATER_ACTOR` names,
+        by default the user of the operating system.
+
+        Raises:
+            InvalidInput: The token counts no more; or there is none, and the registry is one that asks for it.
+        """
+        token = home.token()
+        if token is not None:
+            return By(self.tokens.user_of(token), why)
+        if not self.database.is_local and self.tokens.any():
+            raise InvalidInput(
+                "this registry is shared, and believes tokens alone",
+                where="HEADWATER_TOKEN",
+                instruction="export HEADWATER_TOKEN=..., as `headwater token create` printed it",
+            )
         return By(home.actor(), why, owns_registry=self.database.is_local and home.acts_as_itself())
+
+    def expect(self, verb: Verb, *names: str) -> None:
+        """Let whoever acts look at workspaces, if a role allows it. Changes are held against roles where they are made.
+
+        Raises:
+            Forbidden: No role allows it in one of them.
+            NotFound: No such workspace.
+        """
+        by = self.by()
+        with self.database.read() as session:
+            for name in names:
+                access.require(session, by, verb, workspaces.find(session, name))
 
     def targets(
         self,
