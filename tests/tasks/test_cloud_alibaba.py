@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -23,8 +24,15 @@ SECRET = "9xExampleAccessKeySecret0"
 OWNER = {"cross_account_owner_id": "1234567890123456", "cross_account_role_name": "reader"}
 
 
+@pytest.fixture(scope="module")
+def loaded() -> None:
+    """The SDKs, of which some take seconds to load: a program's start, and no part of the checks that are timed here."""
+    for name in ("alibabacloud_credentials", *calls.SDKS.values()):
+        importlib.import_module(f"{name}.client")
+
+
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+def api(loaded: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """The API, and credentials for it in the environment."""
     from alibabacloud_credentials.utils import auth_util
 
