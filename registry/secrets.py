@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pydantic import SecretStr
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from registry import audit, keyring, model
@@ -297,8 +297,9 @@ class Secrets:
     ) -> Rotation:
         """Encrypt every stored secret under a new key, in batches; may be killed at any moment and called again.
 
-        The new key is in the keyring before the first secret is under it, and the old key leaves the keyring only when
-        no secret is under it. A keyring with more than one key is a rotation that was cut short: it is finished first.
+        Those of deleted entries and uploaded files too: what is restored must open. The new key is in the keyring
+        before the first secret is under it, and the old key leaves the keyring only when no secret is under it. A
+        keyring with more than one key is a rotation that was cut short: it is finished first.
 
         Args:
             progress: Called with (secrets done, secrets in all) after each batch.
@@ -308,7 +309,7 @@ class Secrets:
             if len(ring.keys) == 1:
                 ring = ring.with_new_key()
                 ring.save()
-            total = _count(session, _stale(ring))
+            total = _count(session, ring)
         rotated, unreadable = 0, dict[str, str]()
         while True:
             with self._database.write() as session:
@@ -319,23 +320,32 @@ class Secrets:
             progress(rotated, total)
 
     def _rotate_batch(self, session: Session, ring: keyring.Keyring, batch: int, unreadable: dict[str, str]) -> int:
+        done = 0
+        for table in _SEALED:
+            if done < batch:
+                done += self._rotate_rows(session, table, ring, batch - done, unreadable)
+        return done
+
+    def _rotate_rows(
+        self, session: Session, table: _Sealed, ring: keyring.Keyring, most: int, unreadable: dict[str, str]
+    ) -> int:
         from cryptography.fernet import InvalidToken
 
         rows = []
-        wanted = select(model.Secret).where(_stale(ring)).limit(batch + len(unreadable))
-        for secret in session.scalars(wanted):
+        wanted = select(table.id, table.ciphertext).where(table.key_id != ring.current.id)
+        for id_, sealed in session.execute(wanted.limit(most + len(unreadable))).all():
             try:
-                ciphertext = ring.cipher.rotate(secret.ciphertext)
+                ciphertext = ring.cipher.rotate(sealed)
             except InvalidToken:
-                unreadable[secret.id] = _owner(session, secret)
+                unreadable[id_] = _owner(session, table, id_)
                 continue
-            rows.append({"id": secret.id, "key_id": ring.current.id, "ciphertext": ciphertext})
+            rows.append({"id": id_, "key_id": ring.current.id, "ciphertext": ciphertext})
         if rows:
-            session.execute(update(model.Secret), rows)
+            session.execute(update(table), rows)
         return len(rows)
 
     def _finish_rotation(self, session: Session, ring: keyring.Keyring, by: audit.By, done: Rotation) -> Rotation:
-        if not _count(session, _stale(ring)):
+        if not _count(session, ring):
             ring.with_current_only().save()
         after = {"key": ring.current.id, "rotated": done.rotated, "unreadable": list(done.unreadable)}
         audit.write(session, [by.record("rotate", "keyring", version=None, before=None, after=after)])
@@ -356,22 +366,44 @@ def forget(session: Session, ids: Sequence[str]) -> None:
         session.execute(delete(model.Secret).where(model.Secret.id.in_(ids)))
 
 
-def _stale(ring: keyring.Keyring) -> ColumnElement[bool]:
-    return model.Secret.key_id != ring.current.id
+#: Everything that is encrypted with the keyring.
+_Sealed = type[model.Secret] | type[model.BuriedSecret] | type[model.CertificateFile]
+_SEALED: tuple[_Sealed, ...] = (model.Secret, model.BuriedSecret, model.CertificateFile)
 
 
-def _count(session: Session, *conditions: ColumnElement[bool]) -> int:
-    return session.scalar(select(func.count()).select_from(model.Secret).where(*conditions)) or 0
+def _count(session: Session, stale: keyring.Keyring | None = None) -> int:
+    """How much is encrypted; of a keyring: how much is under another key than its current one."""
+    counts = (select(func.count()).select_from(table) for table in _SEALED)
+    if stale is not None:
+        counts = (select(func.count()).select_from(table).where(table.key_id != stale.current.id) for table in _SEALED)
+    return sum(session.scalar(count) or 0 for count in counts)
 
 
-def _owner(session: Session, secret: model.Secret) -> str:
-    row = session.execute(
-        select(model.Workspace.name, model.DataSource.name, model.Entry.env)
-        .join(model.DataSource, model.DataSource.workspace_id == model.Workspace.id)
-        .join(model.Entry, model.Entry.data_source_id == model.DataSource.id)
-        .where(model.Entry.id == secret.entry_id)
+def _owner(session: Session, table: _Sealed, id_: str) -> str:
+    """Whose it is, for people."""
+    if table is model.Secret:
+        row = session.execute(
+            select(model.Workspace.name, model.DataSource.name, model.Entry.env, model.Secret.field)
+            .join(model.DataSource, model.DataSource.workspace_id == model.Workspace.id)
+            .join(model.Entry, model.Entry.data_source_id == model.DataSource.id)
+            .join(model.Secret, model.Secret.entry_id == model.Entry.id)
+            .where(model.Secret.id == id_)
+        ).one()
+        return "/".join(row[:3]) + f".{row[3]}"
+    if table is model.BuriedSecret:
+        buried = session.execute(
+            select(model.Workspace.name, model.Tombstone.name, model.BuriedSecret.env, model.BuriedSecret.field)
+            .join(model.Tombstone, model.Tombstone.workspace_id == model.Workspace.id)
+            .join(model.BuriedSecret, model.BuriedSecret.tombstone_id == model.Tombstone.id)
+            .where(model.BuriedSecret.id == id_)
+        ).one()
+        return "/".join(buried[:3]) + f".{buried[3]} (deleted)"
+    file = session.execute(
+        select(model.Workspace.name, model.CertificateFile.name)
+        .join(model.CertificateFile, model.CertificateFile.workspace_id == model.Workspace.id)
+        .where(model.CertificateFile.id == id_)
     ).one()
-    return f"{'/'.join(row)}.{secret.field}"
+    return f"certificate file {'/'.join(file)}"
 
 
 def _pack(item: Sealing) -> bytes:
