@@ -26,7 +26,7 @@ OWNER = {"cross_account_owner_id": "1234567890123456", "cross_account_role_name"
 
 @pytest.fixture(scope="module")
 def loaded() -> None:
-    """The SDKs, of which some take seconds to load: a program's start, and no part of the checks that are timed here."""
+    """The SDKs, some of which take seconds to load: a program's start, and no part of the checks timed here."""
     for name in ("alibabacloud_credentials", *calls.SDKS.values()):
         importlib.import_module(f"{name}.client")
 
