@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pydantic import SecretStr
 
 from flows.panel import Panel
+from registry.access import Verb
 from registry.errors import InvalidInput, NotFound, SecretUnresolved
 from registry.store import Store
 from registry.targets import CheckTarget, Environment, TargetGroup
@@ -51,6 +52,7 @@ def gather(
         NotFound: Nothing in the registry answers to these names.
     """
     found = store.targets(workspace=workspace, source=source, env=env, group=group)
+    store.expect(Verb.TEST, *sorted({one.workspace for one in found}))
     if not found:
         raise NotFound(
             "there is nothing to test",

@@ -23,6 +23,7 @@ from flows.commands import (
     groups,
     keys,
     looking,
+    membership,
     observing,
     operate,
     registering,
@@ -81,6 +82,8 @@ observing.register(groups.app)
 auditing.register(groups.app)
 app.add_typer(groups.app, name="group")
 app.add_typer(keys.app, name="keys")
+app.add_typer(membership.members, name="member")
+app.add_typer(membership.tokens, name="token")
 
 
 def _print_version(wanted: bool) -> None:

@@ -45,3 +45,10 @@ def causes(incomplete: str) -> list[str]:
 def environments(incomplete: str) -> list[str]:
     """The environments."""
     return [env for env in ("dev", "prod") if env.startswith(incomplete)]
+
+
+def roles(incomplete: str) -> list[str]:
+    """The roles of members."""
+    from registry.access import Role
+
+    return [role for role in Role if role.startswith(incomplete.lower())]

@@ -7,17 +7,30 @@ from typing import TYPE_CHECKING
 from registry.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
+    from registry.access import Verb
     from registry.model import DataSource
     from registry.store import Store
 
 
-def find(store: Store, source: str) -> DataSource:
+def find(store: Store, source: str, verb: Verb | None = None) -> DataSource:
     """The one data source of this name.
 
+    Args:
+        verb: What for, where it is more than to look at it.
+
     Raises:
+        Forbidden: No role of whoever acts allows it.
         NotFound: None has it; the nearest are named.
         InvalidInput: Several workspaces have one.
     """
+    from registry.access import Verb
+
+    found = _found(store, source)
+    store.expect(verb or Verb.GET, found.workspace.name)
+    return found
+
+
+def _found(store: Store, source: str) -> DataSource:
     from registry import sources
 
     workspace, slash, name = source.partition("/")

@@ -6,7 +6,7 @@ say what the tables leave open:
 - whoever owns the file of a local registry, and says to be nobody else, is its tenant owner: nothing could keep him
   from writing the file itself;
 - where nobody holds any role yet, in the workspace or above it, everybody who can open the registry may do everything;
-- a role of the tenant counts in every workspace.
+- a role of the tenant counts in every workspace, and whoever made a workspace is its owner.
 """
 
 from __future__ import annotations
@@ -135,16 +135,24 @@ def require(session: Session, by: By, verb: Verb, workspace: model.Workspace | N
     Raises:
         Forbidden: None does. `Database.write` and `Database.read` keep it in the audit.
     """
-    if not allowed(session, by, verb, workspace):
-        place = f"workspace:{workspace.name}" if workspace is not None else "tenant"
-        held = ", ".join(sorted(roles(session, by.actor, workspace))) or "no role there"
-        wanted = ", ".join(sorted(PERMISSIONS[verb]))
-        raise Forbidden(
-            f"{by.actor} may not {verb}: {by.actor} has {held}",
-            where=place,
-            instruction=f"ask somebody with one of these roles: {wanted}",
-            record=by.record("refuse", place, version=None, before=None, after={"verb": verb.name.lower()}),
-        )
+    refused = refusal(session, by, verb, workspace)
+    if refused is not None:
+        raise refused
+
+
+def refusal(session: Session, by: By, verb: Verb, workspace: model.Workspace | None = None) -> Forbidden | None:
+    """As `require`, for those who must ask before they know whether they need it."""
+    if allowed(session, by, verb, workspace):
+        return None
+    place = f"workspace:{workspace.name}" if workspace is not None else "tenant"
+    held = ", ".join(sorted(roles(session, by.actor, workspace))) or "no role there"
+    wanted = ", ".join(sorted(PERMISSIONS[verb]))
+    return Forbidden(
+        f"{by.actor} may not {verb}: {by.actor} has {held}",
+        where=place,
+        instruction=f"ask somebody with one of these roles: {wanted}",
+        record=by.record("refuse", place, version=None, before=None, after={"verb": verb.name.lower()}),
+    )
 
 
 def allowed(session: Session, by: By, verb: Verb, workspace: model.Workspace | None = None) -> bool:
@@ -156,11 +164,19 @@ def allowed(session: Session, by: By, verb: Verb, workspace: model.Workspace | N
 
 def roles(session: Session, user: str, workspace: model.Workspace | None = None) -> set[Role]:
     """The roles that a user has in a workspace and above it."""
-    held = session.scalars(select(model.TenantMember.role).where(model.TenantMember.user == user)).all()
-    if workspace is not None:
-        here = model.Member.workspace_id == workspace.id
-        held = [*held, *session.scalars(select(model.Member.role).where(here, model.Member.user == user))]
-    return {role(name) for name in held}
+    above = roles_here(session, user, None)
+    return above if workspace is None else above | roles_here(session, user, workspace)
+
+
+def roles_here(session: Session, user: str, workspace: model.Workspace | None) -> set[Role]:
+    """The roles that a user has in a workspace itself, or, where it is None, in the tenant itself."""
+    if workspace is None:
+        wanted = select(model.TenantMember.role).where(model.TenantMember.user == user)
+        return {role(name) for name in session.scalars(wanted)}
+    here = model.Member.workspace_id == workspace.id
+    held = session.scalars(select(model.Member.role).where(here, model.Member.user == user))
+    made = {Role.OWNER} if workspace.creator == user else set()
+    return made | {role(name) for name in held}
 
 
 def _anybody(session: Session, workspace: model.Workspace | None) -> bool:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from registry import audit, model
+from registry import access, audit, model
+from registry.access import Verb
 from registry.audit import By
 from registry.changes import Action, Change
 from registry.connection import Port, SecretReference
@@ -125,6 +126,7 @@ class Groups:
             InvalidInput: Workspaces are bound to it.
         """
         with self._database.write() as session:
+            access.require(session, by, Verb.MANAGE_TENANT)
             group = find(session, name)
             bound = session.scalars(
                 select(model.Workspace.name).join(model.Binding).where(model.Binding.resource_group_id == group.id)
@@ -165,6 +167,8 @@ def snapshot(group: model.ResourceGroup) -> dict[str, Any]:
 def put(session: Session, draft: GroupDraft, by: By, *, expected_version: int | None = None) -> Change:
     """Create or update a group in a transaction that holds the write lock."""
     group = session.scalar(select(model.ResourceGroup).where(model.ResourceGroup.name == draft.name))
+    if group is None:
+        access.require(session, by, Verb.MANAGE_TENANT)
     wanted: dict[str, Any] = {
         "kind": draft.kind,
         "settings": draft.settings.model_dump(mode="json", exclude_defaults=True),
@@ -191,6 +195,7 @@ def _write(session: Session, group: model.ResourceGroup, wanted: dict[str, Any],
     if not changed:
         session.expire(group)
         return Change(object_, Action.UNCHANGED)
+    access.require(session, by, Verb.MANAGE_TENANT)
     for column, value in by.changed(group.version).items():
         setattr(group, column, value)
     session.flush()

@@ -1,4 +1,4 @@
-"""Where the registry lives: `HEADWATER_HOME`, `HEADWATER_DATABASE_URL`, `HEADWATER_KEYRING`, and who acts."""
+"""Where the registry lives (`HEADWATER_HOME`, `HEADWATER_DATABASE_URL`, `HEADWATER_KEYRING`), and who acts."""
 
 from __future__ import annotations
 
@@ -60,6 +60,11 @@ def keyring_path(folder: Path) -> Path:
 def actor() -> str:
     """Who acts: `HEADWATER_ACTOR`, by default the user of the operating system."""
     return os.environ.get("HEADWATER_ACTOR") or _user()
+
+
+def token() -> str | None:
+    """`HEADWATER_TOKEN`: what proves who acts."""
+    return os.environ.get("HEADWATER_TOKEN") or None
 
 
 def acts_as_itself() -> bool:

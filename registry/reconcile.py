@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session, selectinload
 
-from registry import audit, entries, model, secrets, workspaces
+from registry import access, audit, entries, model, secrets, workspaces
+from registry.access import Verb
 from registry.audit import By
 from registry.changes import Action, Change
 from registry.connection.reading import PENDING
@@ -69,6 +70,7 @@ def put(
             _note_removed(steps)
             made = [step.change() for step in steps]
             moved = [step for step, change in zip(steps, made, strict=True) if change.action is not Action.UNCHANGED]
+            _expect_allowed(session, by, workspace, moved)
             _write(session, secrets_, moved, by, seal)
             changes += made
             session.expunge_all()
@@ -230,6 +232,11 @@ class _Step:
             fields |= {f"{entry.env}.{name}": values for name, values in entry.fields().items()}
         action = Action.CREATE if self.row is None else Action.UPDATE if fields else Action.UNCHANGED
         return Change(f"data_source:{self.path}", action, fields)
+
+
+def _expect_allowed(session: Session, by: By, workspace: model.Workspace, moved: Sequence[_Step]) -> None:
+    for verb in {Verb.CREATE if step.row is None else Verb.UPDATE for step in moved}:
+        access.require(session, by, verb, workspace)
 
 
 def _keep_equal_secrets(session: Session, secrets_: Secrets, steps: Sequence[_Step]) -> None:

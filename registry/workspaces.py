@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from registry import audit, groups, model
+from registry import access, audit, groups, model
+from registry.access import Verb
 from registry.audit import By
 from registry.changes import Action, Change
 from registry.database import Database
@@ -156,6 +157,7 @@ def put(session: Session, draft: WorkspaceDraft, by: By) -> Change:
     object_ = f"workspace:{draft.name}"
     before = snapshot(session, workspace) if workspace else {}
     if workspace is None:
+        access.require(session, by, Verb.MANAGE_TENANT)
         workspace = model.Workspace(name=draft.name, mode=draft.mode or "standard", **by.new())
         workspace.description, workspace.permitted_ranges = "", []
         session.add(workspace)
@@ -167,6 +169,8 @@ def put(session: Session, draft: WorkspaceDraft, by: By) -> Change:
             where=f"{object_}.mode",
             instruction=f"leave mode at {workspace.mode}",
         )
+    # Whoever may not do it now must not be able to give himself the role with it.
+    refusals = {verb: access.refusal(session, by, verb, workspace) for verb in (Verb.BIND, Verb.MANAGE_WORKSPACE)}
     _fill(session, workspace, draft)
     after = snapshot(session, workspace)
     changed = audit.differences(before, after)
@@ -175,6 +179,9 @@ def put(session: Session, draft: WorkspaceDraft, by: By) -> Change:
     if before:
         for column, value in by.changed(workspace.version).items():
             setattr(workspace, column, value)
+    refused = refusals[Verb.BIND if set(changed) == {"resource_groups"} else Verb.MANAGE_WORKSPACE]
+    if refused is not None:
+        raise refused
     action = Action.UPDATE if before else Action.CREATE
     old, new = audit.sides(changed) if before else (None, after)
     session.flush()
@@ -208,7 +215,7 @@ def _fill(session: Session, workspace: model.Workspace, draft: WorkspaceDraft) -
     if draft.resource_groups is not None:
         _bind(session, workspace, {groups.find(session, name).id for name in draft.resource_groups})
     if draft.members is not None:
-        _admit(session, workspace, draft.members)
+        _admit(session, workspace, [(user, access.role(role)) for user, role in draft.members])
     session.flush()
 
 
@@ -251,3 +258,11 @@ def _check(draft: WorkspaceDraft) -> None:
         except ValueError as error:
             advice = 'write a network such as "10.0.0.0/8" or an address such as "10.1.2.3/32"'
             raise InvalidInput(str(error), where=f"{where}.permitted_ranges", instruction=advice) from None
+    for user, name in draft.members or ():
+        try:
+            placed = access.role(name) not in access.TENANT_ROLES
+        except InvalidInput as error:
+            raise InvalidInput(error.reason, where=f"{where}.members", instruction=error.instruction) from None
+        if not placed:
+            advice = f"headwater member grant {user} {name}"
+            raise InvalidInput(f"{name} is a role of the tenant", where=f"{where}.members", instruction=advice)
