@@ -160,7 +160,8 @@ async def test_the_certificate_of_an_advertised_broker(
             raise StageFailed(verify_code=verify_code, tls_error="CERTIFICATE_VERIFY_FAILED")
         return stream, {}
 
-    monkeypatch.setattr("tasks.protocols.kafka.session.start_tls", handshake)
+    for module in ("tls_first", "kafka.session"):
+        monkeypatch.setattr(f"tasks.protocols.{module}.start_tls", handshake)
     went = await _sent_on(Peer(), tls="verify-full")
     assert went.cause == code, went
 

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from tasks.evidence import Recorder, StageFailed, StageSkipped
+from tasks.evidence import Recorder, StageFailed
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols import Access, Dial, Retry
 from tasks.protocols.amqp import wire
 from tasks.protocols.amqp.wire import Method, Wire
 from tasks.protocols.hanging_up import over_tls
+from tasks.protocols.tls_first import TlsFirst
 from tasks.streams import Stream, StreamBroken, printable
-from tasks.tls import may_want_tls, start_tls
+from tasks.tls import may_want_tls
 
 #: Tells the broker that we understand `connection.close` after a refused login: it hangs up without a word otherwise.
 _CAPABILITIES = wire.short("authentication_failure_close") + b"t\x01"
@@ -34,11 +35,8 @@ _REFUSALS = {
 }
 
 
-class AmqpSession(Session):
+class AmqpSession(TlsFirst):
     """One conversation with one broker."""
-
-    #: There is no STARTTLS: a port speaks TLS from its first byte or not at all.
-    order = ("tls", "greet", "admit", "login", "target", "privilege")
 
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         super().__init__(stream, access, dial)
@@ -48,12 +46,8 @@ class AmqpSession(Session):
 
     # -- stages -------------------------------------------------------------------------------------------------------
 
-    async def tls(self, recorder: Recorder) -> None:
-        if not self.access.tls.wanted:
-            raise StageSkipped("TLS is not configured")
-        self.stream, facts = await start_tls(self.stream, self.access.tls, self.access.host)
+    def read_anew(self) -> None:
         self.wire = Wire(self.stream)
-        recorder.see(**facts)
 
     async def greet(self, recorder: Recorder) -> None:
         await self.stream.send(wire.HEADER)

@@ -8,13 +8,13 @@ from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Dial, Retry, Session, Unsupported
+from tasks.protocols import Access, Dial, Retry, Unsupported
 from tasks.protocols.db2 import wire
 from tasks.protocols.db2.answers import NO_SUCH_NAME, NOT_READABLE
 from tasks.protocols.db2.wire import Code, Malformed, Reply, SqlAnswer
 from tasks.protocols.hanging_up import look_again
+from tasks.protocols.tls_first import TlsFirst
 from tasks.streams import Reader, Stream, StreamBroken, printable
-from tasks.tls import start_tls
 
 #: The longest answer that anything asked here has reason to get.
 _MOST_REPLIES = 64
@@ -34,11 +34,8 @@ _CATALOGUES = (
 )
 
 
-class Db2Session(Session):
+class Db2Session(TlsFirst):
     """One conversation with one Db2."""
-
-    #: A port speaks TLS from its first byte or not at all.
-    order = ("tls", "greet", "admit", "login", "target", "privilege")
 
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         super().__init__(stream, access, dial)
@@ -51,12 +48,8 @@ class Db2Session(Session):
 
     # -- stages -------------------------------------------------------------------------------------------------------
 
-    async def tls(self, recorder: Recorder) -> None:
-        if not self.access.tls.wanted:
-            raise StageSkipped("TLS is not configured")
-        self.stream, facts = await start_tls(self.stream, self.access.tls, self.access.host)
+    def read_anew(self) -> None:
         self.reader = Reader(self.stream)
-        recorder.see(**facts)
 
     async def greet(self, recorder: Recorder) -> None:
         asked = wire.structures(wire.exchange_attributes(), wire.access_security(self._database))

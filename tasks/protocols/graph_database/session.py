@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols import Access, Dial, Retry
 from tasks.protocols.graph_database.answers import AUTHENTICATE, NO_CONTENT, OK, PARTIAL
 from tasks.protocols.hanging_up import look_again
+from tasks.protocols.tls_first import TlsFirst
 from tasks.streams import Stream, printable
-from tasks.tls import start_tls
 
 if TYPE_CHECKING:
     from websockets.client import ClientProtocol
@@ -33,22 +33,14 @@ class Malformed(ValueError):
     """Words that no Gremlin server says."""
 
 
-class GremlinSession(Session):
+class GremlinSession(TlsFirst):
     """One conversation with one Gremlin server."""
-
-    order = ("tls", "greet", "admit", "login", "target", "privilege")
 
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         super().__init__(stream, access, dial)
         self._socket: ClientProtocol | None = None
 
     # -- stages -------------------------------------------------------------------------------------------------------
-
-    async def tls(self, recorder: Recorder) -> None:
-        if not self.access.tls.wanted:
-            raise StageSkipped("TLS is not configured")
-        self.stream, facts = await start_tls(self.stream, self.access.tls, self.access.host)
-        recorder.see(**facts)
 
     async def greet(self, recorder: Recorder) -> None:
         from websockets.client import ClientProtocol

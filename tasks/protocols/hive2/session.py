@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tasks.evidence import Recorder, StageFailed, StageSkipped
+from tasks.evidence import Recorder, StageFailed
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Dial, Retry, Session, Unsupported
+from tasks.protocols import Access, Dial, Retry, Unsupported
 from tasks.protocols.hive2.wire import BAD, COMPLETE, ERROR, PROCEED, START, Status, Wire, handle, text_columns
+from tasks.protocols.tls_first import TlsFirst
 from tasks.streams import Stream, StreamBroken, printable
 from tasks.tls import TlsMaterial, may_want_tls, start_tls
 from tasks.vantages import ConnectFailed
@@ -23,11 +24,8 @@ _NAME = re.compile(r"[^`\x00-\x1f]+")
 _PATIENCE = 0.3
 
 
-class HiveSession(Session):
+class HiveSession(TlsFirst):
     """One conversation with one HiveServer2."""
-
-    #: There is no STARTTLS: a port speaks TLS from its first byte or not at all.
-    order = ("tls", "greet", "admit", "login", "target", "privilege")
 
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         super().__init__(stream, access, dial)
@@ -41,12 +39,6 @@ class HiveSession(Session):
         self._session = b""
 
     # -- stages -------------------------------------------------------------------------------------------------------
-
-    async def tls(self, recorder: Recorder) -> None:
-        if not self.access.tls.wanted:
-            raise StageSkipped("TLS is not configured")
-        self.stream, facts = await start_tls(self.stream, self.access.tls, self.access.host)
-        recorder.see(**facts)
 
     async def greet(self, recorder: Recorder) -> None:
         if self._over_http:

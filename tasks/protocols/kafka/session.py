@@ -9,11 +9,12 @@ from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols import Access, Dial, Retry
 from tasks.protocols.advertised import named, reach
 from tasks.protocols.hanging_up import over_tls
 from tasks.protocols.kafka import wire
 from tasks.protocols.kafka.wire import Broker, Metadata, Topic, Wire
+from tasks.protocols.tls_first import TlsFirst
 from tasks.streams import Stream, StreamBroken, printable
 from tasks.tls import TlsMaterial, may_want_tls, start_tls
 
@@ -30,11 +31,8 @@ _MECHANISMS = {
 }
 
 
-class KafkaSession(Session):
+class KafkaSession(TlsFirst):
     """One conversation with one bootstrap server."""
-
-    #: There is no STARTTLS: a listener speaks TLS from its first byte or not at all.
-    order = ("tls", "greet", "admit", "login", "target", "privilege")
 
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         super().__init__(stream, access, dial)
@@ -47,12 +45,8 @@ class KafkaSession(Session):
 
     # -- stages -------------------------------------------------------------------------------------------------------
 
-    async def tls(self, recorder: Recorder) -> None:
-        if not self.access.tls.wanted:
-            raise StageSkipped("TLS is not configured")
-        self.stream, facts = await start_tls(self.stream, self.access.tls, self.access.host)
+    def read_anew(self) -> None:
         self.wire = Wire(self.stream)
-        recorder.see(**facts)
 
     async def greet(self, recorder: Recorder) -> None:
         versions = await _versions(self.wire)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Mapping
@@ -10,26 +9,25 @@ from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols import Access, Dial, Retry
 from tasks.protocols.hanging_up import over_tls
 from tasks.protocols.memcached.wire import ERRORS, MISSING, OK, UNKNOWN_COMMAND, Answer, BinaryWire, TextWire
+from tasks.protocols.tls_first import LinesOrTls
 from tasks.streams import Stream, StreamBroken, printable
 from tasks.tls import may_want_tls, start_tls
 from tasks.vantages import ConnectFailed
 
-#: The part of the time after which a peer that is silent over TLS is asked without.
-_PATIENCE = 0.15
 #: As long as a header of the binary protocol: a server that speaks binary only waits for one before it hangs up.
 _ASK = b"version".ljust(24) + b"\r\n"
 #: A key of the text protocol (protocol.txt, "Keys").
 _KEY = re.compile(r"[^\x00-\x20\x7f]{1,250}")
 
 
-class MemcachedSession(Session):
+class MemcachedSession(LinesOrTls):
     """One conversation with one Memcached server."""
 
-    #: There is no STARTTLS: a port speaks TLS from its first byte or not at all.
-    order = ("tls", "greet", "admit", "login", "target", "privilege")
+    question = b"version\r\n"
+    spoken = "Memcached"
 
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         super().__init__(stream, access, dial)
@@ -38,20 +36,8 @@ class MemcachedSession(Session):
 
     # -- stages -------------------------------------------------------------------------------------------------------
 
-    async def tls(self, recorder: Recorder) -> None:
-        if not self.access.tls.wanted:
-            raise StageSkipped("TLS is not configured")
-        # A server without TLS waits for the end of a line, which a TLS hello need not bring.
-        shaking = asyncio.create_task(start_tls(self.stream, self.access.tls, self.access.host))
-        try:
-            done, _ = await asyncio.wait({shaking}, timeout=self.stream.budget.left() * _PATIENCE)
-            if not done and identify(first := await self._hears(b"version\r\n")) == "Memcached":
-                raise StageFailed(not_tls=True, first_bytes=printable(first), looks_like="Memcached")
-            self.stream, facts = await shaking
-        finally:
-            shaking.cancel()
+    def read_anew(self) -> None:
         self.wire = TextWire(self.stream)
-        recorder.see(**facts)
 
     async def greet(self, recorder: Recorder) -> None:
         try:
@@ -107,7 +93,7 @@ class MemcachedSession(Session):
         if stage == "greet" and not self.access.tls.wanted and may_want_tls(evidence):
             return await over_tls(self.access, retry)
         if stage == "admit":
-            return {"unasked": (await self._hears()).startswith(b"ERROR")}
+            return {"unasked": (await self.hears()).startswith(b"ERROR")}
         return {}
 
     # -- both protocols -----------------------------------------------------------------------------------------------
@@ -161,18 +147,3 @@ class MemcachedSession(Session):
             items=number("curr_items"),
             clock_skew_s=None if clock is None else clock - round(time.time()),
         )
-
-    async def _hears(self, words: bytes = b"") -> bytes:
-        """What another connection brings, spoken to or not."""
-        try:
-            stream = await self.dial()
-        except ConnectFailed:
-            return b""
-        try:
-            if words:
-                await stream.send(words)
-            return await stream.receive(64)
-        except StreamBroken:
-            return b""
-        finally:
-            stream.close()

@@ -9,14 +9,14 @@ from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols import Access, Dial, Retry
 from tasks.protocols.advertised import reach
 from tasks.protocols.hanging_up import look_again
 from tasks.protocols.mongodb import wire
 from tasks.protocols.mongodb.answers import COMMAND_NOT_FOUND, UNAUTHORIZED
 from tasks.protocols.mongodb.wire import Document, Malformed
+from tasks.protocols.tls_first import TlsFirst
 from tasks.streams import Reader, Stream, StreamBroken, printable
-from tasks.tls import start_tls
 
 _SHA1, _SHA256, _X509, _PLAIN = "SCRAM-SHA-1", "SCRAM-SHA-256", "MONGODB-X509", "PLAIN"
 #: Collections tried for one that may be read.
@@ -25,11 +25,8 @@ _MOST_TRIES = 20
 _ANY_MEMBER = {"mode": "primaryPreferred"}
 
 
-class MongodbSession(Session):
+class MongodbSession(TlsFirst):
     """One conversation with one MongoDB server."""
-
-    #: There is no STARTTLS: a port speaks TLS from its first byte or not at all.
-    order = ("tls", "greet", "admit", "login", "target", "privilege")
 
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         super().__init__(stream, access, dial)
@@ -43,13 +40,9 @@ class MongodbSession(Session):
 
     # -- stages -------------------------------------------------------------------------------------------------------
 
-    async def tls(self, recorder: Recorder) -> None:
-        if not self.access.tls.wanted:
-            raise StageSkipped("TLS is not configured")
-        self.stream, facts = await start_tls(self.stream, self.access.tls, self.access.host)
+    def read_anew(self) -> None:
         self.reader = Reader(self.stream)
         self._over_tls = True
-        recorder.see(**facts)
 
     async def greet(self, recorder: Recorder) -> None:
         user = f"{self._login_database}.{self.access.setting('username', '')}"

@@ -8,15 +8,16 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tasks.evidence import Recorder, StageFailed, StageSkipped
+from tasks.evidence import Recorder, StageFailed
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Dial, Retry, Session, Unsupported
+from tasks.protocols import Access, Dial, Retry, Unsupported
 from tasks.protocols.advertised import reach
 from tasks.protocols.hanging_up import look_again
 from tasks.protocols.oracle import wire
 from tasks.protocols.oracle.answers import ABOUT_TARGET
 from tasks.protocols.oracle.gate import Gate
 from tasks.protocols.oracle.wire import Malformed, Packet
+from tasks.protocols.tls_first import TlsFirst
 from tasks.streams import Reader, Stream, StreamBroken, printable
 from tasks.tls import start_tls
 
@@ -45,7 +46,7 @@ SELECT SYS_CONTEXT('USERENV', 'IP_ADDRESS'), SYS_CONTEXT('USERENV', 'DATABASE_RO
 """
 
 
-class OracleSession(Session):
+class OracleSession(TlsFirst):
     """One conversation with one listener; the login goes through a second one."""
 
     #: TCPS speaks TLS from the first byte; which database is meant is said before anybody logs in.
@@ -63,12 +64,8 @@ class OracleSession(Session):
 
     # -- stages -------------------------------------------------------------------------------------------------------
 
-    async def tls(self, recorder: Recorder) -> None:
-        if not self.access.tls.wanted:
-            raise StageSkipped("TLS is not configured")
-        self.stream, facts = await start_tls(self.stream, self.access.tls, self.access.host)
+    def read_anew(self) -> None:
         self.reader = Reader(self.stream)
-        recorder.see(**facts)
 
     async def greet(self, recorder: Recorder) -> None:
         asked = wire.connect(self._descriptor())

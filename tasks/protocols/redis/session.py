@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,15 +12,13 @@ from tasks.comparison.survey import Survey, Wanted
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.networks.provenance import numeric
-from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols import Access, Dial, Retry
 from tasks.protocols.hanging_up import over_tls
 from tasks.protocols.redis.wire import Refusal, Wire
+from tasks.protocols.tls_first import LinesOrTls
 from tasks.streams import Stream, StreamBroken, printable
-from tasks.tls import may_want_tls, start_tls
-from tasks.vantages import ConnectFailed
+from tasks.tls import may_want_tls
 
-#: The part of the time after which a peer that is silent over TLS is asked without.
-_PATIENCE = 0.15
 #: Keys looked at for one that may be read, in batches of so many.
 _BATCH, _BATCHES = 500, 20
 #: Keys of a batch that are really read.
@@ -41,11 +38,11 @@ _READS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 _PERMITTED = frozenset({"MOVED", "ASK", "WRONGTYPE"})
 
 
-class RedisSession(Session):
+class RedisSession(LinesOrTls):
     """One conversation with one Redis server."""
 
-    #: There is no STARTTLS: a port speaks TLS from its first byte or not at all.
-    order = ("tls", "greet", "admit", "login", "target", "privilege")
+    question = b"PING\r\n"
+    spoken = "Redis"
 
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         super().__init__(stream, access, dial)
@@ -55,20 +52,8 @@ class RedisSession(Session):
 
     # -- stages -------------------------------------------------------------------------------------------------------
 
-    async def tls(self, recorder: Recorder) -> None:
-        if not self._tls_wanted:
-            raise StageSkipped("TLS is not configured")
-        # A Redis without TLS waits for the end of a line, which a TLS hello never brings.
-        shaking = asyncio.create_task(start_tls(self.stream, self.access.tls, self.access.host))
-        try:
-            done, _ = await asyncio.wait({shaking}, timeout=self.stream.budget.left() * _PATIENCE)
-            if not done and identify(first := await self._hears(b"PING\r\n")) == "Redis":
-                raise StageFailed(not_tls=True, first_bytes=printable(first), looks_like="Redis")
-            self.stream, facts = await shaking
-        finally:
-            shaking.cancel()
+    def read_anew(self) -> None:
         self.wire = Wire(self.stream)
-        recorder.see(**facts)
 
     async def greet(self, recorder: Recorder) -> None:
         try:
@@ -152,10 +137,10 @@ class RedisSession(Session):
 
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
         """Who hangs up on plaintext is asked over TLS; a bare ERR is proved to come unasked."""
-        if stage == "greet" and not self._tls_wanted and may_want_tls(evidence):
+        if stage == "greet" and not self.tls_wanted and may_want_tls(evidence):
             return await over_tls(self.access, retry)
         if stage == "admit" and evidence.get("error_word") == "ERR":
-            return {"unasked": (await self._hears()).startswith(b"-")}
+            return {"unasked": (await self.hears()).startswith(b"-")}
         return {}
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -268,7 +253,7 @@ class RedisSession(Session):
     # -- words --------------------------------------------------------------------------------------------------------
 
     @property
-    def _tls_wanted(self) -> bool:
+    def tls_wanted(self) -> bool:
         return self.access.tls.wanted and not self.access.address.startswith("/")
 
     @property
@@ -301,22 +286,6 @@ class RedisSession(Session):
 
     def _refused(self, refusal: Refusal, **more: Any) -> StageFailed:
         return StageFailed(**self._said(refusal), **{key: value for key, value in more.items() if value is not None})
-
-    async def _hears(self, question: bytes = b"") -> bytes:
-        """The first bytes on another connection, after a question or unasked; empty when none come."""
-        try:
-            stream = await self.dial()
-        except ConnectFailed:
-            return b""
-        try:
-            async with asyncio.timeout(self.stream.budget.left() / 2):
-                if question:
-                    await stream.send(question)
-                return await stream.receive(64)
-        except (StreamBroken, TimeoutError):
-            return b""
-        finally:
-            stream.close()
 
 
 class _Denied(StageFailed):

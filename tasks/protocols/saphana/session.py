@@ -9,13 +9,13 @@ from typing import Any
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
-from tasks.protocols import Access, Dial, Retry, Session
+from tasks.protocols import Access, Dial, Retry
 from tasks.protocols.hanging_up import look_again
 from tasks.protocols.saphana import wire
 from tasks.protocols.saphana.answers import INSUFFICIENT_PRIVILEGE
 from tasks.protocols.saphana.wire import Malformed, Part
+from tasks.protocols.tls_first import TlsFirst
 from tasks.streams import Reader, Stream, StreamBroken, printable
-from tasks.tls import start_tls
 
 _READABLE = """
 SELECT TOP 1 X FROM (
@@ -28,11 +28,8 @@ SELECT TOP 1 X FROM (
 """
 
 
-class SaphanaSession(Session):
+class SaphanaSession(TlsFirst):
     """One conversation with one HANA."""
-
-    #: A port speaks TLS from its first byte or not at all.
-    order = ("tls", "greet", "admit", "login", "target", "privilege")
 
     def __init__(self, stream: Stream, access: Access, dial: Dial) -> None:
         super().__init__(stream, access, dial)
@@ -42,12 +39,8 @@ class SaphanaSession(Session):
 
     # -- stages -------------------------------------------------------------------------------------------------------
 
-    async def tls(self, recorder: Recorder) -> None:
-        if not self.access.tls.wanted:
-            raise StageSkipped("TLS is not configured")
-        self.stream, facts = await start_tls(self.stream, self.access.tls, self.access.host)
+    def read_anew(self) -> None:
         self.reader = Reader(self.stream)
-        recorder.see(**facts)
 
     async def greet(self, recorder: Recorder) -> None:
         await self.stream.send(wire.INITIALIZATION)
