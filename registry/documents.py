@@ -18,10 +18,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, create_model
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from registry import names, texts, types
+from registry import hostkeys, names, texts, types
 from registry.entries import SourceDraft, draft_source
 from registry.errors import HeadwaterError, InvalidInput, InvalidInputs, NotFound
-from registry.groups import KINDS, GroupDraft, Settings
+from registry.groups import KINDS, GroupDraft, Settings, SshHop
 from registry.nearest import nearest
 from registry.network import Network
 from registry.workspaces import WorkspaceDraft
@@ -36,8 +36,6 @@ S = TypeVar("S", bound="Spec")
 
 #: Data sources between two reports of progress.
 _REPORT_EVERY = 500
-
-_GROUP = names.NameRule("resource group", 255, "vpc_a")
 
 
 def _ruled(check: Callable[..., str]) -> AfterValidator:
@@ -117,7 +115,7 @@ class WorkspaceSpec(Spec):
 class GroupBase(Spec):
     """One resource group; its settings stand under the name of its kind."""
 
-    name: Annotated[str, _ruled(_GROUP.check)]
+    name: Annotated[str, _ruled(names.RESOURCE_GROUP.check)]
     kind: str
     network: Network | None = None
 
@@ -291,7 +289,22 @@ class _Reader:
             self.bad(parsed, path, f"the settings of its kind are missing: {spec.kind}", advice)
         else:
             settings = given.get(spec.kind) or KINDS[spec.kind]()
+            self.host_keys(parsed, (*path, spec.kind), settings)
             self.found.groups.append(GroupDraft(spec.name, spec.kind, settings, spec.network))
+
+    def host_keys(self, parsed: texts.Parsed, path: Where, settings: Settings | None) -> None:
+        """Whether the keys of a hop, and of the one before it, are any. What the registry holds is told by a test."""
+        if not isinstance(settings, SshHop):
+            return
+        try:
+            if settings.host_key is not None:
+                hostkeys.read(settings.host_key)
+        except ValueError as problem:
+            advice = (
+                f"give the key as this prints it, without the name, after comparing it: ssh-keyscan {settings.host}"
+            )
+            self.bad(parsed, (*path, "host_key"), str(problem), advice)
+        self.host_keys(parsed, (*path, "jump"), getattr(settings, "jump", None))
 
     def workspace(self, parsed: texts.Parsed, path: Where, raw: Any, known: frozenset[str]) -> WorkspaceDraft:
         spec = self.spec(WorkspaceSpec, parsed, path, raw)

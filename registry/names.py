@@ -60,6 +60,7 @@ class NameRule:
 DATA_SOURCE = NameRule("data source", 255, "orders_mysql")
 CLONE = NameRule("cloned data source", 60, "orders_mysql_copy")
 WORKSPACE = NameRule("workspace", 255, "retail")
+RESOURCE_GROUP = NameRule("resource group", 255, "vpc_a")
 
 
 def check_description(value: object, *, where: str = "description") -> str:

@@ -80,6 +80,8 @@ def keygen(
     """On the worker's machine: make its key pair, and print the public key. A key that is there already stays."""
     from registry import sealing
 
+    if name is not None:
+        _expect_name(name)
     if trust and name is None:
         raise typer.BadParameter("--trust needs NAME: which group is the registry trusted for?")
     public = sealing.worker_keys(make=True).public
@@ -99,6 +101,7 @@ def trust(
     """On the worker's machine: open what this registry seals for the group, and nothing else."""
     from registry import sealing
 
+    _expect_name(name)
     sealing.trust(name, key, alone=not add)
     print(f"boxes for {name} are opened if that registry sealed them")
     return 0
@@ -124,6 +127,13 @@ def set_key(
         f"on the worker's machine, unless it trusts this registry already:\n  headwater group trust {name} {registry}"
     )
     return 0
+
+
+def _expect_name(name: str) -> None:
+    """Where the worker is, no registry tells that there is no such group."""
+    from registry import names
+
+    names.RESOURCE_GROUP.check(name)
 
 
 def _expect_worker(store: Store, name: str) -> None:

@@ -163,8 +163,8 @@ def _entry(text: str) -> str:
     return text
 
 
-#: The entries of a server's allowlist: addresses, CIDRs and ranges, as `registry.allowlists` reads them. Each is checked
-#: in its own place, so that all faults of a list are told.
+#: The entries of a server's allowlist: addresses, CIDRs and ranges, as `registry.allowlists` reads them. Each is
+#: checked in its own place, so that all faults of a list are told.
 AllowlistEntries = Annotated[
     tuple[Annotated[str, AfterValidator(_entry)], ...], BeforeValidator(_entries), AfterValidator(allowlists.split)
 ]

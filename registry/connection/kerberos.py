@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Self
+import re
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from registry.connection.fields import FileReference
 from registry.connection.model import Connection
+
+#: Components between slashes, perhaps a realm; `\\` takes from a character what it means (RFC 1964, section 2.1.1).
+_PRINCIPAL = re.compile(r"(?:[^@/\\\s]|\\.)+(?:/(?:[^@/\\\s]|\\.)+)*(?:@(?:[^@/\\\s]|\\.)+)?")
+
+
+def _principal(text: str) -> str:
+    if not _PRINCIPAL.fullmatch(text):
+        raise ValueError("no Kerberos principal: write app@EXAMPLE.COM or app/host.example.com@EXAMPLE.COM")
+    return text
+
+
+#: The name of a Kerberos principal, with or without its realm.
+Principal = Annotated[str, AfterValidator(_principal)]
 
 
 class KerberosFiles(Connection):
@@ -21,9 +35,8 @@ class KerberosFiles(Connection):
         description="The keytab of the principal: a file, or its base64.",
         examples=["file:/run/secrets/app.keytab"],
     )
-    principal: str | None = Field(
+    principal: Principal | None = Field(
         default=None,
-        min_length=1,
         description="Principal that logs in; the user name in the default realm unless given.",
         examples=["app@EXAMPLE.COM"],
     )

@@ -16,7 +16,7 @@ from registry.connection.fields import (
     TruststorePassword,
     spelled,
 )
-from registry.connection.kerberos import KerberosFiles
+from registry.connection.kerberos import KerberosFiles, Principal
 from registry.connection.model import Mode
 from registry.connection.parts import Address, CloudInstance
 from registry.connection.tls import TlsMode, TlsSettings
@@ -61,9 +61,8 @@ class Warehouse(KerberosFiles):
         default=None, description="Client certificate and key (PEM).", examples=["file:/etc/headwater/client.pem"]
     )
     keystore_password: ClientKeyPassword = None
-    principal: str | None = Field(
+    principal: Principal | None = Field(
         default=None,
-        min_length=1,
         description="authTypeKerberos: principal that logs in. The server's is hive/HOST unless `properties` have "
         "another as `principal`; one that names the host, or _HOST, and is not in the keytab counts as the server's.",
         examples=["app@EXAMPLE.COM"],

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_public_identity,
 )
 
-from tasks.ssh.hostkeys import HostKey
+from registry.hostkeys import HostKey
 
 _SUFFIX = "-cert-v01@openssh.com"
 

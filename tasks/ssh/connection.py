@@ -19,10 +19,10 @@ from paramiko.common import MSG_CHANNEL_FAILURE, MSG_DISCONNECT, MSG_IGNORE, MSG
 from paramiko.message import Message
 from paramiko.packet import Packetizer
 
+from registry.hostkeys import HostKey
 from tasks.budget import Budget
 from tasks.evidence import StageFailed
 from tasks.fingerprints import identify
-from tasks.ssh.hostkeys import HostKey
 from tasks.streams import Reader, Stream, StreamBroken, printable
 
 Result = TypeVar("Result")

@@ -3,49 +3,15 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import fnmatch
-import hashlib
 import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class HostKey:
-    """A server's public key: its algorithm and its bytes on the wire."""
-
-    kind: str
-    blob: bytes
-
-    @classmethod
-    def parse(cls, text: str) -> HostKey:
-        """Read ``ssh-ed25519 AAAA... [comment]``. Raises `ValueError`."""
-        words = text.split()
-        if len(words) < 2:
-            raise ValueError("a host key is an algorithm and its key: ssh-ed25519 AAAA...")
-        try:
-            blob = base64.b64decode(words[1], validate=True)
-        except (binascii.Error, ValueError):
-            raise ValueError("the key is not in base64") from None
-        kind = words[0].encode()
-        # On the wire a key names its own algorithm first (RFC 4253, section 6.6).
-        if blob[4 : 4 + len(kind)] != kind or blob[:4] != len(kind).to_bytes(4, "big"):
-            raise ValueError(f"the key is none of {words[0]}")
-        return cls(words[0], blob)
-
-    @property
-    def line(self) -> str:
-        """As in known_hosts, without the name."""
-        return f"{self.kind} {base64.b64encode(self.blob).decode()}"
-
-    @property
-    def fingerprint(self) -> str:
-        """As OpenSSH shows it."""
-        return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
+from registry.hostkeys import AUTHORITY, HostKey, read
 
 
 @dataclass(frozen=True)
@@ -59,15 +25,10 @@ class KnownKeys:
     authorities: tuple[HostKey, ...] = ()
 
 
-_AUTHORITY = "@cert-authority"
-
-
 def given_keys(text: str, where: str) -> KnownKeys:
-    """The keys of a configuration value, one a line, an authority's after ``@cert-authority``. Raises `ValueError`."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    authorities = [line.removeprefix(_AUTHORITY) for line in lines if line.startswith(_AUTHORITY)]
-    trusted = tuple(HostKey.parse(line) for line in lines if not line.startswith(_AUTHORITY))
-    return KnownKeys(trusted, where=where, authorities=tuple(HostKey.parse(line) for line in authorities))
+    """The keys of a configuration value, as `registry.hostkeys.read` takes it. Raises `ValueError`."""
+    trusted, authorities = read(text)
+    return KnownKeys(trusted, where=where, authorities=authorities)
 
 
 def known_keys(host: str, port: int, files: Iterable[Path] | None = None) -> KnownKeys:
@@ -86,7 +47,7 @@ def known_keys(host: str, port: int, files: Iterable[Path] | None = None) -> Kno
         for marker, key in _entries(text, name):
             if marker == "@revoked":
                 revoked.append(key)
-            elif marker == _AUTHORITY:
+            elif marker == AUTHORITY:
                 authorities.append(key)
             elif not marker:
                 trusted.append(key)

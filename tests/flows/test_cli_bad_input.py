@@ -51,6 +51,38 @@ def test_every_fault_of_a_file_is_told_at_its_place_and_nothing_is_applied(cli: 
     assert cli("list", "-o", "json").json["total"] == 0
 
 
+def test_what_no_group_and_no_realm_can_have_is_told_at_its_place(cli: CommandLine) -> None:
+    hop = "host: hop, username: probe, password: env:HOP"
+    cli.write(
+        "faulty.yaml",
+        "version: 1\n"
+        "resource_groups:\n"
+        "  - {name: bad name!, kind: local}\n"
+        f"  - {{name: vpc, kind: ssh, ssh: {{{hop}, host_key: garbage, jump: {{{hop}, host_key: ssh-rsa AAAA}}}}}}\n"
+        "workspaces:\n"
+        "  - name: retail\n"
+        "    data_sources:\n"
+        "      - name: lake\n"
+        "        type: hdfs\n"
+        "        prod: {default_fs: hdfs://nn:8020, kerberos_file_conf: file:/k, kerberos_file_keytab: file:/t,\n"
+        "               principal: '@@@'}\n",
+    )
+    cli("apply", "-f", "faulty.yaml").refused(
+        "faulty.yaml:3:6: resource_groups[0].name: 'bad name!' is no name of a resource group: ' ' is not allowed",
+        "faulty.yaml:4:81: resource_groups[1].ssh.host_key: a host key is an algorithm and its key",
+        "ssh-keyscan hop",
+        "resource_groups[1].ssh.jump.host_key: the key is none of ssh-rsa",
+        "faulty.yaml:11:16: retail/lake/prod.principal: no Kerberos principal: write app@EXAMPLE.COM",
+    )
+
+
+@pytest.mark.parametrize("command", [("keygen",), ("trust", "hw-registry-x")])
+def test_no_key_is_made_or_trusted_for_what_no_group_can_be_called(cli: CommandLine, command: tuple[str, ...]) -> None:
+    verb, *more = command
+    cli("group", verb, "bad name!", *more).refused("'bad name!' is no name of a resource group", "for example: vpc_a")
+    assert not [*cli.home.glob("*key*")]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
