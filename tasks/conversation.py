@@ -181,13 +181,19 @@ class _Dialer:
         self, port: int | None = None, *, host: str | None = None, largest_segment: int | None = None
     ) -> Stream:
         here, default = self._conversation.socket_address()
-        return await self._conversation.vantage.connect(
-            here if host is None else await self._permitted(host),
-            default if port is None else port,
-            self._time,
-            conversation=self._conversation.talk,
-            largest_segment=largest_segment,
-        )
+        address = here if host is None else await self._permitted(host)
+        try:
+            return await self._conversation.vantage.connect(
+                address,
+                default if port is None else port,
+                self._time,
+                conversation=self._conversation.talk,
+                largest_segment=largest_segment,
+            )
+        except ConnectFailed as failure:
+            if host is None:
+                raise
+            raise ConnectFailed(**failure.evidence, dialled=address) from None
 
     async def ask(self, host: str, port: int, datagram: bytes) -> bytes | None:
         return await self._conversation.vantage.exchange(await self._permitted(host), port, datagram, self._time)

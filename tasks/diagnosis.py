@@ -20,6 +20,9 @@ from tasks.networks import provenance
 from tasks.protocols import Answer, Protocol, load
 from tasks.target import Target
 
+#: How a word reads that nobody knows.
+UNKNOWN = "?"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -81,8 +84,10 @@ def explain(target: Target, failed: Stage, attempt: Attempt | None, *, timeout_s
     answers = ((answer.code, answer) for answer in protocol.answers) if protocol else ()
     rows: Iterable[tuple[str, Answer | causes.Rule]]
     rows = chain(causes.rules_before_answers(), answers, causes.rules_after_answers())
+    # What a redirect leads to has stages of its own.
+    stage = failed.evidence.get("redirect_stage", failed.name)
     for code, row in rows:
-        if row.stage in (None, failed.name) and matches(failed.evidence, row.when):
+        if row.stage in (None, stage) and matches(failed.evidence, row.when):
             return _finding(code, row, words)
     # What no row knows is an error of the peer's own: tables need no row for it.
     return _finding("SERVER.ERROR", Answer("SERVER.ERROR", {}), words)
@@ -97,7 +102,10 @@ def _protocol(target: Target) -> Protocol | None:
 
 def _finding(code: str, row: Answer | causes.Rule, words: Mapping[str, str]) -> Finding:
     cause = causes.catalogue()[code]
-    message = _fill(row.message or cause.message, words)
+    message, remedy = _fill(row.message or cause.message, words), _fill(row.remedy or cause.remedy, words)
+    if words["redirected_to"] != UNKNOWN:
+        message = f"{message.rstrip('.')}; the redirect of {words['source']} leads there ({words['redirected_to']})."
+        remedy = f"Configure the URL that answers without a redirect, or mend where it leads to. {remedy}"
     if code == "ADMIT.ALLOWLIST":
         message += provenance.REMARKS.get(words["allowlist_standing"], "")
     return Finding(
@@ -106,7 +114,7 @@ def _finding(code: str, row: Answer | causes.Rule, words: Mapping[str, str]) -> 
         owner=cause.owner if code != INCONCLUSIVE else causes.catalogue()[row.alternatives[0]].owner,
         component=_fill(row.component or cause.component, words),
         message=message,
-        remedy=_fill(row.remedy or cause.remedy, words),
+        remedy=remedy,
         alternatives=row.alternatives,
     )
 
@@ -157,7 +165,7 @@ def context(
     words["network"] = _cidr(words["address"], 24, 64)
     words["endpoint"] = f"{words['host']}:{words['port']}" if words["port"] != "" else words["host"]
     words["answered_otherwise"] = _otherwise(evidence)
-    return defaultdict(lambda: "?", {key: _told(value) for key, value in words.items()})
+    return defaultdict(lambda: UNKNOWN, {key: _told(value) for key, value in words.items()})
 
 
 def _first_host(target: Target) -> str:
@@ -168,7 +176,7 @@ def _first_host(target: Target) -> str:
 def _told(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(str(item) for item in value) or "none"
-    return "?" if value is None else str(value)
+    return UNKNOWN if value is None else str(value)
 
 
 def _cidr(address: Any, ipv4: int, ipv6: int) -> str:

@@ -14,6 +14,7 @@ from tasks import causes
 from tasks.evidence import StageFailed
 from tasks.protocols.http import PROTOCOL
 from tasks.protocols.http.wire import Origin, Response
+from tasks.vantages import ConnectFailed
 from tests.tasks.scripted import Conversation, Peer, converse
 
 PASSWORD = "canary-passw0rd"
@@ -34,7 +35,7 @@ def to(location: str) -> bytes:
     return response(302, f"Location: {location}")
 
 
-async def talk(*words: bytes, others: tuple[Peer, ...] = (), **changes: Any) -> Conversation:
+async def talk(*words: bytes, others: tuple[Peer | Exception, ...] = (), **changes: Any) -> Conversation:
     return await converse("restapi", {"url": URL, **changes}, SECRETS, Peer(*words), *others)
 
 
@@ -55,6 +56,32 @@ async def test_the_certificate_at_the_end_of_a_redirect(
     went = await talk(to("https://elsewhere.example/"), others=(Peer(),))
     assert went.finding is not None
     assert (went.finding.code, went.finding.component) == (code, "https://elsewhere.example/")
+
+
+_REJECTED = {"errno": "ECONNREFUSED", "icmp_version": 4, "icmp_type": 3, "icmp_code": 13, "icmp_from": "192.0.2.1"}
+
+
+@pytest.mark.parametrize(
+    ("there", "code", "component"),
+    [
+        (StageFailed(name="elsewhere.example", rcode="NXDOMAIN"), "DNS.NXDOMAIN", "elsewhere.example"),
+        (StageFailed(name="elsewhere.example", rcode="NOERROR"), "DNS.NO_ADDRESS", "elsewhere.example"),
+        (ConnectFailed(errno="ECONNREFUSED", dialled="192.0.2.7"), "PORT.CLOSED", "192.0.2.7:80"),
+        (ConnectFailed(**_REJECTED, dialled="192.0.2.7"), "FILTER.REJECT", "192.0.2.1"),
+        (ConnectFailed(silent=True, waited_ms=3000, dialled="192.0.2.7"), INCONCLUSIVE, "192.0.2.7:80"),
+        (ConnectFailed(silent=True, waited_ms=30, dialled="192.0.2.7"), "PROBE.DEADLINE", "target"),
+        (Peer(), "PEER.RESET_EARLY", "elsewhere.example:80"),
+        (Peer(b"SSH-2.0-OpenSSH_9.2\r\n"), "PROTO.MISMATCH", "elsewhere.example:80"),
+    ],
+)
+async def test_the_place_that_a_redirect_leads_to_has_causes_of_its_own(
+    there: Peer | Exception, code: str, component: str
+) -> None:
+    went = await talk(to("http://elsewhere.example/a?b"), others=(there,))
+    assert went.finding is not None, str(went)
+    assert (went.finding.code, went.finding.component) == (code, component), str(went)
+    assert went.finding.message.endswith("; the redirect of s leads there (http://elsewhere.example/a).")
+    assert "Configure the URL that answers without a redirect" in went.finding.remedy
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,10 @@ ANSWERS: tuple[Answer, ...] = (
     *(
         Answer(
             code,
-            {"hop": bool, "hop_verify_code": verify_codes},
-            component="{hop}",
-            message="The redirect of {source} leads to {hop}, whose certificate cannot be verified.",
-            remedy="Configure the URL that answers without a redirect, or have the certificate of {hop} mended.",
+            {"redirect_verify_code": verify_codes},
+            component="{redirected_to}",
+            message="The certificate of {host}:{port} cannot be verified.",
+            remedy="Have the certificate of {host}:{port} mended, or trust its authority.",
         )
         for code, verify_codes in (
             ("TLS.EXPIRED", 10),
@@ -60,13 +60,6 @@ ANSWERS: tuple[Answer, ...] = (
             ("TLS.NAME_MISMATCH", frozenset({62, 64})),
             ("TLS.UNTRUSTED_CA", bool),
         )
-    ),
-    Answer(
-        "TARGET.MISSING",
-        {"hop": bool},
-        component="{hop}",
-        message="The redirect of {source} leads to {hop}, which cannot be reached ({why}).",
-        remedy="Configure the URL that answers without a redirect, or have the redirect corrected.",
     ),
     Answer(
         "AUTH.METHOD_UNSUPPORTED",

@@ -6,6 +6,7 @@ its error codes mean; the stages and the causes are the same.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -63,7 +64,7 @@ class Codes:
         return self.target_missing | self.denied
 
 
-class ServiceSession(RestSession):
+class ServiceSession(RestSession, ABC):
     """One conversation with one service."""
 
     codes: ClassVar[Codes] = Codes()
@@ -78,21 +79,21 @@ class ServiceSession(RestSession):
 
     # -- what a service has of its own ------------------------------------------------------------------------------
 
+    @abstractmethod
     def code(self, reply: Reply) -> str | None:
         """The error code of an answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def enter(self, recorder: Recorder) -> Reply:
         """The answer to a signed request that names the project."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def list(self) -> tuple[Reply, bool]:
         """The answer to a request for the objects of the project, and whether it shows any."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def describe(self, name: str) -> Reply:
         """The answer to a request for one bound object."""
-        raise NotImplementedError
 
     def recognised(self, reply: Reply) -> bool:
         """Whether the first answer is this service's."""
@@ -176,9 +177,9 @@ class SignedSession(ServiceSession):
             identity = self.access.setting("auth_type", "none")
             raise Unsupported(f"the access identity {identity}: only access_id and access_key can sign requests here")
 
+    @abstractmethod
     def signature(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Mapping[str, str]:
         """The headers that sign a request. `path` is without that of the endpoint."""
-        raise NotImplementedError
 
     async def call(
         self, path: str, query: Mapping[str, str] | None = None, *, method: str = "GET", body: bytes = b""

@@ -17,11 +17,9 @@ from tasks.protocols import Access, Dial, Retry, Session
 from tasks.protocols.http.wire import SAFE, Channel, NotHttp, Origin, Response
 from tasks.streams import Stream, StreamBroken, printable
 from tasks.tls import TlsMaterial, asks_for_certificate, may_want_tls, start_tls
-from tasks.vantages import ConnectFailed
+from tasks.vantages import ConnectFailed, is_public
 
 _MOST_REDIRECTS = 5
-#: The part of the whole time after which silence is the peer's and not for want of our time.
-_LONG_ENOUGH = 0.4
 #: Statuses of the URL itself that leave the bound paths under it to decide: many services answer below it only.
 _ONLY_BELOW = frozenset({403, 404, 405, 410})
 #: Headers that frame a message or steer the connection: the connection's own.
@@ -146,7 +144,8 @@ class HttpSession(Session):
         try:
             return await self._channel.get(url, headers)
         except NotHttp as other:
-            if self._anonymous.status:  # secrets may have been sent by now: nothing of the peer's is shown
+            # Secrets may have been sent to it by now: then nothing of the peer's is shown.
+            if self._anonymous.status and self._channel.origin == self._home:
                 raise StageFailed(garbled=True, server_said="no HTTP response") from None
             first = other.first_bytes
             raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=identify(first)) from None
@@ -157,12 +156,13 @@ class HttpSession(Session):
         try:
             stream = await self.dial(origin.port, host=elsewhere)
         except ConnectFailed as failure:
+            if origin != self._home:
+                raise
             waited_ms = float(failure.evidence.get("waited_ms", 0))
             raise StreamBroken(
                 "silent" if failure.evidence.get("silent") else "error",
                 received=self.stream.received,
                 silent_ms=waited_ms,
-                mute=bool(elsewhere) and waited_ms >= self.stream.budget.total * _LONG_ENOUGH * 1000,
                 error=failure.evidence.get("errno"),
             ) from None
         self._channel = Channel(stream, origin)
@@ -230,19 +230,31 @@ class HttpSession(Session):
     async def _hop(self, url: str, credentials: bool, stays: bool) -> Response:
         try:
             return await self._get(url, credentials=credentials)
+        except ConnectFailed as failure:
+            raise self._astray(url, "connect", self._not_connected(failure.evidence)) from None
         except StreamBroken as broken:
-            if stays or (broken.kind == "silent" and not broken.mute):
+            if stays:
                 raise
-            raise StageFailed(hop=self._plain(url), why=broken.error or broken.kind) from None
+            raise self._astray(url, "tls" if broken.kind == "tls" else "greet", broken.evidence()) from None
         except StageFailed as failure:
-            # The evidence is about another server than the configured one.
-            found = failure.evidence
-            if stays or "forbidden" in found:
-                raise StageFailed(**found, redirected_to=self._plain(url)) from None
-            why = next(
-                (str(found[key]) for key in ("rcode", "tls_error", "broken", "server_said") if key in found), "TLS"
-            )
-            raise StageFailed(hop=self._plain(url), why=why, hop_verify_code=found.get("verify_code")) from None
+            if stays or "forbidden" in failure.evidence:
+                raise StageFailed(**failure.evidence, redirected_to=self._plain(url)) from None
+            raise self._astray(url, _stage_of(failure.evidence), failure.evidence) from None
+
+    def _astray(self, url: str, stage: str, evidence: Mapping[str, Any]) -> StageFailed:
+        """The failure of the place that a redirect leads to: its own evidence, in its own stage."""
+        there = Origin.of(url)
+        host = self._safe(there.host) or "a host whose name repeats a secret"
+        # Who has issued that certificate is not looked up.
+        found = {("redirect_verify_code" if key == "verify_code" else key): value for key, value in evidence.items()}
+        where = {"host": host, "address": host, "port": there.port}
+        return StageFailed(**{**where, **found}, redirected_to=self._plain(url), redirect_stage=stage)
+
+    def _not_connected(self, evidence: Mapping[str, Any]) -> dict[str, Any]:
+        address = str(evidence.get("dialled", self.access.address))
+        waited = float(evidence.get("waited_ms", 0)) / 1000
+        hasty = evidence.get("silent") and self.stream.budget.too_short_for_silence(waited)
+        return {**evidence, "address": address, "public": is_public(address) or None, "hasty": hasty or None}
 
     def _moves_to_tls(self, answer: Response) -> bool:
         """Whether a plaintext answer sends us to the same host over TLS."""
@@ -322,6 +334,14 @@ class HttpSession(Session):
         finally:
             stream.close()
         return True
+
+
+def _stage_of(evidence: Mapping[str, Any]) -> str:
+    """The stage in which a place that we were sent to failed."""
+    if "rcode" in evidence:
+        return "resolve"
+    of_tls = {"verify_code", "tls_error", "handshake_bytes", "not_tls", "bad_file"}
+    return "greet" if of_tls.isdisjoint(evidence) else "tls"
 
 
 def _negotiated(answer: Response) -> bool:
