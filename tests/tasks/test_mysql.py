@@ -28,7 +28,9 @@ from tasks.diagnosis import explain
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.protocols import Access
 from tasks.protocols.mysql import PROTOCOL, authentication, wire
-from tasks.protocols.mysql.session import MysqlSession, quoted, select_granted
+from tasks.protocols.mysql.grants import select_granted
+from tasks.protocols.mysql.names import quoted
+from tasks.protocols.mysql.session import MysqlSession
 from tasks.streams import Stream, StreamBroken
 from tasks.target import Target
 from tasks.tls import TlsMaterial

@@ -16,6 +16,8 @@ from tasks.protocols import Access, Dial, Retry, Session
 from tasks.protocols.mysql import wire
 from tasks.protocols.mysql.answers import ACCESS_DENIED, ACCESS_DENIED_NO_PASSWORD, DATABASE_DENIED
 from tasks.protocols.mysql.authentication import CACHING_SHA2, ED25519, NATIVE, Exchange
+from tasks.protocols.mysql.grants import select_granted
+from tasks.protocols.mysql.names import identifier, quoted
 from tasks.protocols.mysql.wire import Greeting, Malformed, ServerError
 from tasks.streams import Reader, Stream, StreamBroken, printable
 from tasks.tls import start_tls
@@ -287,7 +289,7 @@ class MysqlSession(Session):
     async def _read_one_of(self, tables: Sequence[str], recorder: Recorder) -> None:
         database = self.access.setting("database", "")
         for name in tables:
-            error = await self._read(_identifier(name))
+            error = await self._read(identifier(name))
             if error is None:
                 recorder.see(read=name)
                 return
@@ -391,45 +393,6 @@ class MysqlSession(Session):
 
 #: The errors whose text names the client as the server sees it.
 _NAMES_CLIENT = frozenset({1129, 1130, ACCESS_DENIED, ACCESS_DENIED_NO_PASSWORD})
-
-_PART = re.compile(r"`((?:[^`]|``)+)`|([^`.]+)")
-
-
-def quoted(name: str) -> str:
-    """A table's name as SQL: ``table`` or ``database.table``, each part plain or in backticks."""
-    return ".".join(map(_identifier, parts(name)))
-
-
-def parts(name: str) -> list[str]:
-    """The parts of a table's name, without backticks."""
-    return [one.replace("``", "`") or two for one, two in _PART.findall(name)]
-
-
-def _identifier(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
-
-
-_GRANT = re.compile(r"GRANT (?P<what>.+?) ON (?P<where>\*|`(?:[^`]|``)*`)\.(?P<table>\*|`(?:[^`]|``)*`) TO ")
-_ROLE = re.compile(r"GRANT (?!.* ON ).+ TO ")
-
-
-def select_granted(grants: Sequence[str], database: str) -> bool | None:
-    """Whether what SHOW GRANTS says lets an account read tables of a database; None where a role may say otherwise."""
-    found = [grant for line in grants if (grant := _GRANT.match(line))]
-    for grant in found:
-        privileges = re.split(r", |\(", grant["what"])
-        if {"SELECT", "SELECT ", "ALL PRIVILEGES"} & set(privileges) and _covers(grant["where"], database):
-            return True
-    return None if any(_ROLE.match(line) for line in grants) else False
-
-
-def _covers(where: str, database: str) -> bool:
-    """Whether the database of a grant, a pattern of LIKE, is this one."""
-    if where == "*":
-        return True
-    parts = re.findall(r"\\.|.", where[1:-1].replace("``", "`"), re.DOTALL)
-    pattern = "".join({"%": ".*", "_": "."}.get(part, re.escape(part[-1])) for part in parts)
-    return re.fullmatch(pattern, database, re.DOTALL | re.IGNORECASE) is not None
 
 
 def _last_address(message: str) -> str | None:

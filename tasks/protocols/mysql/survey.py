@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tasks.comparison.survey import MOMENTS, MORE, MOST_OBJECTS, Column, Object, Survey, Wanted, tells_a_moment
-from tasks.protocols.mysql.session import MysqlSession, parts
+from tasks.protocols.mysql.names import identifier, parts
 from tasks.protocols.mysql.wire import ServerError
+
+if TYPE_CHECKING:
+    from tasks.protocols.mysql.session import MysqlSession
 
 _VARIABLES = (
     *("version", "sql_mode", "character_set_server", "character_set_database", "collation_server"),
@@ -34,7 +38,7 @@ async def survey(session: MysqlSession, wanted: Wanted) -> Survey:
     complete = True
     if not names:
         found = await _rows(session, f"{_TABLES} WHERE table_schema = {_text(database)} ORDER BY 2 {_LIMIT}")
-        complete, names = len(found) <= MOST_OBJECTS, [_quoted(str(row[1])) for row in found[:MOST_OBJECTS]]
+        complete, names = len(found) <= MOST_OBJECTS, [identifier(str(row[1])) for row in found[:MOST_OBJECTS]]
     objects = [await _object(session, wanted, name, database, plainly=complete) for name in names]
     return Survey(settings, tuple(objects), complete, () if complete else (MORE,))
 
@@ -67,13 +71,13 @@ async def _object(session: MysqlSession, wanted: Wanted, name: str, database: st
     indexed = {str(row[0]) for row in await _rows(session, f"{_INDEXED} {where} AND seq_in_index = 1")}
     granted = {word.strip().upper() for row in rows for word in str(row[3] or "").split(",") if word.strip()}
     notes: list[str] = []
-    full = f"{_quoted(str(found[0]))}.{_quoted(str(found[1]))}"
+    full = f"{identifier(str(found[0]))}.{identifier(str(found[1]))}"
     estimate = int(found[3]) if found[3] and found[3].isdecimal() else None
     counted = await _value(session, f"SELECT COUNT(*) FROM {full}", "rows", notes) if wanted.count else None  # noqa: S608
     moment = _moment(columns, indexed, wanted.fresh)
     newest = None
     if moment is not None:
-        newest = await _value(session, f"SELECT MAX({_quoted(moment)}) FROM {full}", moment, notes)  # noqa: S608
+        newest = await _value(session, f"SELECT MAX({identifier(moment)}) FROM {full}", moment, notes)  # noqa: S608
     return Object(
         shown,
         exists=True,
@@ -120,7 +124,3 @@ def _same(schema: str | None, place: str) -> bool:
 def _text(text: str) -> str:
     """A string as hexadecimal digits: the same under every sql_mode."""
     return f"_utf8 x'{text.encode().hex()}'" if text else "''"
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
 
 from registry.allowlists import parse
 from tasks.comparison.survey import MOMENTS, MORE, MOST_OBJECTS, Column, Object, Survey, Wanted, tells_a_moment
-from tasks.protocols.postgresql.session import PostgresqlSession
 from tasks.protocols.postgresql.wire import ServerError, quoted
+
+if TYPE_CHECKING:
+    from tasks.protocols.postgresql.session import PostgresqlSession
 
 _SETTINGS = """
 SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +14,7 @@ from tasks.fingerprints import identify
 from tasks.networks.provenance import numeric
 from tasks.protocols import Access, Dial, Retry
 from tasks.protocols.hanging_up import over_tls
-from tasks.protocols.redis.wire import Refusal, Wire
+from tasks.protocols.redis.wire import GLOB, Refusal, Wire, info_lines
 from tasks.protocols.tls_first import LinesOrTls
 from tasks.streams import Stream, StreamBroken, printable
 from tasks.tls import may_want_tls
@@ -24,7 +24,6 @@ _BATCH, _BATCHES = 500, 20
 #: Keys of a batch that are really read.
 _TRIES = 5
 
-GLOB = re.compile(r"[*?\[]")
 #: The least that a read of each kind of value transfers.
 _READS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "string": ("GETRANGE", ("0", "0")),
@@ -237,7 +236,7 @@ class RedisSession(LinesOrTls):
     async def _facts(self, recorder: Recorder) -> int | None:
         """What a good check wants to know, as far as the account may; gives the number of keys."""
         info, client, clock, size = await self.ask_all(("INFO",), ("CLIENT", "INFO"), ("TIME",), ("DBSIZE",))
-        known = dict(lines(info))
+        known = dict(info_lines(info))
         self._cluster = known.get("cluster_enabled") == "1"
         version = known.get("redis_version", "")
         recorder.see(
@@ -294,12 +293,6 @@ class _Denied(StageFailed):
 
 def _denied(reply: object) -> bool:
     return isinstance(reply, Refusal) and reply.word == "NOPERM"
-
-
-def lines(reply: object) -> Iterable[tuple[str, str]]:
-    """The fields of INFO; none where it was refused."""
-    text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
-    return ((key, value) for key, colon, value in (line.partition(":") for line in text.splitlines()) if colon)
 
 
 def _count(text: str | None) -> int | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tasks.comparison.survey import Object, Survey, Wanted
-from tasks.protocols.redis.session import GLOB, RedisSession, lines
-from tasks.protocols.redis.wire import Refusal
+from tasks.protocols.redis.wire import GLOB, Refusal, info_lines
+
+if TYPE_CHECKING:
+    from tasks.protocols.redis.session import RedisSession
 
 #: What INFO tells that a job can tell as well, or that says how full it is.
 _SETTINGS = ("redis_version", "maxmemory_policy", "maxmemory", "cluster_enabled", "role", "maxclients")
@@ -15,7 +19,7 @@ _BATCH, _BATCHES = 1000, 100
 async def survey(session: RedisSession, wanted: Wanted) -> Survey:
     """INFO and the number of keys, then each bound key or beginning of keys."""
     info, size, databases = await session.ask_all(("INFO",), ("DBSIZE",), ("CONFIG", "GET", "databases"))
-    known = dict(lines(info))
+    known = dict(info_lines(info))
     settings = {name: known[name] for name in _SETTINGS if name in known}
     if isinstance(size, int):
         settings["keys"] = str(size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ _MOST_ELEMENTS = 100_000
 _DEEPEST = 4
 _ILLEGAL_ADDRESS = re.compile(r"ERR illegal address\b:? ?(?:\[?(?P<address>[0-9a-fA-F.:]+?)\]?(?::[0-9]+)?$)?")
 _WORD = re.compile(r"[A-Z][A-Z0-9_]*")
+#: What makes a pattern of a key.
+GLOB = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True)
@@ -102,3 +104,9 @@ class Wire:
 def _encoded(command: Sequence[object]) -> bytes:
     words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+
+
+def info_lines(reply: object) -> Iterable[tuple[str, str]]:
+    """The fields of INFO; none where it was refused."""
+    text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
+    return ((key, value) for key, colon, value in (line.partition(":") for line in text.splitlines()) if colon)
