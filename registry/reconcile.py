@@ -46,6 +46,7 @@ def put(
     *,
     seal: bool = True,
     progress: Progress = silent,
+    by_compute_resource: bool = False,
 ) -> list[Change]:
     """Bring sources to what the drafts say, many at once, in a transaction that holds the write lock.
 
@@ -54,6 +55,7 @@ def put(
     Args:
         seal: False: encrypt nothing, because the transaction will be taken back.
         progress: Called with (sources done, sources in all).
+        by_compute_resource: Whether this is the way of the compute resources: what they made is changed no other way.
 
     Raises:
         InvalidInputs: Every draft that can't be: see `Sources.update`.
@@ -71,6 +73,8 @@ def put(
             made = [step.change() for step in steps]
             moved = [step for step, change in zip(steps, made, strict=True) if change.action is not Action.UNCHANGED]
             _expect_allowed(session, by, workspace, moved)
+            if not by_compute_resource:
+                problems += [belongs_to_compute_resource(step.path) for step in moved if step.automatic]
             _write(session, secrets_, moved, by, seal)
             changes += made
             session.expunge_all()
@@ -87,6 +91,16 @@ def existing(session: Session, workspace: model.Workspace, names: Sequence[str])
         model.DataSource.workspace_id == workspace.id, model.DataSource.name.in_(names)
     )
     return {row.name: row for row in session.scalars(wanted.options(selectinload(model.DataSource.entries)))}
+
+
+def belongs_to_compute_resource(path: str) -> InvalidInput:
+    """The refusal to edit or delete what a compute resource made."""
+    owner, _, name = path.partition("/")
+    return InvalidInput(
+        "the data source was made by a compute resource, and is edited and deleted only through it",
+        where=f"data_source:{path}",
+        instruction=f"headwater compute-resource edit {owner}/{name}, or detach {owner}/{name}",
+    )
 
 
 # --- the steps of `put` ---------------------------------------------------------------------------------------------
@@ -200,6 +214,11 @@ class _Step:
             _EntryStep(f"{self.path}/{env}", wanted.type, env, entry, row.entry(env) if row else None)
             for env, entry in wanted.entries.items()
         ]
+
+    @property
+    def automatic(self) -> bool:
+        """Whether it is there, and a compute resource made it."""
+        return self.row is not None and self.row.origin == "automatically"
 
     def problems(self) -> Iterable[InvalidInput]:
         if self.row is not None and self.row.type != self.wanted.type:

@@ -1,4 +1,4 @@
-"""Data sources and their entries: create, change, find, list, delete."""
+"""Data sources and their entries: create, change, find, list. `registry.deletion` deletes them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, delete, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from registry import audit, entries, model, reconcile, types, workspaces
+from registry import audit, model, reconcile, types, workspaces
 from registry.audit import By
 from registry.changes import Change
 from registry.database import Database
@@ -163,28 +163,6 @@ class Sources:
             wanted = wanted.limit(page_size).offset((page_number - 1) * page_size)
             return Page([*session.scalars(_complete(wanted))], total, page_number, page_size)
 
-    def delete(self, workspace: str, name: str, by: By) -> None:
-        """Forget a source, its entries, secrets and verdicts.
-
-        Raises:
-            NotFound: No such workspace or source.
-            InvalidInput: Something refers to it: dependents, sharing rules, a compute resource.
-        """
-        with self._database.write() as session:
-            row = find(session, workspace, name)
-            users = _users(session, row)
-            if users:
-                raise InvalidInput(
-                    f"data source {row.path} is in use: {', '.join(users)}",
-                    where=f"data_source:{row.path}",
-                    instruction="move these to another source first",
-                )
-            before = {name: getattr(row, name) for name in ("type", *reconcile.ATTRIBUTES)}
-            before |= {f"{e.env}.{name}": value for e in row.entries for name, value in entries.snapshot(e).items()}
-            record = by.record("delete", f"data_source:{row.path}", version=None, before=before, after=None)
-            audit.write(session, [record])
-            session.execute(delete(model.DataSource).where(model.DataSource.id == row.id))
-
 
 _SORT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "create_time": ("created_at", "id"),
@@ -219,25 +197,6 @@ def _part_of_name(session: Session, part: str) -> ColumnElement[bool]:
 
 def _complete(statement: Select[tuple[model.DataSource]]) -> Select[tuple[model.DataSource]]:
     return statement.options(selectinload(model.DataSource.entries), joinedload(model.DataSource.workspace))
-
-
-def _users(session: Session, row: model.DataSource) -> list[str]:
-    """What refers to a source, for people; at most five of each."""
-    dependents = session.scalars(
-        select(model.Dependent.name).join(model.Reference).where(model.Reference.data_source_id == row.id).limit(5)
-    )
-    entry_ids = [entry.id for entry in row.entries]
-    shares = session.scalars(
-        select(model.Workspace.name).join(model.SharingRule).where(model.SharingRule.entry_id.in_(entry_ids)).limit(5)
-    )
-    engines = session.scalars(
-        select(model.ComputeResource.name).where(model.ComputeResource.data_source_id == row.id).limit(5)
-    )
-    return [
-        *(f"dependent {name}" for name in dependents),
-        *(f"shared with {name}" for name in shares),
-        *(f"compute resource {name}" for name in engines),
-    ]
 
 
 def nearest(session: Session, name: str) -> str:

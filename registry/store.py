@@ -15,6 +15,7 @@ from registry import access, audit, home, model, workspaces
 from registry.access import Verb
 from registry.audit import By
 from registry.database import Database
+from registry.deletion import Deletions
 from registry.dependents import Dependents
 from registry.errors import InvalidInput, SecretUnresolved
 from registry.groups import Groups
@@ -24,6 +25,7 @@ from registry.secrets import Bearer, Resolved, Secrets
 from registry.sources import Sources
 from registry.targets import CheckTarget, Environment, targets
 from registry.tokens import Tokens
+from registry.tombstones import Tombstones
 from registry.verdicts import Verdicts
 from registry.workspaces import Workspaces
 
@@ -39,6 +41,8 @@ class Store:
         self.sources = Sources(database, self.secrets)
         self.verdicts = Verdicts(database)
         self.plans = Plans(database)
+        self.deletions = Deletions(database, self.plans)
+        self.tombstones = Tombstones(database)
         self.dependents = Dependents(database)
         self.tokens = Tokens(database)
         self.members = Members(database)

@@ -30,7 +30,7 @@ def everything_written(store: Store, home: Path) -> bytes:
         rows = [
             repr(tuple(row)) for table in model.Base.metadata.sorted_tables for row in session.execute(select(table))
         ]
-    files = [path.read_bytes() for path in home.iterdir()]
+    files = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
     return b"\n".join([*files, *(row.encode() for row in rows)])
 
 

@@ -67,7 +67,7 @@ def test_every_change_is_audited(store: Store) -> None:
     by = store.by("ticket 12")
     store.sources.update("retail", SourceDraft("orders", "postgresql", {}, {"description": "order book"}), by)
     store.sources.add_permit("retail", "orders", "loadBalanceHosts", by)
-    store.sources.delete("retail", "orders", by)
+    store.deletions.delete("retail/orders", by)
     with store.database.read() as session:
         wanted = select(model.AuditRecord).where(model.AuditRecord.object == "data_source:retail/orders")
         records = [*session.scalars(wanted.order_by(model.AuditRecord.id))]
@@ -131,8 +131,8 @@ def test_a_source_in_use_is_not_deleted(store: Store) -> None:
             dependent_id=node.id, data_source_id=row.id, source="retail/orders", env="prod", role="reader"
         )
         session.add(reference)
-    with pytest.raises(InvalidInput, match="in use: dependent daily"):
-        store.sources.delete("retail", "orders", store.by())
+    with pytest.raises(InvalidInput, match=r"in use by 1 in production: daily \(retail, data_studio\)"):
+        store.deletions.delete("retail/orders", store.by())
 
 
 def test_a_bound_group_is_not_deleted(store: Store) -> None:
@@ -258,7 +258,7 @@ def test_pruning_keeps_the_newest(store: Store) -> None:
 def test_verdicts_go_with_their_source(store: Store) -> None:
     retail(store, source("a"))
     store.verdicts.record([verdict("a", State.CONNECTABLE)])
-    store.sources.delete("retail", "a", store.by())
+    store.deletions.delete("retail/a", store.by())
     assert store.verdicts.latest() == []
 
 
