@@ -7,19 +7,21 @@ forgets them only after `SEEN_FOR`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Select, and_, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from registry import access, model, sources, workspaces
 from registry.access import Verb
 from registry.audit import By
 from registry.database import Database
 from registry.errors import InvalidInput
+from registry.impacts import RISKS
 
 #: How long a use without a place is believed after it was seen.
 SEEN_FOR = timedelta(days=30)
@@ -138,7 +140,6 @@ class Use:
         env: The side of the source that it gets.
         source: `workspace/name`.
         places: None: it was seen to use the source, by a name in its code; no rewrite reaches it.
-        risk: What its failing means, by its module.
     """
 
     reference_id: int
@@ -166,7 +167,7 @@ class Use:
 
     @property
     def risk(self) -> str:
-        """`High`, `Medium`, or empty where nothing is said of its module."""
+        """How bad it is when it fails: high, medium or low."""
         return risk_of(self.module)
 
     def document(self) -> dict[str, Any]:
@@ -203,18 +204,8 @@ class Summary:
 
 
 def risk_of(module: str) -> str:
-    """What the failing of a dependent of this module means: `High`, `Medium`, or empty where nothing is said."""
-    return _RISKS.get(module, "")
-
-
-_RISKS: Mapping[str, str] = {
-    "operation_center": "High",
-    "data_integration": "High",
-    "data_studio": "High",
-    "data_service": "High",
-    "data_analysis": "Medium",
-    "data_quality": "Medium",
-}
+    """How bad it is when a dependent of this module fails: high, medium or low."""
+    return str(RISKS.get(module, RISKS["operation_center"]).risk)
 
 
 class Dependents:
@@ -368,37 +359,30 @@ _TABLES = ("module", "env", "workspace", "owner", "group")
 
 def _summary(session: Session, source: model.DataSource, path: str) -> Summary:
     one, use = model.Dependent, model.Reference
-    # Each dependent once for each side that it uses: one that reads and writes is one.
-    used = (
-        select(use.dependent_id, use.env, func.count().label("uses"))
-        .where(use.data_source_id == source.id)
-        .group_by(use.dependent_id, use.env)
-        .subquery()
-    )
-    keys = (one.module, used.c.env, one.workspace_id, one.owner, one.resource_group)
+    keys = (one.module, use.env, one.workspace_id, one.owner, one.resource_group)
+    counts = (func.count(use.dependent_id.distinct()), func.count())
     rows = session.execute(
-        select(*keys, func.count(), func.sum(used.c.uses), func.max(one.last_run_at), func.max(one.seen_at))
-        .select_from(used)
-        .join(one, one.id == used.c.dependent_id)
+        select(*keys, *counts, func.max(one.last_run_at), func.max(one.seen_at))
+        .select_from(use)
+        .join(one, one.id == use.dependent_id)
+        .where(use.data_source_id == source.id)
         .group_by(*keys)
     ).all()
     both = _on_both_sides(session, source)
     names = dict(session.execute(select(model.Workspace.id, model.Workspace.name)).tuples().all())
-    tables: dict[str, dict[str, int]] = {name: {} for name in (*_TABLES, "risk")}
-    for row in rows:
-        module, env, workspace, owner, group, count = row[:6]
+    tables: dict[str, Counter[str]] = {name: Counter() for name in (*_TABLES, "risk")}
+    counted = [(*row[:6],) for row in rows]
+    # One that uses both sides counts in both of them, but once in everything else.
+    counted += [(module, "", workspace, owner, group, -1) for module, workspace, owner, group in both]
+    for module, env, workspace, owner, group, count in counted:
         for table, key in zip(_TABLES, (module, env, names[workspace], owner, group), strict=True):
-            tables[table][key] = tables[table].get(key, 0) + count
-        risk = risk_of(module)
-        tables["risk"][risk] = tables["risk"].get(risk, 0) + count
-    for module, workspace, owner, group in both:
-        keys_of_it = (("module", module), ("workspace", names[workspace]), ("owner", owner), ("group", group))
-        for table, key in (*keys_of_it, ("risk", risk_of(module))):
-            tables[table][key] -= 1
+            tables[table][key] += count
+        tables["risk"][risk_of(module)] += count
+    del tables["env"][""]
     return Summary(
         path,
-        sum(row[5] for row in rows) - len(both),
-        sum(int(row[6]) for row in rows),
+        sum(row[5] for row in counted),
+        sum(row[6] for row in rows),
         **{f"by_{name}": dict(sorted(table.items(), key=_most_first)) for name, table in tables.items()},
         last_run_at=max((row[7] for row in rows if row[7] is not None), default=None),
         last_seen_at=max((row[8] for row in rows), default=None),
@@ -412,11 +396,8 @@ def _most_first(item: tuple[str, int]) -> tuple[int, str]:
 def _on_both_sides(session: Session, source: model.DataSource) -> Sequence[Any]:
     """The dependents that use both sides of a source: few."""
     one, use = model.Dependent, model.Reference
-    twice = (
-        select(use.dependent_id)
-        .where(use.data_source_id == source.id)
-        .group_by(use.dependent_id)
-        .having(func.count(use.env.distinct()) > 1)
-    )
+    other = aliased(use)
+    same = and_(other.data_source_id == use.data_source_id, other.env == "prod", other.dependent_id == use.dependent_id)
+    twice = select(use.dependent_id).join(other, same).where(use.data_source_id == source.id, use.env == "dev")
     wanted = select(one.module, one.workspace_id, one.owner, one.resource_group).where(one.id.in_(twice))
     return session.execute(wanted).all()

@@ -374,7 +374,7 @@ class Reference(Base):
     __tablename__ = "reference"
     __table_args__ = (
         UniqueConstraint("dependent_id", "source", "env", "role"),
-        Index(None, "data_source_id", "env"),
+        Index(None, "data_source_id", "env", "dependent_id"),
         _one_of("env", ENVIRONMENTS),
     )
 

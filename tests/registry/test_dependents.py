@@ -149,7 +149,7 @@ def test_a_summary_counts_every_dependent_once_in_each_table(store: Store) -> No
     summary = store.dependents.summary("retail/orders")
     assert summary.dependents == 3
     assert summary.by_owner == {"": 1, "li": 1, "wang": 1}
-    assert summary.by_risk == {"High": 2, "Medium": 1}
+    assert summary.by_risk == {"high": 2, "medium": 1}
     assert summary.by_group == {"": 2, "vpc_a": 1}
     assert summary.last_run_at == ran
     assert summary.last_seen_at is not None
@@ -209,3 +209,18 @@ def test_two_of_one_key_and_strangers_are_refused(store: Store) -> None:
         store.dependents.record("retail", "flowspec", [node(0, "orders")], (), By("mallory"))
     with pytest.raises(InvalidInput, match="WORKSPACE/NAME"):
         store.dependents.summary("orders")
+
+
+def test_one_that_uses_both_sides_counts_in_both_and_once_in_all_else(store: Store) -> None:
+    retail(store, both_sides())
+    found = node(0, "orders", env="dev")
+    record(store, found, node(1, "orders"))
+    with store.database.write() as session:
+        (other,) = session.scalars(select(model.Reference).where(model.Reference.env == "dev")).all()
+        columns = {name: getattr(other, name) for name in ("dependent_id", "data_source_id", "source", "role")}
+        session.add(model.Reference(**columns, env="prod", objects=[], places=[]))
+    summary = store.dependents.summary("retail/orders")
+    assert (summary.dependents, summary.references) == (2, 3)
+    assert summary.by_env == {"prod": 2, "dev": 1}
+    assert summary.by_module == {"data_studio": 2}
+    assert summary.by_owner == {"wang": 2}

@@ -141,4 +141,6 @@ def upgrade() -> None:
             "dependent_id", "source", "env", "role", name=op.f("uq_reference_dependent_id_source_env_role")
         ),
     )
-    op.create_index("ix_reference_data_source_id_env", "reference", ["data_source_id", "env"])
+    op.create_index(
+        "ix_reference_data_source_id_env_dependent_id", "reference", ["data_source_id", "env", "dependent_id"]
+    )
