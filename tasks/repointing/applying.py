@@ -1,0 +1,474 @@
+"""Applying a plan wave by wave, so that a process killed at any instruction leaves nothing between two states.
+
+A unit is journalled before it is touched (`RUNNING`, with the fingerprints of both its states) and after its wave is
+verified (`DONE`, in the transaction in which the registry's references move). Whoever applies the plan again reads the
+units under way: one that holds its old content is done, one that holds its new content is gone on with, and one that
+holds neither is somebody else's, told and left alone. The way back is journalled the same (`REVERTING`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sqlalchemy.orm import Session
+
+from registry import access, model, sources
+from registry.access import Verb
+from registry.audit import By
+from registry.errors import Conflict, HeadwaterError, InvalidInput
+from registry.plans import PlanState, StepState
+from registry.store import Store
+from tasks.dependents import Adapter, Content
+from tasks.repointing import records, units, waves
+from tasks.repointing.facts import Observer, Pair
+from tasks.repointing.planning import KIND
+from tasks.repointing.records import End, Shift
+
+#: Units that are journalled in one transaction.
+CHUNK = 500
+#: Units that are on their way at the same time.
+AT_ONCE = 16
+#: Units that a refusal names.
+_NAMED = 20
+#: Steps that a run takes up; the others are at their end.
+_OPEN = frozenset(StepState) - {StepState.DONE, StepState.REVERTING}
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a plan is applied.
+
+    Attributes:
+        keep_going: Go on with the next wave after one that failed and was rolled back.
+        force_locked: Change what somebody is editing too; by default it is skipped.
+        leave_out_blocked: Apply the rest of a plan in which some are blocked.
+    """
+
+    keep_going: bool = False
+    force_locked: bool = False
+    leave_out_blocked: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        done: Units written and handed in by this run, of `total` that it took up.
+        seconds: Since it began.
+    """
+
+    done: int
+    total: int
+    wave: int
+    waves: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Units a second."""
+        return self.done / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def left_seconds(self) -> float | None:
+        """Seconds that the rest will take at this rate; None: not known yet."""
+        return (self.total - self.done) / self.rate if self.done else None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        seconds: How long it took.
+    """
+
+    plan: str
+    state: PlanState
+    counts: Mapping[StepState, int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who hears of a run while it lasts."""
+
+    progress: Callable[[Progress], object] = lambda _: None
+    remark: Callable[[str], object] = lambda _: None
+
+
+async def apply(
+    store: Store,
+    plan: str,
+    adapters: Mapping[str, Adapter],
+    observer: Observer,
+    by: By,
+    options: Options = Options(),
+    audience: Audience = Audience(),
+) -> Outcome:
+    """Apply a plan, or go on with one that was paused, failed or killed.
+
+    Raises:
+        NotFound: No such plan.
+        InvalidInput: It is no repoint, at its end, expired, or some are blocked and not left out.
+        Conflict: Somebody else is at it, or something has moved since the plan was made; nothing was changed then.
+        Forbidden: No role of whoever acts allows it.
+    """
+    found = _expect(store.plans.get(plan))
+    with store.plans.hold(found.id):
+        found = store.plans.get(found.id)  # as whoever held it before has left it
+        return await _Run(store, found, adapters, observer, by, options, audience).apply()
+
+
+async def rollback(
+    store: Store,
+    plan: str,
+    adapters: Mapping[str, Adapter],
+    observer: Observer,
+    by: By,
+    audience: Audience = Audience(),
+) -> Outcome:
+    """Take back everything that a plan has done, or go on with taking it back.
+
+    What somebody else has changed since is told, left alone, and keeps the plan from ending as rolled back.
+
+    Raises:
+        NotFound: No such plan.
+        InvalidInput: It is no repoint, or nothing of it was done.
+        Conflict: Somebody else is at it.
+        Forbidden: No role of whoever acts allows it.
+    """
+    found = _expect(store.plans.get(plan))
+    with store.plans.hold(found.id):
+        found = store.plans.get(found.id)
+        return await _Run(store, found, adapters, observer, by, Options(), audience).rollback()
+
+
+def pause(store: Store, plan: str, by: By) -> model.Plan:
+    """Have whoever applies a plan stop after the units that are under way.
+
+    Raises:
+        NotFound: No such plan.
+        InvalidInput: It is not being applied.
+        Forbidden: No role of whoever acts allows it.
+    """
+    found = _expect(store.plans.get(plan))
+    _permit(store, found, by)
+    if found.state != PlanState.APPLYING:
+        raise InvalidInput(f"plan {found.id} is {found.state}, not being applied", where=f"plan:{found.id}")
+    return store.plans.move(found.id, PlanState.PAUSED, by)
+
+
+def _expect(plan: model.Plan) -> model.Plan:
+    if plan.kind != KIND:
+        told = f"plan {plan.id} is of kind {plan.kind}"
+        raise InvalidInput(told, where=f"plan:{plan.id}", instruction=f"headwater plan show {plan.id}")
+    return plan
+
+
+def _permit(store: Store, plan: model.Plan, by: By) -> None:
+    with store.database.read() as session:
+        names = {plan.document["old"].partition("/")[0], *plan.document["blast"]["workspace"]}
+        for name in sorted(names):
+            owner = session.query(model.Workspace).filter_by(name=name).one()
+            access.require(session, by, Verb.REPOINT, owner)
+
+
+@dataclass
+class _Run:
+    """One run over one plan."""
+
+    store: Store
+    plan: model.Plan
+    adapters: Mapping[str, Adapter]
+    observer: Observer
+    by: By
+    options: Options
+    audience: Audience
+    started: float = field(default_factory=time.monotonic)
+    done: int = 0
+    total: int = 0
+    wave: int = 0
+
+    def __post_init__(self) -> None:
+        _permit(self.store, self.plan, self.by)
+        self.steps = self.store.plans.steps(self.plan.id)
+        self.gate = asyncio.Semaphore(AT_ONCE)
+        document = self.plan.document
+        self.title = f"repoint {document['old']} to {document['new']} (plan {self.plan.id})"
+
+    # --- there --------------------------------------------------------------------------------------------------
+
+    async def apply(self) -> Outcome:
+        """Every wave that is not done yet."""
+        if self.plan.state == PlanState.READY:
+            self._expect_complete()
+            await self._expect_unmoved()
+        self.store.plans.begin(self.plan.id, self.by)
+        late = waves.late(self.by.at, self.plan.document["zone"])
+        if late:
+            self.audience.remark(late)
+        interrupted = [step for step in self.steps if step.state == StepState.REVERTING]
+        if interrupted:
+            await self._revert(interrupted, {}, "its wave failed")
+            if not self.options.keep_going:
+                return self._end(PlanState.FAILED)
+        return self._end(await self._waves())
+
+    async def _waves(self) -> PlanState:
+        by_wave = defaultdict[int, list[model.PlanStep]](list)
+        for step in self.steps:
+            if step.state in _OPEN:
+                by_wave[step.wave].append(step)
+        self.total = sum(map(len, by_wave.values()))
+        broken = False
+        for self.wave in sorted(by_wave):
+            done = await self._run_wave(by_wave[self.wave])
+            if done is None:
+                return PlanState.PAUSED
+            if not done:
+                broken = True
+                if not self.options.keep_going:
+                    break
+        return PlanState.FAILED if broken else PlanState.APPLIED
+
+    def _expect_complete(self) -> None:
+        blocked = self.plan.document["blocked"]
+        if blocked and not self.options.leave_out_blocked:
+            raise InvalidInput(
+                f"{len(blocked)} of {self.plan.document['counts']['dependents']} dependents are blocked",
+                where=f"plan:{self.plan.id}",
+                instruction="remove what blocks them and plan again, or apply with --leave-out-blocked",
+            )
+
+    async def _expect_unmoved(self) -> None:
+        """Raises: Conflict: a unit does not hold what it held when the plan was made."""
+        contents = await self._each(self.steps, self._read)
+        moved = [
+            step.action["unit"]
+            for step, content in zip(self.steps, contents, strict=True)
+            if isinstance(content, str) or content.fingerprint != step.action["before"]
+        ]
+        if moved:
+            more = [f"and {len(moved) - _NAMED} more"] if len(moved) > _NAMED else []
+            told = "\n  ".join(["these have changed since the plan was made", *moved[:_NAMED], *more])
+            raise Conflict(told, where=f"plan:{self.plan.id}", instruction="scan and plan again, and look at it again")
+
+    async def _run_wave(self, steps: Sequence[model.PlanStep]) -> bool | None:
+        """One wave, verified. Returns False where it failed and was rolled back, None where it was cut by a pause."""
+        steps = self._unlocked(steps)
+        failures, touched, cut = dict[int, str](), list[model.PlanStep](), False
+        for chunk in _chunks(steps):
+            if self._paused():
+                cut = True
+                break
+            touched += chunk
+            failures |= await self._forward(chunk)
+            if failures:
+                break
+        if not failures:
+            failures = await self._verified(touched)
+        if failures:
+            await self._revert(touched, failures, f"wave {self.wave + 1} failed")
+            self.audience.remark(f"wave {self.wave + 1} failed and was rolled back: {next(iter(failures.values()))}")
+            return False
+        self._record_done(touched)
+        return None if cut else True
+
+    def _unlocked(self, steps: Sequence[model.PlanStep]) -> list[model.PlanStep]:
+        """Without those that somebody is editing right now."""
+        if self.options.force_locked:
+            return [*steps]
+        with self.store.database.read() as session:
+            editors = records.locked(
+                session, [one["id"] for step in steps for one in step.action["dependents"]], self.by
+            )
+        held = {
+            step.id: editor
+            for step in steps
+            for one in step.action["dependents"]
+            if (editor := editors.get(one["id"])) and step.state != StepState.RUNNING
+        }
+        moves = [
+            (step, StepState.SKIPPED, None, None, f"{held[step.id]} is editing it") for step in steps if step.id in held
+        ]
+        if moves:
+            self.store.plans.record_all(moves)
+            self.audience.remark(f"{len(moves)} skipped: somebody is editing them")
+        self.total -= len(moves)
+        return [step for step in steps if step.id not in held]
+
+    async def _forward(self, steps: Sequence[model.PlanStep]) -> dict[int, str]:
+        """Journal and rewrite a chunk. Returns what failed: id of the step -> why."""
+        contents = await self._each(steps, self._read)
+        self.store.plans.record_all(
+            [(step, StepState.RUNNING, _print(step, "before"), _print(step, "after"), "") for step in steps]
+        )
+
+        async def one(pair: tuple[model.PlanStep, Content | str]) -> str | None:
+            step, content = pair
+            if isinstance(content, str):
+                return content
+            try:
+                await units.go(self._adapter(step), units.there(step), content, self.title)
+            except Exception as error:
+                return units.told(error)
+            return None
+
+        told = await self._each([*zip(steps, contents, strict=True)], one)
+        self.done += len(steps)
+        self._tell()
+        return {step.id: why for step, why in zip(steps, told, strict=True) if why is not None}
+
+    async def _verified(self, steps: Sequence[model.PlanStep]) -> dict[int, str]:
+        """Test the new source from where these run, and run those that declare a smoke run."""
+        pairs = {Pair(*pair) for step in steps for pair in step.action["pairs"]}
+        reach = await self.observer.reach(sorted(pairs)) if pairs else {}
+        failures = {
+            step.id: f"not Connectable from {pair[2]} any more: {reach[Pair(*pair)].told}"
+            for step in steps
+            for pair in step.action["pairs"]
+            if not reach[Pair(*pair)].connectable
+        }
+        smoking = [step for step in steps if any(one.get("details") for one in step.action["dependents"])]
+        told = await self._each(smoking, self._smoke) if not failures else []
+        return failures | {step.id: why for step, why in zip(smoking, told, strict=False) if why}
+
+    async def _smoke(self, step: model.PlanStep) -> str | None:
+        for one in step.action["dependents"]:
+            if not one.get("details"):
+                continue
+            try:
+                problem = await self._adapter(step).smoke(step.action["unit"], one["details"])
+            except Exception as error:
+                problem = units.told(error)
+            if problem:
+                return f"the smoke run of {one['name']} failed: {problem}"
+        return None
+
+    def _record_done(self, steps: Sequence[model.PlanStep]) -> None:
+        for chunk in _chunks(steps):
+            with self.store.database.write() as session:
+                self.store.plans.record_all([(step, StepState.DONE, None, None, "") for step in chunk], session=session)
+                old, new = self._ends(session)
+                shifts = [_shift(step) for step in chunk]
+                records.shift(session, shifts, old, new)
+                records.audited(session, shifts, "repoint", old, new, self.plan.id, self.by)
+        self._tell()
+
+    # --- back ---------------------------------------------------------------------------------------------------
+
+    async def rollback(self) -> Outcome:
+        """Everything that was done, the last wave first."""
+        if self.plan.state in (PlanState.READY, PlanState.ROLLED_BACK):
+            told = f"plan {self.plan.id} is {self.plan.state}: there is nothing to take back"
+            raise InvalidInput(told, where=f"plan:{self.plan.id}")
+        if self.plan.state != PlanState.ROLLING_BACK:
+            self.store.plans.move(self.plan.id, PlanState.ROLLING_BACK, self.by)
+        touched = (StepState.DONE, StepState.RUNNING, StepState.REVERTING, StepState.FAILED)
+        steps = [step for step in reversed(self.steps) if step.state in touched]
+        self.total = len(steps)
+        left = await self._revert(steps, {}, "rolled back")
+        return self._end(PlanState.ROLLING_BACK if left else PlanState.ROLLED_BACK)
+
+    async def _revert(self, steps: Sequence[model.PlanStep], failures: Mapping[int, str], why: str) -> int:
+        """Bring these back to the old source. Returns how many could not be.
+
+        Args:
+            failures: Id of the step -> why it made the others go back.
+        """
+        left, old = 0, self.plan.document["old"]
+        for chunk in _chunks(steps):
+            told = [failures.get(step.id, why) for step in chunk]
+            self.store.plans.record_all(
+                [(step, StepState.REVERTING, None, None, each) for step, each in zip(chunk, told, strict=True)]
+            )
+            kept = await self._each(chunk, self._backward)
+            moves = []
+            for step, each, problem in zip(chunk, told, kept, strict=True):
+                failed = problem is not None or step.id in failures
+                where = f"it could not be brought back: {problem}" if problem is not None else f"it is on {old} again"
+                moves.append(
+                    (step, StepState.FAILED if failed else StepState.ROLLED_BACK, None, None, f"{each}; {where}")
+                )
+            back = [step for step, problem in zip(chunk, kept, strict=True) if problem is None]
+            left += len(chunk) - len(back)
+            with self.store.database.write() as session:
+                self.store.plans.record_all(moves, session=session)
+                source, target = self._ends(session)
+                shifts = [_shift(step, backwards=True) for step in back]
+                records.shift(session, shifts, target, source)
+                records.audited(session, shifts, "roll_back", target, source, self.plan.id, self.by)
+            self._tell()
+        return left
+
+    async def _backward(self, step: model.PlanStep) -> str | None:
+        try:
+            content = await self._adapter(step).read(step.action["unit"])
+            await units.go(self._adapter(step), units.back(step), content, f"undo: {self.title}")
+        except Exception as error:
+            return units.told(error)
+        return None
+
+    # --- both ---------------------------------------------------------------------------------------------------
+
+    async def _read(self, step: model.PlanStep) -> Content | str:
+        try:
+            return await self._adapter(step).read(step.action["unit"])
+        except Exception as error:
+            return units.told(error)
+
+    async def _each(self, items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
+        async def gated(item: T) -> R:
+            async with self.gate:
+                return await work(item)
+
+        return await asyncio.gather(*map(gated, items))
+
+    def _adapter(self, step: model.PlanStep) -> Adapter:
+        found = self.adapters.get(step.action["adapter"])
+        if found is None:
+            raise HeadwaterError(f"nothing here can rewrite what {step.action['adapter']} found")
+        return found
+
+    def _ends(self, session: Session) -> tuple[End, End]:
+        """Both sources; the registry knows them still, because the plan's versions were checked."""
+        paths = (self.plan.document["old"], self.plan.document["new"])
+        old, new = (End(sources.find(session, *path.split("/", 1)).id, path) for path in paths)
+        return old, new
+
+    def _paused(self) -> bool:
+        return self.store.plans.state(self.plan.id) is PlanState.PAUSED
+
+    def _tell(self) -> None:
+        count = max((step.wave for step in self.steps), default=0) + 1
+        seconds = time.monotonic() - self.started
+        self.audience.progress(Progress(self.done, self.total, self.wave + 1, count, seconds))
+
+    def _end(self, state: PlanState) -> Outcome:
+        if self.store.plans.state(self.plan.id) != state:
+            self.store.plans.move(self.plan.id, state, self.by)
+        counts = self.store.plans.counts(self.plan.id)
+        return Outcome(self.plan.id, state, counts, time.monotonic() - self.started)
+
+
+def _print(step: model.PlanStep, side: str) -> dict[str, str]:
+    return {"fingerprint": step.action[side]}
+
+
+def _shift(step: model.PlanStep, *, backwards: bool = False) -> Shift:
+    renames = records.renames_of(step.action)
+    renames = records.backwards(renames) if backwards else renames
+    return Shift(step.action["unit"], renames, step.action["dependents"])
+
+
+def _chunks(steps: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (steps[start : start + CHUNK] for start in range(0, len(steps), CHUNK))

@@ -1,0 +1,217 @@
+"""Whether a dependent may be made to use another data source, and would work with it. Pure functions over facts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from registry import types, usage
+from registry.dependents import Use
+from registry.model import DataSource
+from tasks.comparison.survey import Object, Survey
+from tasks.repointing.columns import Severity, misfits
+from tasks.repointing.facts import Looked, Observed, Pair, Reach
+
+_ORDER = (Severity.OK, Severity.WARN, Severity.BLOCKED)
+_WRITERS = frozenset({"writer"})
+#: Settings under which a server takes no writes, and how each says so.
+_READ_ONLY: Mapping[str, str] = {
+    "in_recovery": "true",
+    "default_transaction_read_only": "on",
+    "read_only": "ON",
+    "super_read_only": "ON",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a person should know before."""
+
+    severity: Severity
+    told: str
+
+
+def worst(findings: Collection[Finding]) -> Severity:
+    """The verdict over everything that was found."""
+    return max((one.severity for one in findings), key=_ORDER.index, default=Severity.OK)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A side of a data source that another workspace may use."""
+
+    env: str
+    workspace: str
+    seen_as: str
+    user: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Both sources, as the registry has them.
+
+    Attributes:
+        grants: Those of the new one.
+        bound: Workspace -> the resource groups that are bound to it.
+    """
+
+    old: DataSource
+    new: DataSource
+    grants: Sequence[Grant] = ()
+    bound: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def side(self, use: Use) -> str | None:
+        """The side of the new source that a dependent would get; None: none is shared with it."""
+        if use.workspace == self.new.workspace.name:
+            return use.env
+        return next(
+            (
+                grant.env
+                for grant in self.grants
+                if (grant.workspace, grant.seen_as) == (use.workspace, use.env) and grant.user in ("", use.owner)
+            ),
+            None,
+        )
+
+    def groups(self, use: Use) -> Sequence[str]:
+        """The resource groups that a dependent runs on; where its own is not known, all that it may run on."""
+        return (use.resource_group,) if use.resource_group else self.bound.get(use.workspace, ())
+
+    def new_name(self, written: str, workspace: str) -> str:
+        """How the new source is called where the old one is called so."""
+        if "/" in written:
+            return self.new.path
+        owner = self.new.workspace.name
+        return self.new.name if owner == workspace else f"{owner}.{self.new.name}"
+
+
+def judge(use: Use, subject: Subject, observed: Observed) -> list[Finding]:
+    """Everything that speaks against one use of the new source in place of the old one, or for a closer look."""
+    side = subject.side(use)
+    if side is None:
+        told = f"{subject.new.path} is not shared with workspace {use.workspace} for {use.env}"
+        return [Finding(Severity.BLOCKED, told)]
+    return [
+        *_rewritable(use),
+        *_types(use, subject),
+        *_permitted(use, subject, side),
+        *_reachable(use, subject, observed, side),
+        *_contents(use, subject, observed, side),
+    ]
+
+
+def _rewritable(use: Use) -> Iterator[Finding]:
+    if not use.places:
+        yield Finding(Severity.BLOCKED, "it names the source in its code, which no rewrite reaches: change it there")
+    if use.locked_by:
+        yield Finding(Severity.WARN, f"{use.locked_by} is editing it: it is skipped unless forced")
+
+
+def _types(use: Use, subject: Subject) -> Iterator[Finding]:
+    """Of one type, or of two that speak one protocol."""
+    old, new = types.get(subject.old.type), types.get(subject.new.type)
+    if old.name == new.name:
+        return
+    if old.protocol != new.protocol or old.variants != new.variants:
+        yield Finding(Severity.BLOCKED, f"{new.title} does not speak the protocol of {old.title}")
+        return
+    written = {place.type for place in use.places if place.type}
+    stays = f"; the type written there stays {', '.join(sorted(written))}" if written else ""
+    yield Finding(Severity.WARN, f"{new.title} in place of {old.title}: one protocol, two types{stays}")
+
+
+def _permitted(use: Use, subject: Subject, side: str) -> Iterator[Finding]:
+    entry = subject.new.entry(side)
+    if entry is None:
+        yield Finding(Severity.BLOCKED, f"{subject.new.path} has no {side} side")
+        return
+    for reason in usage.refusals(subject.new, entry, use.module, use.task_kind, use.role):
+        yield Finding(Severity.BLOCKED, str(reason))
+
+
+def _reachable(use: Use, subject: Subject, observed: Observed, side: str) -> Iterator[Finding]:
+    groups = subject.groups(use)
+    if not groups:
+        yield Finding(Severity.WARN, "nobody knows where it runs, so nothing was tested from there")
+    unknown = Reach(None, "nothing was tested from there")
+    seen = {group: observed.reach.get(Pair(subject.new.path, side, group), unknown) for group in groups}
+    all_fail = all(one.connectable is False for one in seen.values())
+    for group, one in seen.items():
+        if one.connectable is None:
+            yield Finding(Severity.WARN, f"from {group}: {one.told}")
+        elif not one.connectable:
+            yield Finding(Severity.BLOCKED if all_fail else Severity.WARN, f"not Connectable from {group}: {one.told}")
+
+
+# --- tables, columns, privileges ------------------------------------------------------------------------------------
+
+
+def tables_of(objects: Collection[str]) -> set[str]:
+    """What to ask a server for: each bound name, and, as it may be a column, what stands before its last dot."""
+    return {name for bound in objects for name in (bound, bound.rpartition(".")[0]) if name}
+
+
+def _contents(use: Use, subject: Subject, observed: Observed, side: str) -> Iterator[Finding]:
+    writes = use.role in _WRITERS
+    there = observed.surveys.get((subject.new.path, side), Looked(None, "nobody looked"))
+    here = observed.surveys.get((subject.old.path, use.env), Looked(None, "nobody looked"))
+    if not use.objects and not writes:
+        return
+    if there.survey is None:
+        yield Finding(Severity.WARN, f"its tables were not looked at: {there.told}")
+        return
+    if writes:
+        yield from _writable(use, subject, there.survey)
+    if use.objects and here.survey is None:
+        yield Finding(Severity.WARN, f"types of columns were not compared with {subject.old.path}: {here.told}")
+    for name in use.objects:
+        yield from _bound(name, here.survey, there.survey, subject.new.path, writes)
+
+
+def _writable(use: Use, subject: Subject, there: Survey) -> Iterator[Finding]:
+    for setting, value in _READ_ONLY.items():
+        if there.settings.get(setting) == value:
+            yield Finding(Severity.BLOCKED, f"{subject.new.path} takes no writes: {setting} is {value}")
+    if not use.objects:
+        yield Finding(Severity.WARN, "what it writes is not known, so whether the account may was not looked at")
+
+
+def _bound(name: str, here: Survey | None, there: Survey, path: str, writes: bool) -> Iterator[Finding]:
+    """One bound name: a table, or a column of one."""
+    ours, theirs = _object(here, name), _object(there, name)
+    column = ""
+    if not _exists(ours) and not _exists(theirs):
+        table, _, column = name.rpartition(".")
+        ours, theirs = _object(here, table), _object(there, table)
+        column = column if _exists(ours) or _exists(theirs) else ""
+    if here is not None and not _exists(ours) and not _exists(theirs):
+        yield Finding(Severity.WARN, f"{name} is in neither of both")
+        return
+    if theirs is None or not theirs.exists:
+        hint = f" (but in {', '.join(theirs.elsewhere)})" if theirs and theirs.elsewhere else ""
+        hidden = " or hidden from this account" if theirs is not None and theirs.hidden else ""
+        yield Finding(Severity.BLOCKED, f"{name} is missing{hidden} in {path}{hint}")
+        return
+    yield from _allowed(theirs, writes, path)
+    if column and all(one.name != column for one in theirs.columns):
+        yield Finding(Severity.BLOCKED, f"{name} is missing in {path}")
+    elif ours is not None and ours.exists and theirs.columns:
+        old, new = (tuple(one for one in side.columns if not column or one.name == column) for side in (ours, theirs))
+        for misfit in misfits(theirs.name, old, new, writes=writes):
+            yield Finding(misfit.severity, misfit.told)
+
+
+def _allowed(table: Object, writes: bool, path: str) -> Iterator[Finding]:
+    """By the server's own catalogue of privileges: nothing is tried, so nothing is left behind."""
+    wanted = "INSERT" if writes else "SELECT"
+    if wanted not in table.privileges:
+        may = ", ".join(table.privileges) or "nothing"
+        yield Finding(Severity.BLOCKED, f"the account of {path} may not {wanted} on {table.name}; it may {may}")
+
+
+def _object(survey: Survey | None, name: str) -> Object | None:
+    return next((one for one in survey.objects if one.name == name), None) if survey is not None and name else None
+
+
+def _exists(one: Object | None) -> bool:
+    return one is not None and one.exists

@@ -1,0 +1,299 @@
+"""From a wish to a stored plan: what changes where, to the character, and what speaks against it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from registry import model
+from registry.audit import By
+from registry.dependents import Use
+from registry.errors import HeadwaterError, InvalidInput
+from registry.plans import PlanDraft, PlannedStep
+from registry.store import Store
+from tasks.dependents import Adapter, NotRewritable, Rename
+from tasks.repointing import waves
+from tasks.repointing.candidates import Candidate, Sharing, Unit, blast, bundles, gather
+from tasks.repointing.diffs import diff
+from tasks.repointing.facts import Looked, Observed, Observer, Pair
+from tasks.repointing.judging import Finding, Subject, judge, tables_of
+from tasks.repointing.requests import Known, Request, know
+
+KIND = "repoint"
+#: Units that are read at the same time.
+_AT_ONCE = 32
+#: Units after which progress is told.
+_PORTION = 256
+
+#: Hears how far it has come: (what, done, total).
+Progress = Callable[[str, int, int], object]
+
+
+def _unheard(what: str, done: int, total: int) -> None:
+    """Nobody listens."""
+
+
+async def plan(
+    store: Store,
+    request: Request,
+    adapters: Mapping[str, Adapter],
+    observer: Observer,
+    by: By,
+    progress: Progress = _unheard,
+) -> model.Plan:
+    """Make a plan and keep it. Nothing is changed, and nothing is left behind anywhere.
+
+    Raises:
+        NotFound: No such source.
+        InvalidInput: A wish that can't be, or nothing to repoint.
+        Forbidden: No role of whoever acts allows it.
+    """
+    known = await asyncio.to_thread(know, store, request, by)
+    if not known.chosen:
+        told = f"nothing that uses {request.old} passes the filters" if known.others else f"nothing uses {request.old}"
+        raise InvalidInput(
+            told, where=request.old, instruction=f"`headwater dependents {request.old}` shows what was found"
+        )
+    candidates = gather(known.chosen)
+    observed = await observe(known, observer, progress)
+    find(candidates, known.subject, observed)
+    rewriting = Rewriting(candidates, known, adapters, progress)
+    await rewriting.settle()
+    draft = await _draft(_Made(request, known, candidates, observed, rewriting), by.at)
+    return await asyncio.to_thread(store.plans.create, draft, by)
+
+
+async def observe(known: Known, observer: Observer, progress: Progress = _unheard) -> Observed:
+    """Look at both sources as far as these uses need it: one check a side and group, one survey a side."""
+    subject = known.subject
+    groups, tables = defaultdict[str, set[str]](set), defaultdict[tuple[str, str], set[str]](set)
+    for use in known.chosen:
+        side = subject.side(use)
+        if side is None:
+            continue
+        groups[side].update(subject.groups(use))
+        for source, env in ((subject.new.path, side), (subject.old.path, use.env)):
+            tables[source, env] |= tables_of(use.objects)
+    pairs = sorted(Pair(subject.new.path, side, group) for side, names in groups.items() for group in names)
+    progress("testing", 0, len(pairs))
+    reach = await observer.reach(pairs)
+    progress("looking at tables", 0, len(tables))
+    surveys = dict[tuple[str, str], Looked]()
+    for (source, env), names in tables.items():
+        seen = [pair for pair in pairs if pair.env == env or source != subject.new.path]
+        # Whoever reaches the new one is the likeliest to reach the old one too.
+        places = dict.fromkeys(pair.group for pair in sorted(seen, key=lambda pair: not reach[pair].connectable))
+        surveys[source, env] = await observer.survey(source, env, [*places], names)
+    return Observed(reach, surveys)
+
+
+def find(candidates: Sequence[Candidate], subject: Subject, observed: Observed) -> None:
+    """Judge every use; those that are alike in what counts are judged once."""
+    known: dict[tuple[Any, ...], list[Finding]] = {}
+    for candidate in candidates:
+        for use in candidate.uses:
+            key = _alike(use)
+            if key not in known:
+                known[key] = judge(use, subject, observed)
+            candidate.findings += known[key]
+
+
+def _alike(use: Use) -> tuple[Any, ...]:
+    written = (bool(use.places), frozenset(place.type for place in use.places))
+    place = (use.workspace, use.env, use.run_env, use.resource_group, use.owner, use.locked_by)
+    return (*place, use.module, use.task_kind, use.role, use.objects, written)
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A unit as it would be."""
+
+    renames: tuple[Rename, ...]
+    before: str
+    after: str
+    diff: str
+
+
+class Rewriting:
+    """What each unit becomes; whoever can't be rewritten is blocked, and whoever shares a place with it."""
+
+    def __init__(
+        self, candidates: Sequence[Candidate], known: Known, adapters: Mapping[str, Adapter], progress: Progress
+    ) -> None:
+        self.units = defaultdict[Unit, list[Candidate]](list)
+        self.done: dict[Unit, Rewritten] = {}
+        self._adapters = adapters
+        self._progress = progress
+        self._renames: dict[tuple[Unit, int], list[Rename]] = defaultdict(list)
+        for candidate in candidates:
+            for unit, rename in candidate.renames(known.subject):
+                if candidate not in self.units[unit][-1:]:
+                    self.units[unit].append(candidate)
+                self._renames[unit, candidate.one.dependent_id].append(rename)
+        self._sharing = Sharing(candidates, known.others)
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def settle(self) -> None:
+        """Rewrite every unit, until what is blocked has been left out everywhere."""
+        while True:
+            self._sharing.spread()
+            stale = [unit for unit in self.units if self._wanted(unit) != self._rewritten(unit)]
+            if not stale:
+                return
+            for start in range(0, len(stale), _PORTION):
+                self._progress("reading", start, len(stale))
+                await asyncio.gather(*(self._settle_one(unit) for unit in stale[start : start + _PORTION]))
+
+    def active(self) -> dict[Unit, list[Candidate]]:
+        """Unit -> the dependents in it that are to be repointed."""
+        found = {unit: [one for one in there if not one.blocked] for unit, there in self.units.items()}
+        return {unit: there for unit, there in found.items() if there}
+
+    async def diff_of_blocked(self, candidate: Candidate) -> str:
+        """What would change for a dependent that stays as it is; empty where that can't be told."""
+        told = []
+        for unit in dict.fromkeys((one.adapter, place.unit) for one in candidate.uses for place in one.places):
+            try:
+                told.append((await self._rewrite(unit, self._of(unit, [candidate]))).diff)
+            except (HeadwaterError, OSError):
+                continue
+        return "\n".join(told)
+
+    def _of(self, unit: Unit, candidates: Sequence[Candidate]) -> tuple[Rename, ...]:
+        renames = (one for each in candidates for one in self._renames[unit, each.one.dependent_id])
+        return tuple(dict.fromkeys(renames))
+
+    def _wanted(self, unit: Unit) -> tuple[Rename, ...]:
+        return self._of(unit, [one for one in self.units[unit] if not one.blocked])
+
+    def _rewritten(self, unit: Unit) -> tuple[Rename, ...]:
+        return self.done[unit].renames if unit in self.done else ()
+
+    async def _settle_one(self, unit: Unit) -> None:
+        wanted = self._wanted(unit)
+        self.done.pop(unit, None)
+        if not wanted:
+            return
+        try:
+            self.done[unit] = await self._rewrite(unit, wanted)
+        except NotRewritable:
+            await self._block_culprits(unit)
+        except (HeadwaterError, OSError) as error:
+            self._block(unit, self.units[unit], error)
+
+    async def _block_culprits(self, unit: Unit) -> None:
+        """Those whose own names can't be changed; all of the unit where each could be, but not together."""
+        there = [one for one in self.units[unit] if not one.blocked]
+        for candidate in there:
+            try:
+                await self._rewrite(unit, self._of(unit, [candidate]))
+            except (HeadwaterError, OSError) as error:
+                self._block(unit, [candidate], error)
+        if not any(one.blocked for one in there):
+            self._block(unit, there, NotRewritable("its names can't be changed together", where=unit[1]))
+
+    @staticmethod
+    def _block(unit: Unit, candidates: Sequence[Candidate], error: Exception) -> None:
+        reason = error.reason if isinstance(error, HeadwaterError) else type(error).__name__
+        place = (error.where if isinstance(error, HeadwaterError) else "") or unit[1]
+        for candidate in candidates:
+            if not candidate.blocked:
+                candidate.block(f"{place}: {reason}; scan again if it has changed")
+
+    async def _rewrite(self, unit: Unit, renames: tuple[Rename, ...]) -> Rewritten:
+        adapter = self._adapters.get(unit[0])
+        if adapter is None:
+            raise InvalidInput(f"nothing here can rewrite what {unit[0]} found", where=unit[1])
+        async with self._gate:
+            content = await adapter.read(unit[1])
+        after = adapter.rewrite(content, renames)
+        return Rewritten(
+            renames, content.fingerprint, after.fingerprint, diff(unit[1], content.text, after.text, renames)
+        )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Everything that goes into a plan."""
+
+    request: Request
+    known: Known
+    candidates: Sequence[Candidate]
+    observed: Observed
+    rewriting: Rewriting
+
+
+async def _draft(made: _Made, at: datetime) -> PlanDraft:
+    active = made.rewriting.active()
+    order = bundles(active)
+    numbers = waves.cut((len(bundle) for bundle in order), made.request.sizes)
+    steps = [
+        PlannedStep(_action(made, unit, active[unit]), wave)
+        for bundle, wave in zip(order, numbers, strict=True)
+        for unit in bundle
+    ]
+    subject = made.known.subject
+    groups = sorted({group for use in made.known.chosen for group in subject.groups(use)})
+    async with asyncio.TaskGroup() as reading:
+        blocked = [reading.create_task(_blocked(one, made.rewriting)) for one in made.candidates if one.blocked]
+    document = {
+        "old": made.request.old,
+        "new": made.request.new,
+        "env": made.request.env,
+        "where": dict(made.request.where),
+        "zone": made.request.zone,
+        "groups": groups,
+        "counts": {
+            "dependents": len(made.candidates),
+            "units": len(steps),
+            "waves": [*Counter(step.wave for step in steps).values()],
+            "left_alone": len({use.dependent_id for use in made.known.others}),
+        },
+        "blast": blast(made.candidates),
+        "blocked": [one.result() for one in blocked],
+        "looked": _looked(made.observed),
+        "warnings": [told for told in (waves.late(at, made.request.zone),) if told],
+    }
+    return PlanDraft(KIND, subject.old.workspace.name, document, made.known.versions, steps)
+
+
+async def _blocked(candidate: Candidate, rewriting: Rewriting) -> dict[str, Any]:
+    return candidate.document() | {"diff": await rewriting.diff_of_blocked(candidate)}
+
+
+def _action(made: _Made, unit: Unit, candidates: Sequence[Candidate]) -> dict[str, Any]:
+    rewritten, subject = made.rewriting.done[unit], made.known.subject
+    pairs = {
+        (subject.new.path, side, group)
+        for one in candidates
+        for use in one.uses
+        if (side := subject.side(use)) is not None
+        for group in subject.groups(use)
+        if made.observed.reach[Pair(subject.new.path, side, group)].connectable
+    }
+    return {
+        "adapter": unit[0],
+        "unit": unit[1],
+        "renames": [[one.place.pointer, one.old, one.new] for one in rewritten.renames],
+        "before": rewritten.before,
+        "after": rewritten.after,
+        "diff": rewritten.diff,
+        "pairs": [[*pair] for pair in sorted(pairs)],
+        "dependents": [one.document() for one in candidates],
+    }
+
+
+def _looked(observed: Observed) -> list[dict[str, Any]]:
+    """What was looked at, for people."""
+    seen: list[dict[str, Any]] = [
+        {"source": pair.source, "env": pair.env, "group": pair.group, "connectable": one.connectable, "told": one.told}
+        for pair, one in sorted(observed.reach.items())
+    ]
+    return seen + [
+        {"source": source, "env": env, "surveyed": looked.survey is not None, "told": looked.told}
+        for (source, env), looked in sorted(observed.surveys.items())
+    ]

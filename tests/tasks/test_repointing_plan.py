@@ -1,0 +1,205 @@
+"""Plans of a repoint: what is changed, what speaks against it, and that nothing of a neighbour is shown."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry import model
+from registry.errors import InvalidInput
+from registry.store import Store
+from tasks.dependents import Place, Rename
+from tasks.repointing import waves
+from tasks.repointing.columns import Severity, compare
+from tasks.repointing.diffs import diff
+from tests.registry.conftest import home, sqlite_template, store
+from tests.tasks.repointing_support import CANARY, NEW, OLD, World, survey_of
+
+__all__ = ["home", "sqlite_template", "store"]
+
+
+@pytest.fixture
+def backend() -> str:
+    return "sqlite"
+
+
+@pytest.fixture
+def world(store: Store, tmp_path: Path) -> World:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    return World(store, folder)
+
+
+def _actions(world: World, plan: model.Plan) -> list[dict[str, Any]]:
+    return [step.action for step in world.store.plans.steps(plan.id)]
+
+
+def _reasons(plan: model.Plan) -> str:
+    return json.dumps(plan.document["blocked"])
+
+
+def test_a_plan_shows_every_unit_with_its_diff_and_keeps_secrets_of_neighbours_to_itself(world: World) -> None:
+    world.file("a", {"reads": "orders"}, {"reads": "other"}, {"writes": "orders"})
+    plan = world.plan()
+    (action,) = _actions(world, plan)
+    assert action["diff"].splitlines()[2:] == [
+        "@@ -5 +5 @@",
+        '-   "reads": "orders",',
+        '+   "reads": "orders_v2",',
+        "@@ -15 +15 @@",
+        '-   "writes": "orders",',
+        '+   "writes": "orders_v2",',
+    ]
+    assert [one["name"] for one in action["dependents"]] == ["a_0", "a_2"]
+    assert CANARY not in json.dumps([plan.document, action], default=str)
+    assert plan.document["blast"]["module"] == {"data_studio": 2}
+    assert world.names() == ["orders", "other", "orders"]
+
+
+def test_a_name_on_a_line_with_anything_else_is_shown_alone() -> None:
+    before = f'{{"password": "{CANARY}", "datasource": "orders", "token": "{CANARY}", "also": "orders"}}'
+    after = before.replace('"orders"', '"orders_v2"')
+    renames = [Rename(Place("f", pointer), "orders", "orders_v2") for pointer in ("/datasource", "/also")]
+    assert diff("f", before, after, renames).splitlines() == [
+        "--- f",
+        "+++ f",
+        "@@ -1 +1 @@",
+        '-…orders…orders"}',
+        '+…orders_v2…orders_v2"}',
+    ]
+
+
+@given(
+    st.lists(st.sampled_from(["orders", "orders_v2", "x", '"', " ", CANARY, "\n", ":", "käse"]), max_size=30),
+    st.sampled_from([("orders", "orders_v2"), ("orders_v2", "orders"), ("aab", "aaab"), ("x", "retail.x")]),
+)
+def test_no_diff_ever_shows_more_than_names(words: list[str], names: tuple[str, str]) -> None:
+    before = "".join(words)
+    after = before.replace(*names)
+    assert CANARY not in diff("f", before, after, [Rename(Place("f", ""), *names)])
+
+
+def test_what_a_reader_and_a_writer_lack_there_blocks_them(world: World) -> None:
+    world.file("reader", {"reads": "orders", "tables": ["items"]})
+    world.file("writer", {"writes": "orders", "tables": ["items"]})
+    world.file("column", {"reads": "orders", "tables": ["items.id"]})
+    world.file("missing", {"reads": "orders", "tables": ["gone"]})
+    world.observing.surveys = {OLD: survey_of("items", "gone"), NEW: survey_of("items", privileges=["SELECT"])}
+    plan = world.plan()
+    assert plan.document["blast"]["verdict"] == {"ok": 2, "blocked": 2}
+    assert "may not INSERT on items; it may SELECT" in _reasons(plan)
+    assert "gone is missing in retail/orders_v2" in _reasons(plan)
+
+
+def test_narrower_columns_block_a_writer_and_warn_a_reader(world: World) -> None:
+    world.file("reader", {"reads": "orders", "tables": ["items"]})
+    world.file("writer", {"writes": "orders", "tables": ["items"]})
+    world.observing.surveys = {OLD: survey_of("items", type_="bigint"), NEW: survey_of("items", type_="integer")}
+    plan = world.plan()
+    assert plan.document["blast"]["verdict"] == {"warn": 1, "blocked": 1}
+    assert "items.id is integer there, bigint here" in _reasons(plan)
+
+
+def test_a_group_that_does_not_connect_blocks_its_dependents_alone(world: World) -> None:
+    world.file("near", {"reads": "orders", "resource_group": "near"})
+    world.file("far", {"reads": "orders", "resource_group": "far"})
+    world.observing.ill = {"far"}
+    plan = world.plan()
+    assert "not Connectable from far: PORT.REFUSED" in _reasons(plan)
+    assert [one["name"] for one in plan.document["blocked"]] == ["far_0"]
+    assert len(world.observing.asked) == 2
+
+
+def test_each_group_is_asked_once_however_many_run_there(world: World) -> None:
+    world.files(50, resource_group="local")
+    world.plan()
+    assert len(world.observing.asked) == 1
+
+
+def test_of_a_shared_place_all_or_none(world: World) -> None:
+    path = world.file("shared", {"reads": "orders"}, {"reads": "orders", "owner": "bob"})
+    world.scan()
+    # The second names what the first does, at the place of the first: as with a file of properties.
+    with world.store.database.write() as session:
+        for row in session.query(model.Reference).all():
+            row.places = [{"unit": str(path), "pointer": "/tasks/0/reads", "name": "orders"}]
+    plan = world.plan_of_known(where=(("owner", "bob"),))
+    assert "which others use that were not chosen: shared_0" in _reasons(plan)
+    assert _actions(world, plan) == []
+
+
+def test_what_moved_since_the_scan_is_blocked_and_its_neighbours_are_not(world: World) -> None:
+    path = world.file("a", {"reads": "orders"}, {"reads": "orders"})
+    world.scan()
+    text = path.read_text().replace('"orders"', '"another"', 1)
+    path.write_text(text)
+    plan = world.plan_of_known()
+    assert [one["name"] for one in plan.document["blocked"]] == ["a_0"]
+    assert [one["name"] for action in _actions(world, plan) for one in action["dependents"]] == ["a_1"]
+
+
+def test_filters_choose_and_say_what_they_leave(world: World) -> None:
+    world.file("a", {"reads": "orders", "owner": "bob"})
+    world.file("b", {"reads": "orders", "owner": "eve", "module": "data_quality"})
+    plan = world.plan(where=(("module", "data_quality"),))
+    assert plan.document["counts"] == {"dependents": 1, "units": 1, "waves": [1], "left_alone": 1}
+    with pytest.raises(InvalidInput, match="nothing that uses retail/orders passes"):
+        world.plan(where=(("owner", "nobody"),))
+    with pytest.raises(InvalidInput, match="chosen by 'colour'"):
+        world.plan(where=(("colour", "red"),))
+
+
+def test_the_canary_is_what_would_hurt_least(world: World) -> None:
+    world.file("a", {"reads": "orders", "module": "data_service"})
+    world.file("b", {"reads": "orders", "module": "data_quality"})
+    world.file("c", {"reads": "orders", "module": "data_quality", "env": "dev"})
+    plan = world.plan(sizes=(1, 1, 1))
+    names = [one["name"] for action in _actions(world, plan) for one in action["dependents"]]
+    assert names == ["c_0", "b_0", "a_0"]
+    assert [step.wave for step in world.store.plans.steps(plan.id)] == [0, 1, 2]
+
+
+def test_waves_grow_and_the_last_size_goes_on() -> None:
+    assert waves.cut([1] * 8, (1, 2)) == [0, 1, 1, 2, 2, 3, 3, 4]
+    assert waves.cut([3, 1, 2], (2, 3)) == [0, 1, 1]
+
+
+def test_deployments_before_midnight_come_a_day_later() -> None:
+    assert "a day later" in str(waves.late(datetime(2026, 11, 21, 15, 30, tzinfo=UTC)))
+    assert waves.late(datetime(2026, 11, 21, 15, 29, tzinfo=UTC)) is None
+    assert waves.late(datetime(2026, 11, 21, 16, 0, tzinfo=UTC)) is None
+    assert waves.late(datetime(2026, 11, 21, 23, 45, tzinfo=UTC), "UTC") is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "severity"),
+    [
+        ("integer", "integer", Severity.OK),
+        ("int(11)", "integer", Severity.OK),
+        ("tinyint(1)", "boolean", Severity.OK),
+        ("integer", "bigint", Severity.WARN),
+        ("bigint", "integer", Severity.BLOCKED),
+        ("integer", "numeric(20,0)", Severity.WARN),
+        ("smallint unsigned", "int", Severity.WARN),
+        ("int", "int unsigned", Severity.BLOCKED),
+        ("character varying(20)", "varchar(30)", Severity.WARN),
+        ("varchar(30)", "varchar(20)", Severity.BLOCKED),
+        ("text", "varchar(20)", Severity.BLOCKED),
+        ("numeric(10,2)", "numeric(12,2)", Severity.WARN),
+        ("numeric(10,2)", "numeric(10,4)", Severity.BLOCKED),
+        ("timestamp(3) without time zone", "timestamp without time zone", Severity.OK),
+        ("timestamp with time zone", "timestamp without time zone", Severity.BLOCKED),
+        ("integer[]", "integer", Severity.BLOCKED),
+        ("integer", "text", Severity.BLOCKED),
+        ("geometry", "geometry", Severity.OK),
+        ("geometry", "text", Severity.BLOCKED),
+    ],
+)
+def test_what_fits_into_a_column(old: str, new: str, severity: Severity) -> None:
+    assert compare(old, new) is severity
