@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
+
+#: Exit status when nobody reads the output any more.
+READER_GONE = 141
 
 
 def dump(document: Any) -> None:
@@ -46,6 +49,17 @@ def forget_reader(stream: TextIO) -> None:
         stream.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def unless_reader_gone(program: Callable[[], int]) -> int:
+    """The status of a program; 141, as after SIGPIPE, when the reader of its output has gone."""
+    try:
+        status = program()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        forget_reader(sys.stdout)
+        return READER_GONE
+    return status
 
 
 def moves(stream: TextIO) -> bool:

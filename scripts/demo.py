@@ -17,6 +17,8 @@ from pathlib import Path
 
 from embedded_postgresql import EmbeddedPostgresql, free_port
 
+from flows.terminal import unless_reader_gone
+
 _BIN = Path(sys.executable).parent
 _STARTED = time.monotonic()
 
@@ -204,4 +206,4 @@ def _report(api: str, address: str) -> str:
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        sys.exit(main())
+        sys.exit(unless_reader_gone(main))

@@ -56,9 +56,13 @@ def _load() -> Inventory:
     try:
         return inventory.load() or Inventory(version=1)
     except InvalidInput as faulty:
-        first = getattr(faulty, "problems", [faulty])[0]
+        first, *others = getattr(faulty, "problems", [faulty])
+        more = f" (and {len(others)} more like this)" if others else ""
         raise StageFailed(
-            problem="CONFIG.BAD_VALUE", where=first.where, reason=first.reason, instruction=first.instruction
+            problem="CONFIG.BAD_VALUE",
+            where=first.where,
+            reason=f"the inventory cannot be used: {first.where}: {first.reason}{more}",
+            instruction=first.instruction or "correct the file there",
         ) from None
 
 

@@ -6,7 +6,9 @@ import json
 import re
 import socket
 import sqlite3
+import subprocess
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -220,3 +222,12 @@ def test_no_password_of_any_kind_is_found_anywhere(retail: CommandLine, postgres
         assert value not in told, kind
         assert value.encode() not in kept, kind
     assert "Traceback" not in told
+
+
+def test_the_labs_list_ends_quietly_when_nobody_reads_on() -> None:
+    root = Path(__file__).parents[2]
+    with subprocess.Popen([root / "scripts" / "lab", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as lab:
+        assert lab.stdout is not None
+        lab.stdout.close()
+        assert lab.stderr is not None
+        assert (lab.stderr.read(), lab.wait()) == (b"", 141)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from flows.terminal import unless_reader_gone
 from registry.verdict import Verdict
 from tasks import causes, cautions, diagnosis, perspectives, protocols
 from tests.lab import accuracy
@@ -281,4 +282,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(unless_reader_gone(lambda: main(sys.argv[1:])))

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from flows import present
+from flows import present, terminal
 from tests.lab import network, scenario
 from tests.lab.hops import HUB
 from tests.lab.lab import ROOT, Lab
@@ -185,4 +185,4 @@ def _referenced(home: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    raise SystemExit(main())
+    raise SystemExit(terminal.unless_reader_gone(main))

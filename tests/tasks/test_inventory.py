@@ -179,3 +179,4 @@ async def test_a_faulty_inventory_is_told_in_the_verdict(file: Path) -> None:
     verdict = await _verdict(ONE.replace("port: 1", "port: x"), file)
     assert (verdict.cause, verdict.state) == ("CONFIG.BAD_VALUE", State.CONFIG_ERROR)
     assert verdict.component.startswith(f"{file}:5:")
+    assert f"{file}:5:" in verdict.message, "the line of a table has no component"
