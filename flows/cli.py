@@ -20,6 +20,7 @@ from flows.commands import (
     auditing,
     changing,
     comparing,
+    deleting,
     groups,
     keys,
     looking,
@@ -27,13 +28,13 @@ from flows.commands import (
     observing,
     operate,
     registering,
+    source,
     testing,
 )
 from registry.errors import HeadwaterError, InvalidInputs
 
 _WRONG_USAGE = 2
 _INTERRUPTED = 130
-_READER_GONE = 141
 
 #: Faults of one input that are told; a large file may have thousands of the same kind.
 _MOST_PROBLEMS = 50
@@ -78,8 +79,10 @@ app = typer.Typer(
 )
 for module in (testing, registering, looking, changing, operate, allowlisting, comparing):
     module.register(app)
+deleting.register(app, source.app)
 observing.register(groups.app)
 auditing.register(groups.app)
+app.add_typer(source.app, name="source")
 app.add_typer(groups.app, name="group")
 app.add_typer(keys.app, name="keys")
 app.add_typer(membership.members, name="member")
@@ -116,7 +119,7 @@ def main() -> NoReturn:
     except (typer.Abort, KeyboardInterrupt):
         _leave(_INTERRUPTED, "headwater: interrupted")
     except (_ReaderGone, BrokenPipeError):
-        _leave(_READER_GONE)
+        _leave(terminal.READER_GONE)
     except Exception as error:  # click's own errors carry their status and text
         if not hasattr(error, "exit_code") or not hasattr(error, "show"):
             raise

@@ -23,7 +23,8 @@ async def health_check(timeout: float = 5.0) -> State[None]:
     """Test every data source from every resource group.
 
     Publishes the summary as artifact `headwater-health`, and an event `headwater.data-source.state-changed` for
-    everything that stands otherwise than after the last run, whoever found it out in between.
+    everything that stands otherwise than after the last run, whoever found it out in between. What is left of data
+    sources that were deleted 30 days ago is forgotten.
 
     Args:
         timeout: Seconds that one check may take.
@@ -36,6 +37,7 @@ async def health_check(timeout: float = 5.0) -> State[None]:
             done = await rounds.run(store, plans, timeout=timeout)
             changes = await asyncio.to_thread(store.verdicts.changed, past.ended or _BEFORE_ALL)
             standings = await asyncio.to_thread(store.verdicts.sick)
+            await asyncio.to_thread(store.tombstones.purge, store.by(NAME))
     except HeadwaterError as error:
         return rounds.failed(error)
     markdown = report.health(

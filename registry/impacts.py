@@ -66,7 +66,7 @@ class Consequence:
 
 #: The rows of the pages' matrix: deleting one side has its own rows, deleting both has the rows of either.
 CONSEQUENCES: tuple[Consequence, ...] = (
-    Consequence("prod", "synchronization tasks in production fail"),
+    Consequence("prod", "synchronization tasks in production that use it fail"),
     Consequence("prod", "tasks that use it in development can be neither submitted nor deployed"),
     Consequence("dev", "editing a task shows no tables and columns of it"),
     Consequence("dev", "it is not offered when a new task is configured"),

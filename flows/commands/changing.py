@@ -1,4 +1,4 @@
-"""Changing single things: delete, secret, permit."""
+"""Changing single things: secret, permit."""
 
 from __future__ import annotations
 
@@ -19,34 +19,8 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command("delete")(delete)
     app.command("secret")(secret)
     app.command("permit")(permit)
-
-
-def delete(
-    source: Source,
-    why: Why = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> int:
-    """Forget a data source with its secrets and verdicts; refused while something refers to it."""
-    from registry.store import open_store
-
-    with open_store() as store:
-        row = find(store, source)
-        if not yes and not _confirmed(row):
-            print(f"{row.path} stays", file=sys.stderr)
-            return 1
-        store.sources.delete(row.workspace.name, row.name, store.by(why))
-    print(f"deleted {row.path}")
-    return 0
-
-
-def _confirmed(row: DataSource) -> bool:
-    if not sys.stdin.isatty():
-        raise InvalidInput("nobody is there to confirm it", where=row.path, instruction="say --yes to delete it")
-    held = " and ".join(entry.env for entry in row.entries) or "no configuration"
-    return typer.confirm(f"Delete {row.path} ({held})?", err=True)
 
 
 def secret(

@@ -6,7 +6,7 @@ import pytest
 
 from registry.impacts import EFFECTS, RISKS, UNHARMED, Effect, Granted, Impact, Risk, Use, impact
 
-PRODUCTION_FAILS = "synchronization tasks in production fail"
+PRODUCTION_FAILS = "synchronization tasks in production that use it fail"
 NOT_DEPLOYABLE = "tasks that use it in development can be neither submitted nor deployed"
 NO_METADATA = "editing a task shows no tables and columns of it"
 NOT_OFFERED = "it is not offered when a new task is configured"
