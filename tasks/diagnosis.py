@@ -111,7 +111,7 @@ def _finding(code: str, row: Answer | causes.Rule, words: Mapping[str, str]) -> 
     return Finding(
         code=code,
         state=causes.state_of(code, row.alternatives),
-        owner=cause.owner if code != INCONCLUSIVE else causes.catalogue()[row.alternatives[0]].owner,
+        owner=_owner(code, row),
         component=_fill(row.component or cause.component, words),
         message=message,
         remedy=remedy,
@@ -119,8 +119,14 @@ def _finding(code: str, row: Answer | causes.Rule, words: Mapping[str, str]) -> 
     )
 
 
+def _owner(code: str, row: Answer | causes.Rule) -> Owner:
+    responsible = row.alternatives[0] if code == INCONCLUSIVE else code
+    return row.owner or causes.catalogue()[responsible].owner
+
+
 def _fill(template: str, words: Mapping[str, str]) -> str:
-    return template.format_map(words)
+    # An address of IPv6 has colons of its own (RFC 3986, section 3.2.2).
+    return template.replace("{address}:{port}", "{socket}").format_map(words)
 
 
 def context(
@@ -164,6 +170,7 @@ def context(
     words |= provenance.words(target.network, str(words["address"]), words["source_address"], failed)
     words["network"] = _cidr(words["address"], 24, 64)
     words["endpoint"] = f"{words['host']}:{words['port']}" if words["port"] != "" else words["host"]
+    words["socket"] = _socket(words["address"], words["port"])
     words["answered_otherwise"] = _otherwise(evidence)
     return defaultdict(lambda: UNKNOWN, {key: _told(value) for key, value in words.items()})
 
@@ -179,6 +186,10 @@ def _told(value: Any) -> str:
     return UNKNOWN if value is None else str(value)
 
 
+def _socket(address: Any, port: Any) -> str:
+    return f"[{address}]:{port}" if ":" in str(address) else f"{_told(address)}:{_told(port)}"
+
+
 def _cidr(address: Any, ipv4: int, ipv6: int) -> str:
     try:
         parsed = ipaddress.ip_address(str(address).partition("%")[0])
@@ -191,7 +202,7 @@ def _cidr(address: Any, ipv4: int, ipv6: int) -> str:
 def _otherwise(evidence: Mapping[str, Any]) -> str:
     ports = evidence.get("ports_that_answer") or []
     if ports:
-        return "on port " + ", ".join(str(port) for port in ports)
+        return ("on port " if len(ports) == 1 else "on ports ") + ", ".join(str(port) for port in ports)
     return "an ICMP echo" if evidence.get("answers_ping") else "otherwise"
 
 
@@ -218,8 +229,8 @@ def _warnings(target: Target, trace: Trace, best: Attempt | None, stages: list[S
 
 
 def _why(target: Target, attempt: Attempt) -> str:
-    failed = attempt.steps.failed()
+    failed, socket = attempt.steps.failed(), _socket(attempt.address, attempt.port)
     if failed is None:
-        return f"{attempt.address}:{attempt.port}: no answer in time"
+        return f"{socket}: no answer in time"
     finding = explain(target, failed, attempt)
-    return f"{attempt.address}:{attempt.port}: {finding.code}: {finding.message}"
+    return f"{socket}: {' or '.join(finding.alternatives) or finding.code}: {finding.message}"

@@ -29,6 +29,7 @@ class Rule:
             zero come even before the table of the protocol: what speaks there is not the peer.
         alternatives: The codes that remain, for `INCONCLUSIVE`.
         component, message, remedy: Templates that replace those of the cause.
+        owner: Who can fix it, where that is somebody else than the cause's own.
     """
 
     stage: str | None
@@ -38,6 +39,7 @@ class Rule:
     component: str | None = None
     message: str | None = None
     remedy: str | None = None
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True)

@@ -335,6 +335,7 @@ CAUSES = (
                 "({server_said}): its keytab does not hold the key that the KDC has now, or its clock is off.",
                 remedy="On the server, compare the key versions (klist -kt KEYTAB, kvno {service_principal}) and set "
                 "its clock by NTP; its log has the reason.",
+                owner=Owner.DBA,
             ),
         ),
     ),

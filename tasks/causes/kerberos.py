@@ -116,6 +116,7 @@ CAUSES = (
                 message="{address}:{port} cannot open the ticket for {asked_for} ({server_said}): its own keytab does "
                 "not hold the key that the KDC has now.",
                 remedy="On the server, write its keytab anew: kadmin ktadd -k FILE {asked_for}; then restart it.",
+                owner=Owner.DBA,
             ),
             Rule(
                 None,

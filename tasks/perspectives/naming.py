@@ -31,11 +31,11 @@ def another_address(view: View, others: Sequence[View]) -> Insight | None:
     right = sorted({other.address for other in working})
     here = ", ".join(sorted(view.addresses))
     stale = view.seen("resolve").get("from") == "hosts"
-    told = "by a host binding (/etc/hosts) " if stale else ""
+    told = ", by a host binding (/etc/hosts)," if stale else ""
     return Insight(
         "DNS.SPLIT_VIEW",
         component=view.name,
-        message=f"{view.name} stands for {here} in {view.group} {told}and fails there ({cause}); in {names(working)}, "
+        message=f"{view.name} stands for {here} in {view.group}{told} and fails there ({cause}); in {names(working)}, "
         f"where it works, it stands for {', '.join(right)}.",
         remedy=_correct(view, right, stale=stale),
         decided_by=working,

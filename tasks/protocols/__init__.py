@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from registry.connection import Connection
+from registry.verdict import Owner
 from tasks.comparison.survey import Survey, Wanted
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.streams import Stream
@@ -165,6 +166,7 @@ class Answer:
         stage: The stage it may appear in; None for any.
         component, message, remedy: Templates that replace the catalogue's own texts. They may use every key of the
             evidence and of `tasks.diagnosis.context`.
+        owner: Who can fix it, where that is somebody else than the catalogue says.
     """
 
     code: str
@@ -174,6 +176,7 @@ class Answer:
     component: str | None = None
     message: str | None = None
     remedy: str | None = None
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True)

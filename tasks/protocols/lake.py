@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.evidence import Recorder, StageFailed
 from tasks.protocols import Protocol, Unsupported
-from tasks.protocols.http.rest import STATUS_ANSWERS, TRANSPORT_ANSWERS, RestSession
+from tasks.protocols.http.rest import OTHER_SERVICE, STATUS_ANSWERS, TRANSPORT_ANSWERS, RestSession
 
 #: The configuration request of the REST catalog's open specification, which carries no credentials here.
 _CONFIG = "/v1/config"
@@ -16,9 +16,7 @@ class LakeSession(RestSession):
     async def greet(self, recorder: Recorder) -> None:
         reply = await self.ask("GET", self._path.rstrip("/") + _CONFIG)
         if reply.json() is None:
-            raise StageFailed(
-                not_protocol=True, looks_like="HTTP, but no lake catalog", first_bytes=f"HTTP {reply.status}"
-            )
+            raise StageFailed(not_protocol=True, looks_like=OTHER_SERVICE, first_bytes=f"HTTP {reply.status}")
         recorder.see(**self._shown(reply.head))
 
     async def login(self, recorder: Recorder) -> None:

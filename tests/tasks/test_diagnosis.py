@@ -153,7 +153,8 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("connect", {**_SILENT, "ports_that_answer": [22]}, "FILTER.DROP"),
     ("connect", {**_SILENT, "answers_ping": True}, "FILTER.DROP"),
     ("connect", {**_SILENT, "hasty": True}, "PROBE.DEADLINE"),
-    ("tls", {"not_tls": True, "first_bytes": "-ERR", "looks_like": "Redis", "another_protocol": True}, "PROTO.MISMATCH"),
+    ("tls", {"not_tls": True, "first_bytes": "-ERR", "looks_like": "Redis", "another_protocol": True},
+     "PROTO.MISMATCH"),
     ("connect", {**_SILENT, "other_port_icmp_from": "10.9.9.1", "other_port_icmp_type": 3, "other_port_icmp_code": 13},
      INCONCLUSIVE),
     ("connect", {**_SILENT, "other_port_icmp_from": "10.9.9.1", "other_port_icmp_type": 3, "other_port_icmp_code": 1},
@@ -406,3 +407,29 @@ def test_faulty_configuration_of_any_kind_keeps_its_own_words() -> None:
                 "instruction": problem.instruction}  # fmt: skip
     finding = diagnosis.explain(target(), failed("config", evidence), None)
     assert (finding.component, finding.message, finding.remedy) == ("orders/prod/port", "is no port", "use 1-65535")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "owner"),
+    [
+        ({"kerberos_error": 31, "asked_for": "postgres/db", "by_the_server": True, "server_said": "31"}, "dba"),
+        ({"kerberos_refused": "ticket", "service_principal": "hive/db", "server_said": "3"}, "dba"),
+        ({"kerberos_error": 24, "principal": "app", "keytab_versions": [1]}, "user"),
+    ],
+)
+def test_a_stale_keytab_is_mended_by_whoever_keeps_it(evidence: dict[str, Any], owner: str) -> None:
+    assert diagnosis.explain(target(), failed("login", evidence), None).owner == owner
+
+
+def test_an_address_of_ipv6_is_told_from_its_port() -> None:
+    seen = {"silent": True, "address": "fd77:2::10", "port": 5432, "ports_that_answer": [22, 80]}
+    finding = diagnosis.explain(target(), failed("connect", seen), None)
+    assert finding.component == "[fd77:2::10]:5432"
+    assert "fd77:2::10 answers on ports 22, 80, but nothing comes back from port 5432" in finding.message
+
+
+def test_a_redirect_stage_decides_which_rules_are_asked() -> None:
+    closed = {"errno": "ECONNREFUSED", "address": "10.0.0.9", "port": 81}
+    there = {**closed, "redirected_to": "http://other/", "redirect_stage": "connect"}
+    assert diagnosis.explain(target(), failed("target", there), None).code == "PORT.CLOSED"
+    assert diagnosis.explain(target(), failed("target", closed), None).code != "PORT.CLOSED"

@@ -12,7 +12,7 @@ from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Retry
 from tasks.protocols.clickhouse.native import NativeWire, Refusal
 from tasks.protocols.hanging_up import over_tls
-from tasks.protocols.http.rest import RestSession
+from tasks.protocols.http.rest import OTHER_SERVICE, RestSession
 from tasks.streams import Stream, printable
 from tasks.tls import may_want_tls, start_tls
 
@@ -46,9 +46,7 @@ class ClickHouseSession(RestSession):
         if reply.status != 200 or reply.body.strip() != b"Ok.":
             named = any(name.startswith("x-clickhouse") for name in reply.head.headers)
             if not named:
-                raise StageFailed(
-                    not_protocol=True, looks_like="HTTP, but is no ClickHouse", first_bytes=f"HTTP {reply.status}"
-                )
+                raise StageFailed(not_protocol=True, looks_like=OTHER_SERVICE, first_bytes=f"HTTP {reply.status}")
         recorder.see(spoken="HTTP", server_display_name=reply.header("x-clickhouse-server-display-name"))
 
     async def admit(self, recorder: Recorder) -> None:

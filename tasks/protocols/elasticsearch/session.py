@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
-from tasks.protocols.http.rest import Reply, RestSession
+from tasks.protocols.http.rest import OTHER_SERVICE, Reply, RestSession
 from tasks.protocols.http.session import clock_skew
 
 _ERROR_TYPE = re.compile(r"[a-z_]{3,80}")
@@ -19,9 +19,7 @@ class SearchSession(RestSession):
     async def greet(self, recorder: Recorder) -> None:
         reply = await self.ask("GET", self._at("/"))
         if not self._is_search(reply):
-            raise StageFailed(
-                not_protocol=True, looks_like="HTTP, but is no Elasticsearch", first_bytes=f"HTTP {reply.status}"
-            )
+            raise StageFailed(not_protocol=True, looks_like=OTHER_SERVICE, first_bytes=f"HTTP {reply.status}")
         recorder.see(**self._shown(reply.head), **_about(reply), clock_skew_s=clock_skew(reply.head))
         if reply.status >= 500 or reply.status == 429:
             raise self._refused(reply)

@@ -19,6 +19,9 @@ from tasks.protocols.http.wire import NotHttp, Origin, Response
 from tasks.streams import StreamBroken, printable
 from tasks.tls import TlsMaterial, may_want_tls
 
+#: What speaks HTTP and is not the service that is wanted, as `looks_like`.
+OTHER_SERVICE = "HTTP of another service"
+
 _TAG = r"<{0}(?:\s[^>]*)?>([^<]{{0,512}})</{0}>"
 
 

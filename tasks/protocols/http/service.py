@@ -16,7 +16,7 @@ from urllib.parse import quote
 from registry.verdict import INCONCLUSIVE
 from tasks.evidence import Recorder, StageFailed
 from tasks.protocols import Answer, Unsupported
-from tasks.protocols.http.rest import STATUS_ANSWERS, TRANSPORT_ANSWERS, Reply, RestSession
+from tasks.protocols.http.rest import OTHER_SERVICE, STATUS_ANSWERS, TRANSPORT_ANSWERS, Reply, RestSession
 from tasks.protocols.http.session import clock_skew
 
 
@@ -145,9 +145,7 @@ class ServiceSession(RestSession, ABC):
 
     def _stranger(self, reply: Reply) -> StageFailed:
         """It speaks HTTP, and is not this service."""
-        return StageFailed(
-            not_protocol=True, looks_like="HTTP, but no such service", first_bytes=f"HTTP {reply.status}"
-        )
+        return StageFailed(not_protocol=True, looks_like=OTHER_SERVICE, first_bytes=f"HTTP {reply.status}")
 
     @property
     def project(self) -> str:

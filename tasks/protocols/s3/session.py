@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tasks.evidence import Recorder, StageFailed
 from tasks.protocols import Access, Dial
-from tasks.protocols.http.rest import Reply, RestSession
+from tasks.protocols.http.rest import OTHER_SERVICE, Reply, RestSession
 from tasks.protocols.http.session import clock_skew
 from tasks.protocols.http.wire import Origin
 from tasks.protocols.s3.signature import Key, Request, aws4
@@ -57,9 +57,7 @@ class S3Session(RestSession):
     async def greet(self, recorder: Recorder) -> None:
         reply = await self.ask("GET", "/")
         if not any(name in reply.head.headers for name in self.marks) and not self._speaks_xml(reply):
-            raise StageFailed(
-                not_protocol=True, looks_like="HTTP, but is no object store", first_bytes=f"HTTP {reply.status}"
-            )
+            raise StageFailed(not_protocol=True, looks_like=OTHER_SERVICE, first_bytes=f"HTTP {reply.status}")
         recorder.see(**self._shown(reply.head), clock_skew_s=clock_skew(reply.head))
 
     async def login(self, recorder: Recorder) -> None:
