@@ -6,7 +6,8 @@ say what the tables leave open:
 - whoever owns the file of a local registry, and says to be nobody else, is its tenant owner: nothing could keep him
   from writing the file itself;
 - where nobody holds any role yet, in the workspace or above it, everybody who can open the registry may do everything;
-- a role of the tenant counts in every workspace, and whoever made a workspace is its owner.
+- a role of the tenant counts in every workspace, whoever made a workspace is its owner, and until the tenant has
+  members of its own, the owners of workspaces act for it.
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ def allowed(session: Session, by: By, verb: Verb, workspace: model.Workspace | N
     """Whether a role of whoever acts allows it; see `require`."""
     if by.owns_registry or roles(session, by.actor, workspace) & PERMISSIONS[verb]:
         return True
-    return not _anybody(session, workspace)
+    return not _anybody(session, workspace) or (workspace is None and _stands_in(session, by.actor))
 
 
 def roles(session: Session, user: str, workspace: model.Workspace | None = None) -> set[Role]:
@@ -180,9 +181,17 @@ def roles_here(session: Session, user: str, workspace: model.Workspace | None) -
 
 
 def _anybody(session: Session, workspace: model.Workspace | None) -> bool:
-    """Whether anybody has a role there or above."""
+    """Whether anybody has a role there or above; of the tenant: anywhere."""
     if session.scalar(select(model.TenantMember.user).limit(1)) is not None:
         return True
-    if workspace is None:
+    wanted = select(model.Member.id).limit(1)
+    if workspace is not None:
+        wanted = wanted.where(model.Member.workspace_id == workspace.id)
+    return session.scalar(wanted) is not None
+
+
+def _stands_in(session: Session, user: str) -> bool:
+    """Whether a tenant without members has this user for one: the owner of a workspace."""
+    if session.scalar(select(model.TenantMember.user).limit(1)) is not None:
         return False
-    return session.scalar(select(model.Member.id).where(model.Member.workspace_id == workspace.id).limit(1)) is not None
+    return any(Role.OWNER in roles_here(session, user, one) for one in session.scalars(select(model.Workspace)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, Text, cast, exists, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from registry import audit, model, reconcile, types, workspaces
@@ -17,6 +18,9 @@ from registry.entries import EntryDraft, SourceDraft
 from registry.errors import Conflict, InvalidInput, NotFound
 from registry.nearest import nearest as likest
 from registry.secrets import Secrets
+
+#: In place of a state: no verdict yet.
+UNTESTED = "untested"
 
 SortBy = Literal["create_time", "id", "name"]
 
@@ -127,8 +131,11 @@ class Sources:
         self,
         *,
         workspace: str | None = None,
+        among: Sequence[str] | None = None,
         types_: Sequence[str] = (),
         name: str | None = None,
+        tags: Sequence[str] = (),
+        states: Sequence[str] = (),
         sort_by: SortBy = "name",
         descending: bool = False,
         page_number: int = 1,
@@ -137,8 +144,11 @@ class Sources:
         """One page of sources with their entries (DataWorks' `ListDataSources`).
 
         Args:
+            among: The workspaces that may be looked at; None: all.
             types_: Names or aliases of types.
             name: A part of the name; case does not matter.
+            tags: All of them.
+            states: States of the newest verdict in any environment, from any resource group; `untested`: there is none.
             page_number: From 1.
             page_size: 1 to 100.
 
@@ -152,10 +162,16 @@ class Sources:
             conditions = []
             if workspace is not None:
                 conditions.append(model.DataSource.workspace_id == workspaces.find(session, workspace).id)
+            elif among is not None:
+                allowed = select(model.Workspace.id).where(model.Workspace.name.in_(among))
+                conditions.append(model.DataSource.workspace_id.in_(allowed))
             if types_:
                 conditions.append(model.DataSource.type.in_([types.get(type_).name for type_ in types_]))
             if name:
                 conditions.append(_part_of_name(session, name))
+            conditions += [_has_tag(tag) for tag in tags]
+            if states:
+                conditions.append(or_(*(_is_in(state) for state in states)))
             total = session.scalar(select(func.count(model.DataSource.id)).where(*conditions)) or 0
             columns = [getattr(model.DataSource, column) for column in _SORT_COLUMNS[sort_by]]
             order = [column.desc() if descending else column.asc() for column in columns]
@@ -193,6 +209,18 @@ def _part_of_name(session: Session, part: str) -> ColumnElement[bool]:
     if session.get_bind().dialect.name == "sqlite":
         return column.contains(part, autoescape=True)
     return column.icontains(part, autoescape=True)
+
+
+def _has_tag(tag: str) -> ColumnElement[bool]:
+    """The column is a list in JSON, and so is its text on every database."""
+    return cast(model.DataSource.tags, Text).contains(json.dumps(tag), autoescape=True)
+
+
+def _is_in(state: str) -> ColumnElement[bool]:
+    of_it = model.Standing.data_source_id == model.DataSource.id
+    if state == UNTESTED:
+        return ~exists().where(of_it)
+    return exists().where(of_it, model.Standing.state == state)
 
 
 def _complete(statement: Select[tuple[model.DataSource]]) -> Select[tuple[model.DataSource]]:

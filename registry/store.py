@@ -8,8 +8,11 @@ with open_store() as store:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
+
+from sqlalchemy import select
 
 from registry import access, audit, home, model, workspaces
 from registry.access import Verb
@@ -76,6 +79,14 @@ class Store:
         with self.database.read() as session:
             for name in names:
                 access.require(session, by, verb, workspaces.find(session, name))
+
+    def visible(self, verb: Verb) -> Sequence[str] | None:
+        """The workspaces that a role of whoever acts lets him look at; None: all of them."""
+        by = self.by()
+        with self.database.read() as session:
+            known = session.scalars(select(model.Workspace)).all()
+            found = [one.name for one in known if access.allowed(session, by, verb, one)]
+        return None if len(found) == len(known) else found
 
     def targets(
         self,

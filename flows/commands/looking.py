@@ -28,6 +28,16 @@ class Sort(StrEnum):
     ID = "id"
 
 
+class Standing(StrEnum):
+    """What a list can be narrowed to: the state of the newest verdict."""
+
+    CONNECTABLE = "Connectable"
+    CONFIG_ERROR = "ConfigError"
+    UNREACHABLE = "Unreachable"
+    UNSUPPORT = "Unsupport"
+    UNTESTED = "untested"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("list")(list_sources)
@@ -46,6 +56,13 @@ def list_sources(
         list[str] | None,
         typer.Option("--type", "-t", help="Only this type; may be repeated.", autocompletion=completing.types),
     ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Only with this tag; repeated: with all of them.")
+    ] = None,
+    state: Annotated[
+        list[Standing] | None,
+        typer.Option(help="Only those whose newest verdict, from anywhere, is this; may be repeated."),
+    ] = None,
     sort: Annotated[Sort, typer.Option(help="What to sort by.")] = Sort.NAME,
     descending: Annotated[bool, typer.Option("--desc", help="Largest or latest first.")] = False,
     page: Annotated[int, typer.Option(min=1, help="Which page.")] = 1,
@@ -53,13 +70,20 @@ def list_sources(
     output: Form = Output.TABLE,
 ) -> int:
     """List data sources, a page at a time."""
+    from registry.access import Verb
     from registry.store import open_store
 
     with open_store() as store:
+        among = store.visible(Verb.LIST)
+        if workspace is not None:
+            store.expect(Verb.LIST, workspace)
         found = store.sources.list(
             workspace=workspace,
+            among=among,
             types_=type_ or (),
             name=name,
+            tags=tag or (),
+            states=[one.value for one in state or ()],
             sort_by=sort.value,
             descending=descending,
             page_number=page,

@@ -238,3 +238,56 @@ def test_the_acting_user_is_the_systems_unless_told(cli: CommandLine) -> None:
     del cli.environment["HEADWATER_ACTOR"]
     cli.apply(workspace(source("orders")))
     assert {one["actor"] for one in cli("history", "orders", "-o", "json").json} == {pwd.getpwuid(os.geteuid()).pw_name}
+
+
+def test_list_narrows_to_tags_and_states(cli: CommandLine, postgresql: EmbeddedPostgresql) -> None:
+    cli.environment["ORDERS_PASSWORD"] = postgresql.password
+
+    def tagged(line: str, tags: str) -> str:
+        return line.replace(", type:", f", tags: [{tags}], type:")
+
+    cli.apply(workspace(tagged(source("orders", postgresql.port), "gold, café"), tagged(source("closed", 1), "gold")))
+
+    def names(*options: str) -> list[str]:
+        return [one["name"] for one in cli("list", "-o", "json", *options).json["data_sources"]]
+
+    assert names("--tag", "gold") == ["closed", "orders"]
+    assert names("--tag", "gold", "--tag", "café") == ["orders"]
+    assert names("--tag", "gol") == []
+    assert names("--state", "untested") == ["closed", "orders"]
+    cli("test")
+    assert names("--state", "Unreachable") == ["closed"]
+    assert names("--state", "Unreachable", "--state", "Connectable") == ["closed", "orders"]
+    assert names("--state", "untested") == []
+
+
+def test_what_roles_do_not_let_see_is_neither_listed_nor_shown_nor_tested(cli: CommandLine) -> None:
+    mine = workspace(source("orders")).replace("    mode:", "    members: [{user: mia, role: visitor}]\n    mode:")
+    cli.apply(mine)
+    cli.apply(
+        workspace(source("bills"))
+        .replace("name: retail", "name: closed")
+        .replace("    mode:", "    members: [{user: bob, role: develop}]\n    mode:")
+    )
+    cli.environment["HEADWATER_ACTOR"] = "mia"
+    assert [one["name"] for one in cli("list", "-o", "json").json["data_sources"]] == ["orders"]
+    cli("list", "-w", "closed").refused("mia may not list data sources", "workspace:closed")
+    cli("show", "orders").refused("mia may not look at a data source: mia has visitor")
+    cli("test", "orders").refused("mia may not test a data source", "operator")
+    cli("secret", "orders", "prod").refused("mia may not")
+
+
+def test_members_and_tokens_from_the_command_line(cli: CommandLine) -> None:
+    cli.apply(workspace(source("orders")))
+    assert cli("member", "grant", "mia", "o&m", "-w", "retail").out == "mia is operator of workspace:retail\n"
+    assert cli("member", "list", "-o", "json").json == [{"user": "mia", "role": "operator", "workspace": "retail"}]
+    cli("member", "grant", "mia", "tenant_owner", "-w", "retail").refused("a role of the tenant")
+    made = cli("token", "create", "mia", "--name", "laptop")
+    assert made.out.startswith("hwt_")
+    assert made.out.strip() not in cli("token", "list").out
+    cli.environment["HEADWATER_TOKEN"] = made.out.strip()
+    assert cli("permit", "orders", "x", "--why", "y").status == 0
+    assert cli("history", "orders", "-o", "json").json[-1]["actor"] == "mia"
+    cli("token", "create", "boss").refused("mia may not")
+    assert cli("token", "revoke", "mia", "laptop").status == 0
+    cli("list").refused("HEADWATER_TOKEN", "revoked")
