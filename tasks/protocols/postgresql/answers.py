@@ -127,9 +127,16 @@ ANSWERS = (
     Answer("TARGET.OBJECT_MISSING", {"sqlstate": frozenset({"42P01", "3F000"})}, stage="privilege"),
     Answer(
         "PRIV.OBJECT_DENIED",
+        {"sqlstate": "42501", "grants": bool},
+        stage="privilege",
+        message="{username} may not read {object}: it lacks {lacks}.",
+        remedy="{grants}",
+    ),
+    Answer(
+        "PRIV.OBJECT_DENIED",
         {"sqlstate": "42501"},
         stage="privilege",
-        remedy="GRANT SELECT ON {object} TO {username}; and GRANT USAGE on its schema.",
+        remedy="GRANT SELECT ON {object} TO {username}; if it is a view, its owner needs that on what it reads from.",
     ),
     Answer(
         "PROBE.DEADLINE",

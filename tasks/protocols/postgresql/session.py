@@ -16,6 +16,7 @@ from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Outcome, Retry, Session
 from tasks.protocols.postgresql.facts import FACTS, PLAIN_FACTS
+from tasks.protocols.postgresql.grants import lacking
 from tasks.protocols.postgresql.wire import (
     LONGEST_MESSAGE,
     SSL_REQUEST,
@@ -39,6 +40,7 @@ _METHODS = {2: "Kerberos 5", 6: "SCM credentials", _GSS: "GSSAPI", _SSPI: "SSPI"
 #: Names that are nobody's secret.
 _NOBODY = {"username": "headwater", "database": "headwater"}
 
+_INSUFFICIENT_PRIVILEGE = "42501"
 _UNDEFINED_TABLE = "42P01"
 
 
@@ -313,21 +315,25 @@ class PostgresqlSession(Session):
         return rows
 
     async def _read(self, name: str) -> None:
-        written = quoted(name, fold=False)
+        folded, written = quoted(name), quoted(name, fold=False)
         try:
-            await self._read_one(quoted(name))
-        except ServerError as error:
-            if error.evidence()["sqlstate"] != _UNDEFINED_TABLE or written == quoted(name):
-                raise StageFailed(**error.evidence(), object=name) from None
-            try:  # who binds Orders may mean "Orders"
-                await self._read_one(written)
-            except ServerError as other:
-                raise StageFailed(**other.evidence(), object=name) from None
+            refused = await self._refusal(folded)
+            if refused.get("sqlstate") == _UNDEFINED_TABLE and written != folded:
+                folded, refused = written, await self._refusal(written)  # who binds Orders may mean "Orders"
+            if refused.get("sqlstate") == _INSUFFICIENT_PRIVILEGE:
+                refused |= await lacking(self.query, folded, str(self.access.setting("username", "PUBLIC")))
         except StreamBroken as broken:
             raise StageFailed(**broken.evidence(), object=name) from None
+        if refused:
+            raise StageFailed(**refused, object=name)
 
-    async def _read_one(self, table: str) -> None:
-        await self.query(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - quoted by the caller
+    async def _refusal(self, table: str) -> dict[str, Any]:
+        """Why a table cannot be read; empty when it can."""
+        try:
+            await self.query(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - quoted by the caller
+        except ServerError as error:
+            return dict(error.evidence())
+        return {}
 
     async def _facts(self, recorder: Recorder, *, demand_something: bool) -> None:
         try:
