@@ -107,7 +107,7 @@ async def run(
         ready.put_nowait(None)
 
     running = [asyncio.create_task(from_one(one)) for one in plans]
-    panel = Panel(plans, history)
+    panel = Panel([target for one in plans for target in one.targets], history)
     left, broken = len(running), list[BaseException]()
     try:
         while left:

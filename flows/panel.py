@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from registry.network import Network
 from registry.verdict import Verdict
@@ -14,9 +13,6 @@ from tasks import cautions, perspectives
 from tasks.perspectives import View
 from tasks.target import Target
 
-if TYPE_CHECKING:
-    from flows.checking import GroupPlan
-
 _Subject = tuple[str, str, str]
 
 
@@ -24,12 +20,13 @@ class Panel:
     """The verdicts of one run on their way from the groups to whoever records and shows them.
 
     Args:
+        targets: Everything that is checked in this run, once for each group.
         history: Where the verdicts of the past are; without it, only those of the present are held together.
     """
 
-    def __init__(self, plans: Sequence[GroupPlan], history: Verdicts | None = None) -> None:
-        self._networks = {_pair(target): target.network for one in plans for target in one.targets}
-        self._missing = Counter(_subject(target) for one in plans for target in one.targets)
+    def __init__(self, targets: Sequence[Target], history: Verdicts | None = None) -> None:
+        self._networks = {_pair(target): target.network for target in targets}
+        self._missing = Counter(map(_subject, targets))
         self._waiting: defaultdict[_Subject, list[Verdict]] = defaultdict(list)
         self._history = history
 

@@ -30,6 +30,7 @@ from registry.verdict import Stage, Status, Verdict
 from tasks import report
 from tasks.check import check
 from tasks.fleet import check_all
+from tasks.target import Target
 from tasks.vantages import Outpost, Vantage
 
 #: Checks that one task run stands for. Each chunk waits for its slowest check, so chunks are large.
@@ -79,10 +80,11 @@ async def run(store: Store, plans: Sequence[GroupPlan], *, timeout: float) -> Ro
     Args:
         timeout: Seconds for each check.
     """
-    kept, started = _Kept(store, plans), time.perf_counter()
+    targets = [target for plan in plans for target in plan.targets]
+    kept, started = _Kept(store, targets), time.perf_counter()
     here = [plan.vantage for plan in plans if not isinstance(plan.vantage, Outpost)]
     try:
-        if here and sum(len(plan.targets) for plan in plans) == 1:
+        if here and len(targets) == 1:
             await kept.take([await _diagnose(plans[0], here[0], timeout)])
         else:
             logger = get_run_logger()
@@ -110,10 +112,10 @@ def _log(verdicts: Sequence[Verdict]) -> None:
 class _Kept:
     """What a run has seen: reviewed, in the registry, and as much of it as its report needs."""
 
-    def __init__(self, store: Store, plans: Sequence[GroupPlan]) -> None:
+    def __init__(self, store: Store, targets: Sequence[Target]) -> None:
         self.verdicts: list[Verdict] = []
         self._store = store
-        self._panel = Panel(plans, store.verdicts)
+        self._panel = Panel(targets, store.verdicts)
         self._detailed = 0
 
     async def take(self, batch: Sequence[Verdict]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from registry.errors import InvalidInput
 from registry.store import open_store
 from scripts.embedded_postgresql import EmbeddedPostgresql, free_port
 from tests.flows.echoing import EchoingServer
+from tests.flows.waiting import eventually
 from tests.serving import GOOD_PASSWORD, STORED_PASSWORD, WRONG_PASSWORD, PrefectServer
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server", "registry")]
@@ -41,16 +41,6 @@ async def create(**parameters: Any) -> Any:
     from flows.create_data_source import create_data_source
 
     return await create_data_source(**parameters, return_state=True)
-
-
-async def eventually(ask: Callable[[], Any], *, seconds: float = 20) -> Any:
-    """What the server tells once it has come that far."""
-    ends = time.monotonic() + seconds
-    found = await asyncio.to_thread(ask)
-    while not found and time.monotonic() < ends:
-        await asyncio.sleep(0.2)
-        found = await asyncio.to_thread(ask)
-    return found
 
 
 def task_runs(server: PrefectServer, flow_run_id: Any, *, count: int) -> Callable[[], list[tuple[str, str]]]:

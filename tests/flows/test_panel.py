@@ -8,13 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from flows.checking import GroupPlan
 from flows.panel import Panel
 from registry.apply import apply_texts
 from registry.store import open_store
 from registry.verdict import Verdict
 from registry.verdicts import Pair, Verdicts
-from tasks.vantages.local import LocalVantage
+from tasks.target import Target
 from tests.flows.cli_support import CommandLine, source, workspace
 from tests.tasks.support import target
 from tests.tasks.test_perspectives import fine, refused, silent
@@ -36,14 +35,11 @@ class Past:
         return dict.fromkeys(self.asked[-1], 100.0)
 
 
-def _plans(*groups: str, sources: int = 1) -> list[GroupPlan]:
+def _targets(*groups: str, sources: int = 1) -> list[Target]:
     return [
-        GroupPlan(
-            group,
-            LocalVantage(group),
-            [replace(target(), source=f"orders{number}", resource_group=group) for number in range(sources)],
-        )
+        replace(target(), source=f"orders{number}", resource_group=group)
         for group in groups
+        for number in range(sources)
     ]
 
 
@@ -52,14 +48,14 @@ def _of(verdict: Verdict, number: int = 0) -> Verdict:
 
 
 async def test_verdicts_wait_for_each_other_and_are_reviewed_together() -> None:
-    panel = Panel(_plans("a", "b"))
+    panel = Panel(_targets("a", "b"))
     assert await panel.add([_of(silent("a").verdict)]) == []
     told = await panel.add([_of(fine("b").verdict)])
     assert [verdict.cause for verdict in told] == ["FILTER.DROP", None]
 
 
 async def test_a_group_that_broke_off_keeps_nothing_back() -> None:
-    panel = Panel(_plans("a", "b", "c"))
+    panel = Panel(_targets("a", "b", "c"))
     assert await panel.add([_of(silent("a").verdict), _of(fine("b").verdict)]) == []
     assert [verdict.cause for verdict in await panel.rest()] == ["FILTER.DROP", None]
     assert await panel.rest() == []
@@ -67,7 +63,7 @@ async def test_a_group_that_broke_off_keeps_nothing_back() -> None:
 
 async def test_the_past_is_asked_about_all_failing_ones_at_once_and_about_no_other() -> None:
     past = Past(fine("a").verdict)
-    panel = Panel(_plans("a", sources=40), cast(Verdicts, past))
+    panel = Panel(_targets("a", sources=40), cast(Verdicts, past))
     well = [_of(fine("a").verdict, number) for number in range(20)]
     sick = [_of(refused("a").verdict, number) for number in range(20, 40)]
     told = await panel.add([*well, *sick])
@@ -78,7 +74,7 @@ async def test_the_past_is_asked_about_all_failing_ones_at_once_and_about_no_oth
 
 async def test_a_check_that_took_far_longer_than_usual_is_told() -> None:
     slow = _of(fine("a").verdict).model_copy(update={"elapsed_ms": 3000.0})
-    (told,) = await Panel(_plans("a"), cast(Verdicts, Past(slow))).add([slow])
+    (told,) = await Panel(_targets("a"), cast(Verdicts, Past(slow))).add([slow])
     assert [warning.code for warning in told.warnings] == ["LATENCY.HIGH"]
 
 
@@ -100,7 +96,7 @@ async def test_a_run_keeps_what_was_reviewed_and_what_a_broken_group_left(tmp_pa
     shutil.copy(empty_registry, tmp_path / "registry.db")
     with open_store(tmp_path) as store:
         apply_texts(store, [("sales.yaml", _SALES)], store.by())
-        kept = _Kept(store, _plans("a", "b", "c"))
+        kept = _Kept(store, _targets("a", "b", "c"))
         await kept.take([_of(silent("a").verdict)])
         assert kept.verdicts == []
         await kept.take([_of(fine("b").verdict)])

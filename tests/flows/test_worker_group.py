@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from tasks.target import Target
 from tasks.vantages import worker
 from tasks.vantages.worker import parcels
 from tests.flows.cli_support import CommandLine, Screen
+from tests.flows.waiting import eventually
 from tests.serving import GOOD_PASSWORD, STORED_PASSWORD, WRONG_PASSWORD, PrefectServer
 from tests.working import HEADWATER, Worker
 
@@ -228,16 +229,6 @@ def logs(server: PrefectServer, run: str) -> list[str]:
     """What a run has logged."""
     found = server.post("/logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200})
     return [one["message"] for one in found]
-
-
-async def eventually(ask: Callable[[], Any], *, seconds: float = 20) -> Any:
-    """What the server tells once it has come that far."""
-    ends = time.monotonic() + seconds
-    found = await asyncio.to_thread(ask)
-    while not found and time.monotonic() < ends:
-        await asyncio.sleep(0.2)
-        found = await asyncio.to_thread(ask)
-    return found
 
 
 # --- boxes that must not be opened ----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from tasks.protocols.protobuf import varint
 from tests.lab.expectation import Expectation
 from tests.lab.lab import Lab
 from tests.lab.stores import ZooKeeper
@@ -17,14 +18,6 @@ def record(host: str, port: int = 16020) -> bytes:
     writer = b"master:16000"
     body = b"PBUF\x0a" + bytes([len(server)]) + server + b"\x10\x00\x18\x03"
     return b"\xff" + struct.pack("!i", len(writer)) + writer + body
-
-
-def varint(value: int) -> bytes:
-    found = bytearray()
-    while value >= 0x80:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*found, value])
 
 
 def zookeeper(lab: Lab) -> ZooKeeper:

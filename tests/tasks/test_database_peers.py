@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from registry.verdict import State
 from tests.stopwatch import Stopwatch
+from tests.tasks.fake_db2 import FakeDb2
 from tests.tasks.fake_mongodb import FakeMongoDb
 from tests.tasks.fake_oracle import FakeOracle
 from tests.tasks.fake_saphana import FakeHana
 from tests.tasks.fake_sqlserver import FakeSqlServer
+from tests.tasks.fake_vertica import FakeVertica
 from tests.tasks.support import PASSWORD, Handler
-from tests.tasks.test_db2 import FakeDb2
-from tests.tasks.test_vertica import FakeVertica
 from tests.tasks.wired import verdict_over
 
 TIMEOUT = 0.8
