@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tasks.fingerprints import identify
-from tasks.protocols import Dial
-from tasks.streams import StreamBroken, printable
+from tasks.streams import Stream, StreamBroken, printable
 from tasks.vantages import ConnectFailed
 from tasks.witnesses import until
+
+#: Opens a byte stream to the peer. Raises `ConnectFailed`.
+Connect = Callable[[], Awaitable[Stream]]
 
 #: PostgreSQL hangs up on strange words, but has one letter for whoever asks for TLS in its way.
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
@@ -37,7 +39,7 @@ _QUESTIONS: tuple[tuple[bytes, Callable[[bytes], str | None]], ...] = (
 _TLS_OR_LINE = b"\x16\x03\x01\r\n\r\n"
 
 
-async def asked(dial: Dial, seconds: float) -> dict[str, Any]:
+async def asked(connect: Connect, seconds: float) -> dict[str, Any]:
     """What a peer answers that says nothing in our protocol, or hangs up on it.
 
     Args:
@@ -49,7 +51,7 @@ async def asked(dial: Dial, seconds: float) -> dict[str, Any]:
     """
 
     async def answer(question: bytes, named: Callable[[bytes], str | None]) -> dict[str, Any]:
-        said = await _first_words(dial, question, seconds)
+        said = await _first_words(connect, question, seconds)
         if said is None:
             return {}
         name = named(said)
@@ -58,23 +60,23 @@ async def asked(dial: Dial, seconds: float) -> dict[str, Any]:
     return await until(lambda seen: "looks_like" in seen, *(answer(*question) for question in _QUESTIONS))
 
 
-async def named(dial: Dial, seconds: float, *known: str) -> dict[str, Any]:
+async def named(connect: Connect, seconds: float, *known: str) -> dict[str, Any]:
     """``looks_like`` and ``answers_with`` of a peer that answers in another protocol than those `known`, or TLS."""
-    seen = await asked(dial, seconds)
+    seen = await asked(connect, seconds)
     if seen.get("looks_like") in (None, "TLS", *known):
         return {}
     return {key: seen[key] for key in ("looks_like", "answers_with")}
 
 
-async def answers_lines_with(dial: Dial, seconds: float) -> str | None:
+async def answers_lines_with(connect: Connect, seconds: float) -> str | None:
     """Which protocol a peer answers in that takes the beginning of a TLS record for a line; None when it does not."""
-    return identify(await _first_words(dial, _TLS_OR_LINE, seconds) or b"")
+    return identify(await _first_words(connect, _TLS_OR_LINE, seconds) or b"")
 
 
-async def _first_words(dial: Dial, question: bytes, seconds: float) -> bytes | None:
+async def _first_words(connect: Connect, question: bytes, seconds: float) -> bytes | None:
     """What a peer answers, empty when it hangs up; None when it cannot be reached or says nothing in time."""
     try:
-        stream = await dial()
+        stream = await connect()
     except ConnectFailed:
         return None
     try:

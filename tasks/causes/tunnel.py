@@ -68,6 +68,13 @@ CAUSES = (
             ),
             _hop(
                 "not_ssh",
+                "What answers at {hop} speaks {hop_looks_like}, not SSH.",
+                "Set {hop_settings}.port to the port of the SSH server there, 22 unless it was changed; then try: ssh "
+                "-v -p 22 {hop_user}@{hop_host}",
+                hop_looks_like=bool,
+            ),
+            _hop(
+                "not_ssh",
                 "What answers at {hop} is no SSH server: it says {hop_speaks}.",
                 "Correct {hop_settings}.host and port; see what it says: nc {hop_host} {hop_port} </dev/null",
             ),

@@ -271,8 +271,9 @@ class SshConnection:
         if first.startswith(b"SSH-"[: len(first)]):
             return
         readable = all(byte in b"\r\n\t" or byte >= 0x20 for byte in first)
-        if (identify(first) and not told) or not readable:
-            raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=identify(first))
+        name = identify(first)
+        if (name not in (None, "SSH") and not told) or not readable:
+            raise StageFailed(not_protocol=True, first_bytes=printable(first), looks_like=name)
 
     def _understood(self, line: bytes) -> str:
         version = printable(line.strip(), 255)

@@ -304,6 +304,34 @@ def _listening(lab: Lab, kind: str, **changes: Any) -> Iterator[int]:
         listener.close()
 
 
+@pytest.mark.parametrize(("kind", "said"), [("postgresql", "PostgreSQL"), ("https", "HTTP"), ("redis", "Redis")])
+def test_the_port_of_another_server(
+    lab: Lab, through: Any, expect: Expectation, hop: Hop, kind: str, said: str
+) -> None:
+    server, port = {
+        "postgresql": lambda: (lab.postgresql(), 5432),
+        "https": lambda: (lab.http(tls=lab.ca.issue("hop.lab.test")), 443),
+        "redis": lambda: (lab.redis(), 6379),
+    }[kind]()
+    settings = {**hop.settings(host=server.v4, port=port), "jump": hop.settings()}
+    expect(
+        through(settings), f"hop: the port of {kind}", code="TUNNEL.UNREACHABLE", state="Unsupport",
+        component=f"{server.v4}:{port}", remedy="resource_groups/client.ssh.port", within=2,
+    )  # fmt: skip
+    assert f"speaks {said}, not SSH" in through(settings).message
+
+
+def test_a_peer_that_waits_for_its_own_words(lab: Lab, through: Any, expect: Expectation, hop: Hop) -> None:
+    """A TLS server that says nothing to plain words."""
+    hello = b"\x16\x03\x03\x00\x04\x02\x00\x00\x00"
+    with _listening(lab, "mute", reply=hello, wait=True) as port:
+        verdict = through(hop.settings(port=port))
+    expect(
+        verdict, "hop: a TLS port", code="TUNNEL.UNREACHABLE", state="Unsupport", component=f":{port}", within=2.5,
+    )  # fmt: skip
+    assert "speaks TLS" in verdict.message
+
+
 @pytest.mark.parametrize(
     ("kind", "greeting", "said"),
     [

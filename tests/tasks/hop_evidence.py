@@ -36,6 +36,7 @@ _FAULTS: dict[str, list[dict[str, Any]]] = {
         {"tunnel": "silent", "phase": "login"},
         {"tunnel": "startups"},
         {"tunnel": "not_ssh", "hop_speaks": "HTTP"},
+        {"tunnel": "not_ssh", "hop_looks_like": "PostgreSQL"},
         {"tunnel": "hung_up", "phase": "greet"},
         {"tunnel": "disconnected", "hop_disconnect_code": 11},
         {"tunnel": "algorithms", **_OFFERED},

@@ -20,6 +20,7 @@ from tasks.ssh.channels import Channels
 from tasks.streams import Stream, StreamBroken
 from tasks.vantages import ConnectFailed, Vantage, VantageFailed
 from tasks.vantages.ssh.entry import Entry
+from tasks.vantages.ssh.greeting import greet
 
 #: The connection outlives the check that opened it.
 _FOREVER = Budget(math.inf, math.inf)
@@ -55,6 +56,7 @@ class Hop:
         self._failed: tuple[float, VantageFailed] | None = None
         self._since = 0.0
         self._phase = "resolve"
+        self._address = ""
         #: How often a connection was opened.
         self.opened = 0
 
@@ -134,7 +136,7 @@ class Hop:
         return channels
 
     async def _connected(self, entry: Entry, budget: Budget) -> SshConnection:
-        stream = await self._reach(budget)
+        self._address, stream = await self._reach(budget)
         connection = SshConnection(stream, budget)
         try:
             async with asyncio.timeout(budget.left()):
@@ -147,8 +149,13 @@ class Hop:
             raise
         return connection
 
-    async def _reach(self, budget: Budget) -> Stream:
-        """A stream to the hop's SSH server, by whichever of its addresses answers first."""
+    async def _again(self) -> Stream:
+        """Another stream to where the hop's SSH server should be."""
+        budget = Budget.of(self._seconds)
+        return await self._base.connect(self._address, self._hop.port, budget, conversation=budget)
+
+    async def _reach(self, budget: Budget) -> tuple[str, Stream]:
+        """A stream to the hop's SSH server, by whichever of its addresses answers first, and that address."""
         resolution = await self._base.resolve(self._hop.host, budget)
         if not resolution.addresses:
             rcode = resolution.evidence.get("rcode")
@@ -158,7 +165,7 @@ class Hop:
         for position, address in enumerate(resolution.addresses):
             part = budget.within(1 / (len(resolution.addresses) - position))
             try:
-                return await self._base.connect(address, self._hop.port, part, conversation=_FOREVER)
+                return address, await self._base.connect(address, self._hop.port, part, conversation=_FOREVER)
             except ConnectFailed as failed:
                 failure = failure or self._unreachable(address, failed.evidence)
         assert failure is not None  # noqa: S101 - there was an address
@@ -179,7 +186,7 @@ class Hop:
     async def _enter(self, connection: SshConnection, entry: Entry) -> None:
         try:
             self._phase = "greet"
-            await connection.greet()
+            await greet(connection, self._again)
             self._phase = "key exchange"
             await entry.trust(connection)
             self._phase = "login"
