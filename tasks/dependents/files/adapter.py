@@ -131,7 +131,7 @@ class FileAdapter(ABC):
     async def submit(self, unit: str, message: str) -> None:
         """Commit the file, where `commit` says so and it lies in a repository. Raises: HeadwaterError."""
         if self.says("commit", False):
-            await asyncio.to_thread(git.commit, Path(unit).resolve(), message or f"Repoint {Path(unit).name}")
+            await asyncio.to_thread(git.commit, Path(unit), message or f"Repoint {Path(unit).name}")
 
     async def deploy(self, unit: str) -> None:
         """Run the command that `deploy` gives, without a shell. Raises: HeadwaterError: It fails or takes too long."""

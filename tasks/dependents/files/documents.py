@@ -44,6 +44,18 @@ def load(text: str, format: Format) -> Any:
     return jsontext.load(text) if format is Format.JSON else yamltext.load(text)
 
 
+def value(data: Any, levels: Levels) -> Any:
+    """What stands at the levels of a pointer; None: nothing."""
+    for number, path in enumerate(levels):
+        try:
+            data = jsontext.load(data) if number else data
+            for key in path:
+                data = data[int(key)] if isinstance(data, list) else data[key]
+        except (Malformed, KeyError, IndexError, TypeError, ValueError):
+            return None
+    return data
+
+
 def renamed(text: str, format: Format, renames: Sequence[Rename]) -> str:
     """The document with these names changed.
 

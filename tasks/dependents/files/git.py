@@ -49,6 +49,7 @@ def commit(path: Path, message: str) -> None:
     Raises:
         HeadwaterError: git refuses.
     """
+    path = path.resolve()
     root = repository(path)
     if root is None:
         return
