@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
@@ -68,6 +69,20 @@ def spelled(*words: str) -> BeforeValidator:
         return known.get(value.strip().casefold(), value) if isinstance(value, str) else value
 
     return BeforeValidator(respell)
+
+
+def from_json(given: Any, needed: str) -> Any:
+    """What a text holds as JSON, as DataWorks keeps mappings; anything but a text as it is.
+
+    Raises:
+        ValueError: The text is no JSON; says what is `needed`.
+    """
+    if not isinstance(given, str):
+        return given
+    try:
+        return json.loads(given)
+    except ValueError:
+        raise ValueError(needed) from None
 
 
 #: Whether the transport is encrypted (most types).

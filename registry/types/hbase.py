@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from registry.connection.fields import Endpoint, SecretReference, spelled
+from registry.connection.fields import Endpoint, SecretReference, from_json, spelled
 from registry.connection.kerberos import KerberosFiles
 from registry.connection.model import Mode
 from registry.types import DataSourceType
@@ -19,11 +18,7 @@ _PROTOCOLS = ("authTypeNone", "authTypeClientPassword", "authTypeKerberos")
 
 def _mapping(given: Any) -> Any:
     """DataWorks has the configuration as a JSON object, often in a string."""
-    if isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except ValueError:
-            raise ValueError(f'a mapping is needed, or JSON as in {{"{_QUORUM}": "zk1:2181"}}') from None
+    given = from_json(given, f'a mapping is needed, or JSON as in {{"{_QUORUM}": "zk1:2181"}}')
     return {key: str(value) for key, value in given.items()} if isinstance(given, dict) else given
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from registry.connection.fields import Endpoint
+from registry.connection.fields import Endpoint, from_json
 from registry.connection.kerberos import KerberosFiles
 from registry.connection.model import Mode
 from registry.types import DataSourceType
@@ -17,12 +16,7 @@ _PORT = 8020
 
 
 def _mapping(given: Any) -> Any:
-    if isinstance(given, str):
-        try:
-            return json.loads(given)
-        except ValueError:
-            raise ValueError("a mapping of settings is needed, or JSON") from None
-    return given
+    return from_json(given, "a mapping of settings is needed, or JSON")
 
 
 def _default_fs(text: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from registry.connection.fields import OwnBundle
+from registry.connection.fields import OwnBundle, from_json
 from registry.connection.http import Headers, HttpWithHeaders
 from registry.connection.model import Mode
 from registry.types import DataSourceType
@@ -16,12 +15,7 @@ from registry.urls import http
 
 def _headers(given: Any) -> Any:
     """DataWorks has the headers as a JSON object in a string."""
-    if not isinstance(given, str):
-        return given
-    try:
-        return json.loads(given or "{}")
-    except ValueError:
-        raise ValueError('a mapping of headers is needed, or JSON as in {"Accept": "*/*"}') from None
+    return from_json("{}" if given == "" else given, 'a mapping of headers is needed, or JSON as in {"Accept": "*/*"}')
 
 
 class ConnectionString(HttpWithHeaders):
