@@ -17,10 +17,12 @@ from typer.core import TyperGroup
 from flows import terminal
 from flows.commands import (
     allowlisting,
+    approving,
     auditing,
     changing,
     comparing,
     deleting,
+    editing,
     groups,
     keys,
     looking,
@@ -77,7 +79,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (testing, registering, looking, changing, operate, allowlisting, comparing):
+for module in (testing, registering, looking, changing, operate, allowlisting, comparing, editing, approving):
     module.register(app)
 deleting.register(app, source.app)
 observing.register(groups.app)

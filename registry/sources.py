@@ -10,7 +10,8 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Select, Text, cast, exists, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from registry import audit, model, reconcile, types, workspaces
+from registry import access, audit, cloning, model, reconcile, types, workspaces
+from registry.access import Verb
 from registry.audit import By
 from registry.changes import Change
 from registry.database import Database
@@ -62,21 +63,30 @@ class Sources:
                 )
             return reconcile.put(session, self._secrets, owner, [source], by)[0]
 
-    def update(self, workspace: str, source: SourceDraft, by: By, *, expected_version: int | None = None) -> Change:
+    def update(
+        self,
+        workspace: str,
+        source: SourceDraft,
+        by: By,
+        *,
+        expected_version: int | None = None,
+        dry_run: bool = False,
+    ) -> Change:
         """Change the attributes and entries that the draft names.
 
         Args:
             expected_version: The version of the data source that the change was decided on.
+            dry_run: Do the same, and take it back.
 
         Raises:
             NotFound: No such workspace or source.
             Conflict: The source is not at `expected_version` any more; shows what changed.
             InvalidInput: A secret must be set again, because host, port or TLS setting change.
         """
-        with self._database.write() as session:
+        with self._database.write(keep=not dry_run) as session:
             row = find(session, workspace, source.name)
             audit.expect(session, f"data_source:{row.path}", expected=expected_version, actual=row.version)
-            return reconcile.put(session, self._secrets, row.workspace, [source], by)[0]
+            return reconcile.put(session, self._secrets, row.workspace, [source], by, seal=not dry_run)[0]
 
     def update_entry(
         self, workspace: str, name: str, env: str, entry: EntryDraft, by: By, *, expected_version: int | None = None
@@ -97,6 +107,28 @@ class Sources:
             return reconcile.put(
                 session, self._secrets, row.workspace, [SourceDraft(name, row.type, {env: entry})], by
             )[0]
+
+    def clone(self, workspace: str, name: str, new: str, by: By, *, envs: Sequence[str] = ()) -> Change:
+        """Make a data source after another one (DataWorks' `CloneDataSource`); stored secrets are encrypted for it.
+
+        Args:
+            envs: The sides that are cloned; empty: all that there are.
+
+        Raises:
+            NotFound: No such workspace or source.
+            Conflict: The workspace has a source of the new name.
+            InvalidInput, SecretUnresolved: As `registry.cloning.draft`.
+        """
+        row = self.get(workspace, name)
+        made = cloning.draft(row, new, envs, self._secrets)
+        with self._database.write() as session:
+            owner = workspaces.find(session, workspace)
+            access.require(session, by, Verb.CLONE, owner)
+            same = find(session, workspace, name)
+            audit.expect(session, f"data_source:{row.path}", expected=row.version, actual=same.version)
+            if reconcile.existing(session, owner, [new]):
+                raise Conflict(f"workspace {workspace} has a data source {new}", where=f"{workspace}/{new}")
+            return reconcile.put(session, self._secrets, owner, [made], by)[0]
 
     def add_permit(self, workspace: str, name: str, parameter: str, by: By) -> Change:
         """Let a source keep a URL parameter that the allow-list of its protocol removes; it counts when an entry is

@@ -39,7 +39,7 @@ def apply(
     if output is Output.JSON:
         dump(_document(done))
     else:
-        _print(done)
+        print_applied(done)
     if not dry_run and any(change.action == "create" for change in done.changes):
         _refresh_forms()
     return 0
@@ -90,7 +90,8 @@ def _sides(fields: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
 _SIGNS = {"create": "+", "update": "~"}
 
 
-def _print(done: Applied) -> None:
+def print_applied(done: Applied) -> None:
+    """What was changed, field by field, and how many of what."""
     for change in done.changes:
         if change.action == "unchanged":
             continue
