@@ -22,6 +22,7 @@ from flows.commands import (
     changing,
     comparing,
     deleting,
+    depending,
     editing,
     groups,
     keys,
@@ -85,6 +86,7 @@ deleting.register(app, source.app)
 observing.register(groups.app)
 auditing.register(groups.app)
 app.add_typer(source.app, name="source")
+app.add_typer(depending.app, name="dependents")
 app.add_typer(groups.app, name="group")
 app.add_typer(keys.app, name="keys")
 app.add_typer(membership.members, name="member")

@@ -4,6 +4,8 @@ What a peer said is text of a stranger: it never becomes markup.
 """
 
 from tasks.report.batch import several
+from tasks.report.deletion import deletion
+from tasks.report.dependents import dependents
 from tasks.report.fleet import health
 from tasks.report.flowchart import path
 from tasks.report.limits import DETAILS
@@ -11,4 +13,4 @@ from tasks.report.single import diagnosis
 from tasks.report.summary import counted, key, sick, tally
 from tasks.report.trend import Point
 
-__all__ = ["DETAILS", "Point", "counted", "diagnosis", "health", "key", "path", "several", "sick", "tally"]
+__all__ = ["DETAILS", "Point", "counted", "dependents", "deletion", "diagnosis", "health", "key", "path", "several", "sick", "tally"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from flows import deploy
 from registry.apply import apply_texts
@@ -51,7 +52,8 @@ def test_deploying_twice_leaves_one_of_everything(prefect_server: PrefectServer)
 
     assert "deployed health-check/health-check" in first
     assert "work pool headwater: exists" in said
-    assert len(prefect_server.post("/deployments/filter", {})) == 3
+    written = yaml.safe_load((deploy.PROJECT / "prefect.yaml").read_text())["deployments"]
+    assert len(prefect_server.post("/deployments/filter", {})) == len(written)
     health = deployment(prefect_server, "health-check")
     assert [one["schedule"]["interval"] for one in health["schedules"]] == [900.0]
     assert health["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"

@@ -1,0 +1,31 @@
+"""`headwater approve`: the answer that a suspended flow run waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from flows.options import Why
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("approve")(approve)
+
+
+def approve(
+    run: Annotated[str, typer.Argument(help="The id or the name of the flow run that waits.", show_default=False)],
+    reject: Annotated[bool, typer.Option("--reject", help="Say no: the run ends and nothing is done.")] = False,
+    why: Why = "",
+) -> int:
+    """Approve, or reject, what a flow run waits for: a deletion, a repointing, an upgrade."""
+    from flows import approvals
+    from registry.store import open_store
+
+    with open_store() as store:
+        actor = store.by(why).actor
+    name = asyncio.run(approvals.answer(run, approve=not reject, by=actor, why=why))
+    print(f"{'rejected' if reject else 'approved'} {name} as {actor}")
+    return 0
