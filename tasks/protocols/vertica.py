@@ -76,6 +76,9 @@ class VerticaSession(PostgresqlSession):
             raise StageFailed(nothing_readable=True, object=f"any table of {self.access.setting('database', '')}")
         recorder.warn(nothing_to_read="the database has no tables yet")
 
+    async def _read_one(self, table: str) -> None:
+        await self.query(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - quoted by the caller
+
     async def _listed(self) -> list[list[str | None]]:
         try:
             return await self.query(_TABLES)
