@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import posixpath
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,7 +86,12 @@ class SftpSession(Session):
                 continue
             if not asked:
                 return
-        raise StageFailed(method=" or ".join(asked) or "no method at all", configured=list(usable), unsupported=True)
+        raise StageFailed(
+            method=" or ".join(asked) or "no method at all",
+            configured=list(usable),
+            security_protocol=self.access.setting("security_protocol"),
+            unsupported=True,
+        )
 
     async def _prove(self, method: str, key: paramiko.PKey | None) -> Sequence[str]:
         """Prove one thing; gives what the server wants to see besides."""
@@ -231,6 +236,11 @@ def _distrust(shown: HostKey, known: KnownKeys) -> dict[str, Any]:
     return {**evidence, "host_key": "changed", "known_fingerprints": fingerprints, "known_from": known.where}
 
 
+_NO_KEY: Mapping[str, Any] = {
+    "unsupported": True,
+    "configured": lambda methods: methods == ["publickey"],
+    "method": lambda method: any(one in str(method).split(" or ") for one in _PASSWORD_METHODS),
+}
 _MISSING = {"sftp_status": "SSH_FX_NO_SUCH_FILE"}
 _DENIED = {"sftp_status": "SSH_FX_PERMISSION_DENIED"}
 _DIRECTORY = "Correct base_dir of {source}/{env}, or have the directory created."
@@ -291,11 +301,26 @@ ANSWERS: tuple[Answer, ...] = (
         remedy="Set password or ssh_key_file for {source}/{env}.",
     ),
     Answer("AUTH.BAD_CREDENTIALS", {"rejected": True}),
+    # A method that is asked for by its name stays the only one, whatever else is configured.
     Answer(
         "AUTH.METHOD_UNSUPPORTED",
-        {"unsupported": True, "configured": lambda methods: methods == ["publickey"]},
+        {**_NO_KEY, "security_protocol": bool},
+        message="{address}:{port} takes no public key of {username}, but {method}.",
+        remedy="Set security_protocol: passwordAuth and password for {source}/{env}, or allow keys on the server: "
+        "PubkeyAuthentication yes.",
+    ),
+    Answer(
+        "AUTH.METHOD_UNSUPPORTED",
+        _NO_KEY,
         message="{address}:{port} takes no public key of {username}, but {method}.",
         remedy="Set password for {source}/{env}, or allow keys on the server: PubkeyAuthentication yes.",
+    ),
+    Answer(
+        "AUTH.METHOD_UNSUPPORTED",
+        {"unsupported": True, "method": "publickey", "security_protocol": "passwordAuth"},
+        message="{address}:{port} takes no password of {username}, but a public key.",
+        remedy="Set security_protocol: authTypeSshKey and ssh_key_file for {source}/{env}, or allow passwords on the "
+        "server: PasswordAuthentication yes.",
     ),
     Answer(
         "AUTH.METHOD_UNSUPPORTED",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import io
 import socket
 import threading
 import time
@@ -257,6 +258,43 @@ class WithoutShell(Stalling):
         return False
 
 
+class ByPassword(Stalling):
+    """Takes passwords alone."""
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "password"
+
+
+class ByKey(Stalling):
+    """Takes keys alone."""
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        return paramiko.AUTH_FAILED
+
+
+@pytest.mark.parametrize(
+    ("server", "given", "told"),
+    [
+        (ByPassword, {"ssh_key_file": "env:K"}, "Set password for"),
+        (ByPassword, {"ssh_key_file": "env:K", "password": "env:X", "security_protocol": "authTypeSshKey"},
+         "Set security_protocol: passwordAuth and password"),
+        (ByKey, {"password": "env:X"}, "Set ssh_key_file"),
+        (ByKey, {"ssh_key_file": "env:K", "password": "env:X", "security_protocol": "passwordAuth"},
+         "Set security_protocol: authTypeSshKey and ssh_key_file"),
+        (HostBased, {"ssh_key_file": "env:K"}, ""),
+    ],
+)  # fmt: skip
+def test_the_method_that_a_server_takes_is_advised(server: type[Stalling], given: dict[str, str], told: str) -> None:
+    with serving(server()) as (port, host_key):
+        found = asyncio.run(check_sftp(port, host_key, 3, **given))
+    assert found.cause == "AUTH.METHOD_UNSUPPORTED", found
+    assert told in found.remedy
+    assert told or "Set password" not in found.remedy
+
+
 @pytest.mark.parametrize(
     ("server", "type_name", "code"),
     [
@@ -300,11 +338,15 @@ async def test_the_reason_for_a_disconnection_counts(number: int, code: str) -> 
     assert found.cause == code, found
 
 
-async def check_sftp(port: int, host_key: str, timeout: float, type_name: str = "sftp") -> Verdict:
+async def check_sftp(port: int, host_key: str, timeout: float, type_name: str = "sftp", **given: str) -> Verdict:
     kind = types.get(type_name)
-    entry = {"host": "127.0.0.1", "port": port, "username": "app", "password": "env:X", "host_key": host_key}
+    proof = given or {"password": "env:X"}
+    entry = {"host": "127.0.0.1", "port": port, "username": "app", "host_key": host_key, **proof}
     connection = kind.modes[Mode.CONNECTION_STRING].model_validate(entry)
-    secrets = {"password": SecretStr(PASSWORD)}
+    pem = io.StringIO()
+    paramiko.ECDSAKey.generate().write_private_key(pem)
+    known = {"password": PASSWORD, "ssh_key_file": pem.getvalue()}
+    secrets = {name: SecretStr(known[name]) for name in proof if name in known}
     target = Target("w", "files", type_name, "dev", "local", kind.protocol, 22, connection, lambda: secrets)
     return await check(target, LocalVantage(), timeout=timeout)
 
