@@ -121,12 +121,12 @@ def _types(use: Use, subject: Subject) -> Iterator[Finding]:
 
 
 def _permitted(use: Use, subject: Subject, side: str) -> Iterator[Finding]:
-    entry = subject.new.entry(side)
-    if entry is None:
-        yield Finding(Severity.BLOCKED, f"{subject.new.path} has no {side} side")
-        return
-    for reason in usage.refusals(subject.new, entry, use.module, use.task_kind, use.role):
-        yield Finding(Severity.BLOCKED, str(reason))
+    new, entry = subject.new, subject.new.entry(side)
+    for refused in usage.refusals(new, entry, use.module, use.task_kind, use.role, env=use.run_env):
+        yield Finding(Severity.BLOCKED, refused.reason)
+    case = usage.case_of(new, entry, use.module, use.task_kind, use.role, env=use.run_env)
+    for caution in usage.broken(usage.CAUTIONS, case):
+        yield Finding(Severity.WARN, caution.reason)
 
 
 def _reachable(use: Use, subject: Subject, observed: Observed, side: str) -> Iterator[Finding]:

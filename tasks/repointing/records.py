@@ -178,6 +178,6 @@ def locked(session: Session, dependents: Sequence[int], by: By) -> dict[int, str
     for start in range(0, len(dependents), _MOST):
         one = model.Dependent
         wanted = select(one.id, one.locked_by).where(one.id.in_(dependents[start : start + _MOST]))
-        wanted = wanted.where(one.locked_by.not_in(("", by.actor)))
-        found |= dict(session.execute(wanted).tuples().all())
-    return found
+        found |= dict(session.execute(wanted.where(one.locked_by != "")).tuples().all())
+    # Adapters add what they know to a name: `alice (changes that are not committed)`.
+    return {id_: editor for id_, editor in found.items() if editor.partition(" (")[0] != by.actor}

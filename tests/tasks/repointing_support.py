@@ -43,12 +43,11 @@ class JsonFiles:
 
     async def scan(self, scope: Scope) -> AsyncIterator[FoundDependent | Unread]:
         for root in scope.roots:
-            for path in sorted(Path(root).glob("*.json")):
-                for number, task in enumerate(json.loads(path.read_text())["tasks"]):
-                    yield _found(path, number, task)
+            for one in found_in(Path(root)):
+                yield one
 
     async def read(self, unit: str) -> Content:
-        return _content(Path(unit).read_text())
+        return _held(unit)
 
     def rewrite(self, content: Content, renames: Sequence[Rename]) -> Content:
         document = json.loads(content.text)
@@ -72,7 +71,7 @@ class JsonFiles:
         assert message
 
     async def deploy(self, unit: str) -> None:
-        _replace(deployed(unit), Path(unit).read_text())
+        _replace(deployed(unit), _held(unit).text)
 
     async def verify(self, unit: str, expected: Content) -> str | None:
         return None if deployed(unit).read_text() == expected.text else "what is deployed is something else"
@@ -84,6 +83,19 @@ class JsonFiles:
 def deployed(unit: str | Path) -> Path:
     """What runs of a unit."""
     return Path(unit).with_suffix(".deployed")
+
+
+def found_in(folder: Path) -> list[FoundDependent]:
+    """The tasks in the files of a folder."""
+    return [
+        _found(path, number, task)
+        for path in sorted(folder.glob("*.json"))
+        for number, task in enumerate(json.loads(path.read_text())["tasks"])
+    ]
+
+
+def _held(unit: str) -> Content:
+    return _content(Path(unit).read_text())
 
 
 def _found(path: Path, number: int, task: Mapping[str, Any]) -> FoundDependent:
@@ -171,12 +183,7 @@ class World:
 
     def scan(self) -> None:
         """Let the registry know of them."""
-
-        async def gather() -> list[FoundDependent]:
-            scope = Scope("retail", (str(self.folder),))
-            return [one async for one in JsonFiles().scan(scope) if isinstance(one, FoundDependent)]
-
-        found = asyncio.run(gather())
+        found = found_in(self.folder)
         units = {str(path) for path in self.folder.glob("*.json")}
         self.store.dependents.record("retail", "json_files", found, units, self.store.by())
 

@@ -1,0 +1,103 @@
+"""Runs of the engine that are killed: at one boundary between two acts, or whenever it pleases."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from registry.plans import PlanState
+from registry.store import Store, open_store
+from tasks.dependents import Adapter
+from tasks.repointing import applying
+from tests.tasks.repointing_support import JsonFiles, Observing
+
+#: What a unit is touched by.
+_ACTS = ("read", "write", "submit", "deploy", "verify", "smoke")
+
+
+class Fuse:
+    """Counts the boundaries between acts, and kills its process at one of them."""
+
+    def __init__(self, at: int | None) -> None:
+        self.passed = 0
+        self._at = at
+
+    def boundary(self) -> None:
+        if self.passed == self._at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.passed += 1
+
+    def around(self, adapter: Adapter) -> Any:
+        """The adapter with a boundary before and after everything that it does."""
+        fuse = self
+
+        class Fused:
+            name = adapter.name
+
+            def __getattr__(self, name: str) -> Any:
+                act = getattr(adapter, name)
+                if name not in _ACTS:
+                    return act
+
+                async def acting(*arguments: Any) -> Any:
+                    fuse.boundary()
+                    done = await act(*arguments)
+                    fuse.boundary()
+                    return done
+
+                return acting
+
+        return Fused()
+
+    def into(self, store: Store) -> None:
+        """A boundary before and after every transaction that writes."""
+        write = store.database.write
+
+        @contextmanager
+        def fused(**options: Any) -> Iterator[Any]:
+            self.boundary()
+            with write(**options) as session:
+                yield session
+                self.boundary()
+            self.boundary()
+
+        store.database.write = fused  # type: ignore[method-assign]
+
+
+def run(plan: str, *, back: bool = False, ill: Sequence[str] = (), fuse: Fuse | None = None) -> PlanState:
+    """Apply a plan, or roll it back, in this process, with a store of its own."""
+    fuse = fuse or Fuse(None)
+    with open_store() as store:
+        fuse.into(store)
+        adapters = {"json_files": fuse.around(JsonFiles())}
+        observing = Observing(ill=set(ill))
+        act = applying.rollback if back else applying.apply
+        return asyncio.run(act(store, plan, adapters, observing, store.by())).state
+
+
+def in_child(work: Callable[[], object], kill_after: float | None = None) -> bool:
+    """Do it in a process of its own. Returns whether it was killed, by itself or after so many seconds.
+
+    Raises:
+        AssertionError: It failed.
+    """
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    if kill_after is not None:
+        time.sleep(kill_after)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    killed = os.WIFSIGNALED(status)
+    assert killed or status == 0
+    return killed
