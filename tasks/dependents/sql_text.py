@@ -55,6 +55,10 @@ class SqlText(FileAdapter):
         """What finds the dependents in one file after the other."""
         return _Reading(self.option("env", "prod")).found
 
+    def shared(self, path: Path) -> Path:
+        """The mapping of its folder."""
+        return path.with_name(MAPPING)
+
     def renamed(self, text: str, renames: Sequence[Rename]) -> str:
         """The file of SQL or the mapping with these names changed. Raises: NotRewritable."""
         if Path(renames[0].place.unit).name == MAPPING:

@@ -71,6 +71,10 @@ class FileAdapter(ABC):
     def parse(self, unit: str, text: str) -> None:
         """Raises: Malformed: The text is not what a unit of this name should hold."""
 
+    def shared(self, path: Path) -> Path | None:
+        """The unit beside a file in which its name may stand, for several files."""
+        return None
+
     def configured(self, options: Mapping[str, str]) -> Self:
         """The adapter with these options, as a scope has them."""
         return replace(self, options={**self.options, **options})
@@ -110,11 +114,15 @@ class FileAdapter(ABC):
 
     def _all(self, look: Look, paths: Iterable[Path | Unread]) -> Found:
         for path in paths:
-            text = walking.text(path, self.keywords) if isinstance(path, Path) else path
-            if isinstance(text, Unread):
-                yield text
-            elif text is not None and isinstance(path, Path):
-                yield from _read(look, path, text)
+            if isinstance(path, Unread):
+                yield path
+                continue
+            text = walking.text(path, self.keywords)
+            found = [text] if isinstance(text, Unread) else _read(look, path, text) if text is not None else []
+            yield from found
+            shared = self.shared(path) if any(_whole(one) for one in found) else None
+            if shared and shared.is_file():  # what is known of it stays: the file may still use it
+                yield Unread(Place(str(shared), ""), f"{path.name} beside it can't be read")
 
     async def read(self, unit: str) -> Content:
         """What a file holds. Raises: HeadwaterError: It is gone, or out of reach."""
@@ -154,7 +162,12 @@ class FileAdapter(ABC):
         return None
 
 
-def _read(look: Look, path: Path, text: str) -> Found:
+def _whole(found: FoundDependent | Unread) -> bool:
+    """Whether nothing of a file could be read."""
+    return isinstance(found, Unread) and not found.place.pointer.startswith("/")
+
+
+def _read(look: Look, path: Path, text: str) -> list[FoundDependent | Unread]:
     try:
         return [*look(path, text)]
     except Malformed as problem:

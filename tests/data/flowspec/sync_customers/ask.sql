@@ -1,0 +1,1 @@
+select c.id from customers c join orders using (id);

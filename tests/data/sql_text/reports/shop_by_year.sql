@@ -1,0 +1,1 @@
+with y as (select * from orders) select count(*) from y join customers using (id);

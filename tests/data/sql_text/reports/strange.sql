@@ -1,0 +1,2 @@
+-- datasource: orders
+select (((( from;

@@ -1,0 +1,1 @@
+select * from visits where ds = '${bizdate}' and path = visits_${bizdate};
