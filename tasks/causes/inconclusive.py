@@ -12,6 +12,16 @@ _DECIDE = (
     "Test from another resource group, or ask the host's owner: if {address} is up, a firewall drops TCP port {port} "
     "from {source_cidr} and has to allow it."
 )
+_SILENT_CANARIES = {
+    "canaries_that_answer": bool,
+    "canaries_on_port": lambda told: not told,
+    "further_connects_answered": lambda count: not count,
+}
+_DECLARE_CANARY = (
+    "Look whether a rule of {resource_group} forbids outgoing TCP port {port}; else allow it on {address} from "
+    "{source_cidr}. To have it told, declare a public place that answers on port {port} among the network.canaries of "
+    "{resource_group}, and test again."
+)
 _NOT_LISTED = frozenset({"lacks", "unsure"})
 _LEFT_OUT = "The allowlist of the server ({allowlist}) does not let in all of {source_cidr}."
 _MAYBE_LISTED = (
@@ -209,6 +219,26 @@ CAUSES = (
                 "otherwise.",
                 remedy="Look first whether a rule of {resource_group} forbids outgoing TCP port {port}; else allow it "
                 "on {address} from {source_cidr}.",
+            ),
+            # Canaries that let unknown ports wait do not tell a port that is shut on the way out from one of theirs.
+            Rule(
+                "connect",
+                {"silent": True, "public": True, "host_answers": True, **_SILENT_CANARIES},
+                rank=29,
+                alternatives=("FILTER.EGRESS", "FILTER.DROP"),
+                component="{address}:{port}",
+                message="{address} answers {answered_otherwise}, but nothing comes back from port {port}, nor do the "
+                "canaries ({canaries_asked}) answer {resource_group} on that port.",
+                remedy=_DECLARE_CANARY,
+            ),
+            Rule(
+                "connect",
+                {"silent": True, "public": True, **_SILENT_CANARIES},
+                rank=57,
+                alternatives=("FILTER.EGRESS", "FILTER.DROP", "HOST.DOWN"),
+                component="{address}:{port}",
+                message=f"{_SILENCE} The canaries ({{canaries_asked}}) do not answer on port {{port}} either.",
+                remedy=_DECLARE_CANARY,
             ),
             Rule(
                 "connect",
