@@ -488,3 +488,18 @@ async def _total() -> float:
 def test_opening_a_vantage_connects_nowhere() -> None:
     vantage = open_vantage("ssh", "vpc1", _settings(jump=_settings(host="jump.example")))
     assert (vantage.name, vantage.kind) == ("vpc1", "ssh")
+
+
+@pytest.mark.parametrize(
+    ("jump", "login"),
+    [
+        (None, "-p 2222 probe@10.9.9.9"),
+        ({"host": "10.8.8.8", "username": "guest"}, "-J guest@10.8.8.8 -p 2222 probe@10.9.9.9"),
+        ({"host": "fd77::8", "port": 2022, "username": "guest"}, "-J guest@[fd77::8]:2022 -p 2222 probe@10.9.9.9"),
+    ],
+)
+def test_a_remedy_leads_a_person_through_the_jump_host(jump: Mapping[str, Any] | None, login: str) -> None:
+    settings = {"host": "10.9.9.9", "port": 2222, "username": "probe"} | ({"jump": jump} if jump else {})
+    base = open_vantage("local", "here", {})
+    hop = Hop("vpc1", SshSettings.model_validate(settings), base, role="SSH host", seconds=5, keepalive=0, most=1)
+    assert hop.about()["hop_login"] == login

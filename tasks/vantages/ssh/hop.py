@@ -32,6 +32,15 @@ _HANGS = 0.5
 _PATIENCE = 0.95
 
 
+def _through(hop: SshHop) -> str:
+    """The option of ssh by which a person gets to a machine that is behind a jump host."""
+    jump = getattr(hop, "jump", None)
+    if jump is None:
+        return ""
+    host = f"[{jump.host}]" if ":" in jump.host else jump.host
+    return f"-J {jump.username}@{host}{'' if jump.port == 22 else f':{jump.port}'} "
+
+
 class Hop:
     """One SSH connection for all checks of a resource group.
 
@@ -72,7 +81,7 @@ class Hop:
             "hop_role": self._role,
             "hop_user": hop.username,
             "hop_settings": f"resource_groups/{self._name}.{'ssh.jump' if self._role == 'jump host' else 'ssh'}",
-            "hop_login": f"{port}{hop.username}@{hop.host}",
+            "hop_login": f"{_through(hop)}{port}{hop.username}@{hop.host}",
             "hop_keyscan": f"{port}{hop.host}",
         }
 
