@@ -6,6 +6,9 @@ broken set-up, 130 after Ctrl-C, 141 when the reader of the output has gone.
 
 from __future__ import annotations
 
+from flows import early
+
+# isort: split
 import gc
 import sys
 from collections.abc import Callable
@@ -27,17 +30,18 @@ from flows.commands import (
     groups,
     keys,
     looking,
+    maintaining,
     membership,
     observing,
     operate,
     registering,
+    sharing,
     source,
     testing,
 )
 from registry.errors import HeadwaterError, InvalidInputs
 
 _WRONG_USAGE = 2
-_INTERRUPTED = 130
 
 #: Faults of one input that are told; a large file may have thousands of the same kind.
 _MOST_PROBLEMS = 50
@@ -86,9 +90,11 @@ deleting.register(app, source.app)
 observing.register(groups.app)
 auditing.register(groups.app)
 app.add_typer(source.app, name="source")
+app.add_typer(sharing.app, name="share")
 app.add_typer(depending.app, name="dependents")
 app.add_typer(groups.app, name="group")
 app.add_typer(keys.app, name="keys")
+app.add_typer(maintaining.app, name="maintenance")
 app.add_typer(membership.members, name="member")
 app.add_typer(membership.tokens, name="token")
 
@@ -114,6 +120,7 @@ def main() -> NoReturn:
     """Run the command line and exit with its status."""
     # A command lives for seconds: looking for cycles after every 700 objects makes it start 5 % later, and finds none.
     gc.set_threshold(50_000)
+    early.begin()
     terminal.write_any_character()
     try:
         result = app(standalone_mode=False)
@@ -121,7 +128,7 @@ def main() -> NoReturn:
     except HeadwaterError as error:
         _leave(_WRONG_USAGE, f"headwater: {_shortened(error)}")
     except (typer.Abort, KeyboardInterrupt):
-        _leave(_INTERRUPTED, "headwater: interrupted")
+        _leave(early.INTERRUPTED, "headwater: interrupted")
     except (_ReaderGone, BrokenPipeError):
         _leave(terminal.READER_GONE)
     except Exception as error:  # click's own errors carry their status and text

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
 import pytest
 
 from scripts.embedded_postgresql import EmbeddedPostgresql
-from tests.flows.cli_support import CommandLine, Screen, source, workspace
+from tests.flows.cli_support import HEADWATER, CommandLine, Screen, source, workspace
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -222,6 +224,19 @@ def test_no_password_of_any_kind_is_found_anywhere(retail: CommandLine, postgres
         assert value not in told, kind
         assert value.encode() not in kept, kind
     assert "Traceback" not in told
+
+
+def test_ctrl_c_before_the_first_word_leaves_no_traceback(cli: CommandLine) -> None:
+    # Python tells on standard error what it has imported: the first line after the handler shows that it is still busy.
+    command = [sys.executable, "-X", "importtime", HEADWATER, "list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=cli.environment) as early:
+        assert early.stderr is not None
+        while (line := early.stderr.readline()).split()[-1:] != [b"typer.core"]:
+            assert line, "it has ended before"
+        early.send_signal(signal.SIGINT)
+        rest = early.stderr.read()
+        status = early.wait()
+    assert (status, b"Traceback" in rest, b"headwater: interrupted\n" in rest) == (130, False, True), rest
 
 
 def test_the_labs_list_ends_quietly_when_nobody_reads_on() -> None:
