@@ -52,7 +52,7 @@ def gather(
         NotFound: Nothing in the registry answers to these names.
     """
     found = store.targets(workspace=workspace, source=source, env=env, group=group)
-    store.expect(Verb.TEST, *sorted({one.workspace for one in found}))
+    store.expect(Verb.TEST, *sorted({one.seen_by or one.workspace for one in found}))
     if not found:
         raise NotFound(
             "there is nothing to test",

@@ -35,8 +35,8 @@ def _found(store: Store, source: str) -> DataSource:
 
     workspace, slash, name = source.partition("/")
     if slash:
-        return store.sources.get(workspace, name)
-    found = store.sources.find(source)
+        return store.sources.get(workspace, name, user=store.by().actor)
+    found = store.sources.find(source, user=store.by().actor)
     if not found:
         with store.database.read() as session:
             near = sources.nearest(session, source)

@@ -198,6 +198,9 @@ class DataSource(Tracked, Base):
     #: None, or why no new run may use it, until when, in which environments (`registry.maintenance`).
     maintenance: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
+    #: Of a copy that another workspace sees (`registry.shared`): the workspace that shares it; empty: its own.
+    shared_by = ""
+
     workspace: Mapped[Workspace] = relationship(lazy="raise")
     entries: Mapped[list[Entry]] = relationship(lazy="raise", order_by="Entry.env", passive_deletes=True)
 

@@ -10,7 +10,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Select, Text, cast, exists, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from registry import access, audit, cloning, model, reconcile, types, workspaces
+from registry import access, audit, cloning, model, reconcile, shared, types, workspaces
 from registry.access import Verb
 from registry.audit import By
 from registry.changes import Change
@@ -32,12 +32,15 @@ class Page:
 
     Attributes:
         total: Sources that pass the filters, on all pages.
+        shared: What other workspaces share with the one that is listed, and that passes the filters; beside the
+            first page, and not counted.
     """
 
     items: list[model.DataSource]
     total: int
     page_number: int
     page_size: int
+    shared: Sequence[model.DataSource] = ()
 
 
 class Sources:
@@ -144,18 +147,30 @@ class Sources:
                 session, self._secrets, row.workspace, [SourceDraft(name, row.type, {}, {"permits": permits})], by
             )[0]
 
-    def get(self, workspace: str, name: str) -> model.DataSource:
-        """One source with its entries.
+    def get(self, workspace: str, name: str, *, user: str = "") -> model.DataSource:
+        """One source with its entries; one that is shared (`retail.orders`) as a copy without references to secrets.
+
+        Args:
+            user: Who asks: a source may be shared with single users.
 
         Raises:
             NotFound: No such workspace or source; the message lists the nearest names.
         """
         with self._database.read() as session:
+            if shared.is_shared(name):
+                return shared.source(session, workspaces.find(session, workspace), name, user)
             return find(session, workspace, name)
 
-    def find(self, name: str) -> list[model.DataSource]:
-        """The sources of this name in any workspace, with their entries."""
+    def find(self, name: str, *, user: str = "") -> list[model.DataSource]:
+        """The sources of this name in any workspace, with their entries; of a shared one (`retail.orders`) the copies
+        that the workspaces see.
+
+        Args:
+            user: Who asks: a source may be shared with single users.
+        """
         with self._database.read() as session:
+            if shared.is_shared(name):
+                return shared.everywhere(session, name, user)
             wanted = _complete(select(model.DataSource).where(model.DataSource.name == name))
             return [*session.scalars(wanted.order_by(model.DataSource.workspace_id))]
 
@@ -172,6 +187,7 @@ class Sources:
         descending: bool = False,
         page_number: int = 1,
         page_size: int = 10,
+        user: str = "",
     ) -> Page:
         """One page of sources with their entries (DataWorks' `ListDataSources`).
 
@@ -183,6 +199,7 @@ class Sources:
             states: States of the newest verdict in any environment, from any resource group; `untested`: there is none.
             page_number: From 1.
             page_size: 1 to 100.
+            user: Who asks: a source may be shared with single users.
 
         Raises:
             NotFound: No such workspace or type.
@@ -191,12 +208,7 @@ class Sources:
         if page_number < 1 or not 1 <= page_size <= 100:
             raise InvalidInput("pages count from 1 and hold 1 to 100 sources", where="page")
         with self._database.read() as session:
-            conditions = []
-            if workspace is not None:
-                conditions.append(model.DataSource.workspace_id == workspaces.find(session, workspace).id)
-            elif among is not None:
-                allowed = select(model.Workspace.id).where(model.Workspace.name.in_(among))
-                conditions.append(model.DataSource.workspace_id.in_(allowed))
+            conditions, foreign = list[ColumnElement[bool]](), list[model.DataSource]()
             if types_:
                 conditions.append(model.DataSource.type.in_([types.get(type_).name for type_ in types_]))
             if name:
@@ -204,12 +216,19 @@ class Sources:
             conditions += [_has_tag(tag) for tag in tags]
             if states:
                 conditions.append(or_(*(_is_in(state) for state in states)))
+            if workspace is not None:
+                owner = workspaces.find(session, workspace)
+                foreign = shared.sources(session, owner, user, *conditions) if page_number == 1 else []
+                conditions.append(model.DataSource.workspace_id == owner.id)
+            elif among is not None:
+                allowed = select(model.Workspace.id).where(model.Workspace.name.in_(among))
+                conditions.append(model.DataSource.workspace_id.in_(allowed))
             total = session.scalar(select(func.count(model.DataSource.id)).where(*conditions)) or 0
             columns = [getattr(model.DataSource, column) for column in _SORT_COLUMNS[sort_by]]
             order = [column.desc() if descending else column.asc() for column in columns]
             wanted = select(model.DataSource).where(*conditions).order_by(*order)
             wanted = wanted.limit(page_size).offset((page_number - 1) * page_size)
-            return Page([*session.scalars(_complete(wanted))], total, page_number, page_size)
+            return Page([*session.scalars(_complete(wanted))], total, page_number, page_size, foreign)
 
 
 _SORT_COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -224,7 +243,10 @@ def find(session: Session, workspace: str, name: str) -> model.DataSource:
 
     Raises:
         NotFound: No such workspace or source; the message lists the nearest names.
+        InvalidInput: It is one that another workspace shares: this is not the way to look at it.
     """
+    if shared.is_shared(name):
+        raise shared.refuse_change(workspace, name)
     owner = workspaces.find(session, workspace)
     here = model.DataSource.workspace_id == owner.id
     row = session.scalar(_complete(select(model.DataSource).where(here, model.DataSource.name == name)))

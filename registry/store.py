@@ -14,7 +14,7 @@ from typing import Self
 
 from sqlalchemy import select
 
-from registry import access, audit, home, model, workspaces
+from registry import access, audit, home, model, shared, workspaces
 from registry.access import Verb
 from registry.audit import By
 from registry.database import Database
@@ -22,9 +22,11 @@ from registry.deletion import Deletions
 from registry.dependents import Dependents
 from registry.errors import InvalidInput, SecretUnresolved
 from registry.groups import Groups
+from registry.maintenance import Maintenances
 from registry.members import Members
 from registry.plans import Plans
 from registry.secrets import Bearer, Resolved, Secrets
+from registry.sharing import Sharing
 from registry.sources import Sources
 from registry.targets import CheckTarget, Environment, targets
 from registry.tokens import Tokens
@@ -46,9 +48,11 @@ class Store:
         self.plans = Plans(database)
         self.deletions = Deletions(database, self.plans)
         self.tombstones = Tombstones(database)
+        self.sharing = Sharing(database)
         self.dependents = Dependents(database)
         self.tokens = Tokens(database)
         self.members = Members(database)
+        self.maintenances = Maintenances(database)
 
     def by(self, why: str = "") -> By:
         """A change by the acting user, now: the user of `HEADWATER_TOKEN`; without one whoever `HEADWATER_ACTOR` names,
@@ -97,8 +101,9 @@ class Store:
         group: str | None = None,
     ) -> list[CheckTarget]:
         """Every source x environment x bound resource group to check; see `registry.targets.targets`."""
+        user = self.by().actor if source is not None and shared.is_shared(source) else ""
         with self.database.read() as session:
-            return targets(session, workspace=workspace, source=source, env=env, group=group)
+            return targets(session, workspace=workspace, source=source, env=env, group=group, user=user)
 
     def resolve_secrets(self, target: Bearer) -> Resolved:
         """The values of one target's secrets, by field. Many at once: `secrets.resolve`.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from registry import entries, groups, model, sources, workspaces
+from registry import entries, groups, model, shared, sources, workspaces
 from registry.connection import Connection
 from registry.errors import HeadwaterError, InvalidInput, NotFound
 from registry.parameters import RemovedParameter
@@ -37,6 +37,7 @@ class CheckTarget:
         connection: None together with `entry_id`, or when the entry does not fit its type; `problem` says why.
         removed: URL parameters that were taken out when the entry was written.
         version: The version of the entry.
+        seen_by: The workspace that it is shared with, where it is tested as that one sees it.
     """
 
     workspace: str
@@ -50,6 +51,7 @@ class CheckTarget:
     problem: HeadwaterError | None = None
     removed: tuple[RemovedParameter, ...] = ()
     version: int | None = None
+    seen_by: str = ""
 
     @property
     def path(self) -> str:
@@ -69,16 +71,22 @@ def targets(
     source: str | None = None,
     env: Environment | None = None,
     group: str | None = None,
+    user: str = "",
 ) -> list[CheckTarget]:
     """Everything to check that passes the filters, by workspace, source, environment and group.
 
     Args:
+        source: A name; of one that is shared (`retail.orders`) the targets are the owner's entries, as seen from the
+            resource groups of the workspace that sees it.
         env: None: every environment that a source has. One that is asked for by name, and that a source has not, is
             a target without an entry.
+        user: Who asks: a source may be shared with single users.
 
     Raises:
         NotFound: No such workspace, source or group, or a group that none of the workspaces is bound to.
     """
+    if source is not None and shared.is_shared(source):
+        return list(_shared(session, workspace, source, env, group, user))
     owners = _workspaces(session, workspace)
     bound = _bound(session, owners, group)
     if source is not None:
@@ -140,6 +148,25 @@ def _each(
                 yield from _at(owner, name, type_, side, sides.get(side), places)
 
 
+def _shared(
+    session: Session, workspace: str | None, name: str, env: Environment | None, group: str | None, user: str
+) -> Iterator[CheckTarget]:
+    """The entries behind a shared name, from the groups of the workspaces that see it and to where those may go."""
+    seen = [one for one in shared.everywhere(session, name, user) if workspace in (None, one.workspace.name)]
+    if not seen and workspace is not None:
+        shared.source(session, workspaces.find(session, workspace), name, user)  # says what is shared instead
+    if not seen:
+        raise NotFound(f"no workspace shares {name!r}", where="source", instruction="`headwater share list`")
+    bound = _bound(session, {one.workspace.id: one.workspace for one in seen}, group)
+    for one in seen:
+        for side in (env,) if env else sorted(entry.env for entry in one.entries):
+            row, entry, owner = shared.entry(session, one.workspace, name, side, user)
+            home = workspaces.find(session, owner)
+            for target in _at(home, row.name, row.type, entry.env, entry, bound.get(one.workspace.id, [])):
+                ranges = tuple(one.workspace.permitted_ranges)
+                yield replace(target, permitted_ranges=ranges, seen_by=one.workspace.name)
+
+
 def _present(owner: model.Workspace, sides: Mapping[str, Any]) -> Sequence[str]:
     """The environments that a source has; production where it has none, so that it is not passed over."""
     return [env for env in workspaces.ENVIRONMENTS[owner.mode] if env in sides] or ["prod"]
@@ -174,7 +201,12 @@ def _sources(
 
 
 def _at(
-    owner: model.Workspace, name: str, type_: str, env: str, row: Row[Any] | None, places: list[TargetGroup]
+    owner: model.Workspace,
+    name: str,
+    type_: str,
+    env: str,
+    row: Row[Any] | model.Entry | None,
+    places: list[TargetGroup],
 ) -> Iterator[CheckTarget]:
     connection: Connection | None = None
     problem: HeadwaterError | None = None

@@ -56,9 +56,7 @@ def list_sources(
         list[str] | None,
         typer.Option("--type", "-t", help="Only this type; may be repeated.", autocompletion=completing.types),
     ] = None,
-    tag: Annotated[
-        list[str] | None, typer.Option(help="Only with this tag; repeated: with all of them.")
-    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated: with all of them.")] = None,
     state: Annotated[
         list[Standing] | None,
         typer.Option(help="Only those whose newest verdict, from anywhere, is this; may be repeated."),
@@ -88,15 +86,24 @@ def list_sources(
             descending=descending,
             page_number=page,
             page_size=page_size,
+            user=store.by().actor,
         )
     if output is Output.JSON:
-        dump({"total": found.total, "page": page, "data_sources": [_document(row) for row in found.items]})
+        shared = {"shared": [_document(row) for row in found.shared]} if found.shared else {}
+        listed = [_document(row) for row in found.items]
+        dump({"total": found.total, "page": page, "data_sources": listed, **shared})
         return 0
-    rows = [(row.path, row.type, ", ".join(sorted(e.env for e in row.entries)), row.description) for row in found.items]
+    shown = [*found.items, *found.shared]
+    rows = [(row.path, row.type, ", ".join(sorted(e.env for e in row.entries)), _remark(row)) for row in shown]
     table(("data source", "type", "environments", "description"), rows)
     pages = max(1, -(-found.total // page_size))
-    print(f"{found.total} data sources, page {page} of {pages}", file=sys.stderr)
+    beside = f", and {len(found.shared)} shared by others" if found.shared else ""
+    print(f"{found.total} data sources, page {page} of {pages}{beside}", file=sys.stderr)
     return 0
+
+
+def _remark(row: DataSource) -> str:
+    return f"(shared by {row.shared_by}) {row.description}".rstrip() if row.shared_by else row.description
 
 
 def show(source: Source, output: Form = Output.TABLE) -> int:
@@ -260,6 +267,7 @@ def _document(row: DataSource) -> dict[str, Any]:
     return {
         "workspace": row.workspace.name,
         "name": row.name,
+        **({"shared_by": row.shared_by} if row.shared_by else {}),
         "type": row.type,
         "description": row.description,
         "tags": row.tags,
