@@ -34,7 +34,9 @@ from flows.commands import (
     membership,
     observing,
     operate,
+    planning,
     registering,
+    repointing,
     sharing,
     source,
     testing,
@@ -92,6 +94,8 @@ auditing.register(groups.app)
 app.add_typer(source.app, name="source")
 app.add_typer(sharing.app, name="share")
 app.add_typer(depending.app, name="dependents")
+app.add_typer(repointing.app, name="repoint")
+app.add_typer(planning.app, name="plan")
 app.add_typer(groups.app, name="group")
 app.add_typer(keys.app, name="keys")
 app.add_typer(maintaining.app, name="maintenance")

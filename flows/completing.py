@@ -28,6 +28,13 @@ def groups(incomplete: str) -> list[str]:
     return glance.groups(incomplete)
 
 
+def plans(incomplete: str) -> list[str]:
+    """Ids of plans."""
+    from registry import glance
+
+    return glance.plans(incomplete)
+
+
 def types(incomplete: str) -> list[str]:
     """Names of data source types."""
     from registry.types import catalogue
@@ -52,3 +59,10 @@ def roles(incomplete: str) -> list[str]:
     from registry.access import Role
 
     return [role for role in Role if role.startswith(incomplete.lower())]
+
+
+def adapters(incomplete: str) -> list[str]:
+    """What finds dependents."""
+    from tasks.dependents import catalogue
+
+    return [name for name in catalogue() if name.startswith(incomplete)]

@@ -316,6 +316,29 @@ class Dependents:
         with self._database.read() as session:
             return _summary(session, _source(session, path, by), path)
 
+    def busiest(self, workspace: str, *, limit: int = 20) -> list[Summary]:
+        """The data sources of a workspace that most hangs on, most first.
+
+        Raises:
+            NotFound: No such workspace.
+        """
+        count = func.count(model.Reference.dependent_id.distinct())
+        with self._database.read() as session:
+            owner = workspaces.find(session, workspace)
+            rows = session.execute(
+                select(model.DataSource.id)
+                .join(model.Reference, model.Reference.data_source_id == model.DataSource.id)
+                .where(model.DataSource.workspace_id == owner.id)
+                .group_by(model.DataSource.id)
+                .order_by(count.desc(), model.DataSource.id)
+                .limit(limit)
+            )
+            ids = [*rows.scalars()]
+            found = {
+                one.id: one for one in session.scalars(select(model.DataSource).where(model.DataSource.id.in_(ids)))
+            }
+            return [_summary(session, found[id_], f"{workspace}/{found[id_].name}") for id_ in ids]
+
 
 def attach(session: Session, source: model.DataSource) -> int:
     """Let references that name a source which was not there mean it again; how many there are."""

@@ -13,4 +13,17 @@ from tasks.report.single import diagnosis
 from tasks.report.summary import counted, key, sick, tally
 from tasks.report.trend import Point
 
-__all__ = ["DETAILS", "Point", "counted", "dependents", "deletion", "diagnosis", "health", "key", "path", "several", "sick", "tally"]
+__all__ = [
+    "DETAILS",
+    "Point",
+    "counted",
+    "dependents",
+    "deletion",
+    "diagnosis",
+    "health",
+    "key",
+    "path",
+    "several",
+    "sick",
+    "tally",
+]

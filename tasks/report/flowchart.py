@@ -36,22 +36,22 @@ _CLASSES = (
 
 def path(verdict: Verdict) -> str:
     """The way from the resource group to the data, as a mermaid flowchart with the broken hop marked."""
-    lines = ["flowchart TD", f"  here([{_label(verdict.resource_group)}])"]
+    lines = ["flowchart TD", f"  here([{label(verdict.resource_group)}])"]
     previous, broken = "here", False
     classes: defaultdict[str, list[str]] = defaultdict(list, start=["here"])
     links: list[str] = []
     for stage in _hops(verdict.stages):
         seen = stage.evidence
-        lines.append(f"  {stage.name}[{_label(_STOPS[stage.name](verdict, seen))}]")
+        lines.append(f"  {stage.name}[{label(_STOPS[stage.name](verdict, seen))}]")
         if stage.status is Status.FAILED:
             broken = True
-            arrow, kind = f"-. {_label(f'✖ {stage.name}: {verdict.cause}')} .->", "broken"
+            arrow, kind = f"-. {label(f'✖ {stage.name}: {verdict.cause}')} .->", "broken"
             links.append(f"  linkStyle {len(links)} stroke:#fa4549,stroke-width:3px,color:#d1242f")
         elif broken:
             arrow, kind = "-.-", "beyond"
             links.append(f"  linkStyle {len(links)} stroke:#9aa0a6")
         else:
-            arrow, kind = f"-- {_label(f'{stage.name} {markdown.ms(stage.elapsed_ms)} ms')} -->", "reached"
+            arrow, kind = f"-- {label(f'{stage.name} {markdown.ms(stage.elapsed_ms)} ms')} -->", "reached"
             links.append(f"  linkStyle {len(links)} stroke:#2da44e")
         lines.append(f"  {previous} {arrow} {stage.name}")
         classes[kind].append(stage.name)
@@ -73,7 +73,7 @@ def _hops(stages: Sequence[Stage]) -> list[Stage]:
     return [*before, *stages[failed : failed + 1], *after]
 
 
-def _label(text: object) -> str:
+def label(text: object) -> str:
     """A quoted label; everything that mermaid could read as syntax stands as an entity."""
     short = markdown.cut(markdown.flat(text), 48)
     return '"' + "".join(char if char.isalnum() or char in " .:,_-/@✖•…" else f"#{ord(char)};" for char in short) + '"'
