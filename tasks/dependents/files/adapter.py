@@ -120,7 +120,7 @@ class FileAdapter(ABC):
             text = walking.text(path, self.keywords)
             found = [text] if isinstance(text, Unread) else _read(look, path, text) if text is not None else []
             yield from found
-            shared = self.shared(path) if any(_whole(one) for one in found) else None
+            shared = self.shared(path) if any(_whole(one, path) for one in found) else None
             if shared and shared.is_file():  # what is known of it stays: the file may still use it
                 yield Unread(Place(str(shared), ""), f"{path.name} beside it can't be read")
 
@@ -162,9 +162,11 @@ class FileAdapter(ABC):
         return None
 
 
-def _whole(found: FoundDependent | Unread) -> bool:
+def _whole(found: FoundDependent | Unread, path: Path) -> bool:
     """Whether nothing of a file could be read."""
-    return isinstance(found, Unread) and not found.place.pointer.startswith("/")
+    if isinstance(found, FoundDependent):
+        return False
+    return found.place.unit == str(path) and not found.place.pointer.startswith("/")
 
 
 def _read(look: Look, path: Path, text: str) -> list[FoundDependent | Unread]:

@@ -61,6 +61,10 @@ _DIALECTS: Mapping[str, str] = {
 
 #: Values that a scheduler puts in: `${bizdate}`, `$[yyyymmdd]`, `{{ ds }}`.
 _PARAMETER = re.compile(r"\$\{[^{}]*\}|\$\[[^\[\]]*\]|\{\{[^{}]*\}\}")
+#: What MaxCompute adds to the definition of a table.
+_LIFECYCLE = re.compile(r"\blifecycle\s+\d+", re.IGNORECASE)
+#: What is created, changed and dropped beside tables and views.
+_NO_TABLES = frozenset({"FUNCTION", "PROCEDURE", "SCHEMA", "DATABASE", "SEQUENCE", "ROLE", "USER"})
 _STANDS_IN = "parameter__"
 _WRITES = re.compile(r"(?:^|;)\s*(?:insert|update|delete|merge|replace|create|drop|alter|truncate|load)\b", re.I)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -91,15 +95,15 @@ def dialect(*hints: str) -> str:
 @lru_cache(maxsize=4096)
 def tables(text: str, spoken: str) -> Tables:
     """The tables of all statements of a text; what sqlglot can't read has none."""
-    plain = _PARAMETER.sub(_STANDS_IN, text)
+    plain = _LIFECYCLE.sub("", _PARAMETER.sub(_STANDS_IN, text))
     writes = bool(_WRITES.search(_COMMENT.sub(" ", plain)))
     written, read = dict[str, None](), dict[str, None]()
     for statement in _statements(plain, spoken):
-        target = _target(statement)
+        targets = {id(table) for table in _targets(statement)}
         for table in _used(statement):
             name = ".".join(part.name for part in table.parts)
             if name and _STANDS_IN not in name:
-                (written if table is target else read)[name] = None
+                (written if id(table) in targets else read)[name] = None
     return Tables(tuple(written), tuple(read), writes)
 
 
@@ -116,22 +120,24 @@ def _statements(text: str, spoken: str) -> list[Any]:
         return []
 
 
-def _target(statement: Any) -> Any:
-    """The table that a statement changes; None: it changes none."""
+def _targets(statement: Any) -> list[Any]:
+    """The tables that a statement changes."""
     from sqlglot import exp
 
-    kinds = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter, exp.LoadData)
     if isinstance(statement, exp.TruncateTable):
-        return next(iter(statement.expressions), None)
+        return list(statement.expressions)
+    if isinstance(statement, exp.Drop):
+        return list(statement.args.get("tables") or [statement.this])
+    kinds = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Alter, exp.LoadData)
     changed = statement.this if isinstance(statement, kinds) else None
-    return changed.find(exp.Table) if isinstance(changed, exp.Expression) else None
+    return [changed.find(exp.Table)] if isinstance(changed, exp.Expression) else []
 
 
 def _used(statement: Any) -> Iterator[Any]:
     """Its tables, without what it names itself."""
     from sqlglot import exp
 
-    if isinstance(statement, exp.Use | exp.Command):
+    if isinstance(statement, exp.Use | exp.Command) or str(statement.args.get("kind")).upper() in _NO_TABLES:
         return
     own = {one.alias_or_name.lower() for one in statement.find_all(exp.CTE)}
     for table in statement.find_all(exp.Table):

@@ -1,0 +1,115 @@
+"""Files of SQL: the source they are said to run on, and the tables that their statements name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.dependents import NotRewritable, Place, Rename
+from tasks.dependents.files import sql
+from tasks.dependents.files.units import content
+from tasks.dependents.sql_text import ADAPTER
+from tests.tasks.dependents.scanning import EXAMPLES, changed_lines, copied, renames, scan
+
+FILES = EXAMPLES / "sql_text"
+
+
+async def test_files_that_say_their_source_are_found() -> None:
+    found, unread = await scan(ADAPTER, FILES)
+    assert not unread
+    assert {
+        key: (one.owner, Path(one.unit).name, [(use.source, use.role, use.objects) for use in one.references])
+        for key, one in found.items()
+    } == {
+        "daily.sql": ("ana", "daily.sql", [("orders", "writer", ("daily",)), ("orders", "query", ("orders",))]),
+        "shop_by_year.sql": ("", "headwater.yaml", [("orders", "query", ("customers", "orders"))]),
+        "strange.sql": ("", "strange.sql", [("orders", "query", ())]),
+        "visits.sql": ("", "headwater.yaml", [("lake", "query", ("visits",))]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "old", "was", "now"),
+    [
+        ("daily.sql", "orders", "-- datasource: orders\n", "-- datasource: orders_v2\n"),
+        ("strange.sql", "orders", "-- datasource: orders\r\n", "-- datasource: orders_v2\r\n"),
+        ("visits.sql", "lake", "datasource: lake   # most", "datasource: lake_v2   # most"),
+        ("shop_by_year.sql", "orders", "'shop_*.sql': \"orders\"", "'shop_*.sql': \"orders_v2\""),
+    ],
+)
+async def test_the_name_changes_where_it_is_said(key: str, old: str, was: str, now: str, tmp_path: Path) -> None:
+    found, _ = await scan(ADAPTER, copied(FILES, tmp_path))
+    [(unit, changes)] = renames(found[key], old, f"{old}_v2").items()
+    before = await ADAPTER.read(unit)
+    after = ADAPTER.rewrite(before, changes)
+    [(line, changed)] = changed_lines(before.text, after.text)
+    assert changed == line.replace(was, now) != line
+    assert ADAPTER.rewrite(after, [one.backwards() for one in changes]) == before
+
+
+@pytest.mark.parametrize(
+    ("pointer", "old", "new"),
+    [("1:16", "orders", "x y"), ("1:16", "other", "x"), ("2:1", "orders", "x"), ("9:1", "a", "b")],
+)
+def test_what_is_not_said_there_is_not_rewritten(pointer: str, old: str, new: str) -> None:
+    text = "-- datasource: orders\norders\n"
+    with pytest.raises(NotRewritable):
+        ADAPTER.rewrite(content(text), [Rename(Place("/q/a.sql", pointer), old, new)])
+
+
+async def test_a_broken_mapping_is_told_once_and_its_files_kept(tmp_path: Path) -> None:
+    (tmp_path / "headwater.yaml").write_text("datasource: [\n")
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.sql").write_text("select 1")
+    found, unread = await scan(ADAPTER, tmp_path)
+    assert not found
+    assert [*unread] == ["headwater.yaml 2:1"]
+
+
+async def test_a_mapping_is_not_forgotten_for_a_file_that_can_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "headwater.yaml").write_text("datasource: orders\n")
+    (tmp_path / "a.sql").write_bytes(b"-- \xff\nselect 1")
+    _, unread = await scan(ADAPTER, tmp_path)
+    assert [*unread] == ["a.sql 1:4", "headwater.yaml "]
+
+
+#: Statement, the type or command that it is written for -> tables that are written, tables that are read.
+STATEMENTS = {
+    ("select * from a join s.b using (x)", "mysql"): ((), ("a", "s.b")),
+    ("with a as (select * from b) select * from a, s.a", "postgresql"): ((), ("s.a", "b")),
+    ("insert overwrite table t partition (ds='${bizdate}') select * from s", "ODPS_SQL"): (("t",), ("s",)),
+    ("create table t as select * from s", "HOLOGRES_SQL"): (("t",), ("s",)),
+    ("update t set x = 1 where y in (select y from u)", "mysql"): (("t",), ("u",)),
+    ("merge into t using s on t.x = s.x when matched then delete", "oracle"): (("t",), ("s",)),
+    ("truncate table t; drop table u", "mysql"): (("t", "u"), ()),
+    ("create table if not exists t (a string) lifecycle 7", "ODPS_SQL"): (("t",), ()),
+    ("create function f as 'x'; drop schema s", "hive"): ((), ()),
+    ("insert into t select * from t", "mysql"): (("t",), ("t",)),
+    ("select * from [a b].[c]", "sqlserver"): ((), ("a b.c",)),
+    ("select * from orders_${bizdate}, {{ table }}", "hive"): ((), ()),
+    ("use shop; set x = 1", "hive"): ((), ()),
+    ("", "mysql"): ((), ()),
+    ("this is no SQL (((", "mysql"): ((), ()),
+    ("(" * 5000, "mysql"): ((), ()),
+}
+
+
+@pytest.mark.parametrize(("statement", "written_for"), STATEMENTS)
+def test_tables_of_statements(statement: str, written_for: str) -> None:
+    found = sql.tables(statement, sql.dialect(written_for))
+    written, read = STATEMENTS[statement, written_for]
+    assert (found.written, {*found.read}) == (written, {*read})
+
+
+@pytest.mark.parametrize(
+    ("text", "writes"),
+    [
+        ("INSERT what", True),
+        ("-- insert\nselect 1", False),
+        ("select 1;\n drop (", True),
+        ("select 'x' /* ; drop */", False),
+    ],
+)
+def test_a_statement_that_can_not_be_read_still_tells_whether_it_writes(text: str, writes: bool) -> None:
+    assert sql.tables(text, "mysql").writes is writes
