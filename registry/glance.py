@@ -49,6 +49,12 @@ def _column(query: str, beginning: str) -> list[str]:
     return [row[0] for row in _rows(query, _pattern(beginning))]
 
 
+def plans(begins: str) -> list[str]:
+    """Ids of plans, the newest first."""
+    query = "SELECT id FROM plan WHERE id LIKE {0} ORDER BY created_at DESC"
+    return [id_ for (id_,) in _rows(query, f"{begins}%")]
+
+
 def _rows(query: str, *arguments: str) -> list[Row]:
     try:
         read = _reader(home.database_url(home.home()))

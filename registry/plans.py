@@ -150,17 +150,17 @@ class Plans:
         with self._database.read() as session:
             return _find(session, id_)
 
-    def list(self, *, kind: str | None = None, why: str | None = None, limit: int = 50) -> Sequence[model.Plan]:
-        """The newest plans first.
+    def of_run(self, kind: str, run: str) -> model.Plan | None:
+        """The plan that a flow run has made, as its document's `run` says: it goes on with it after an approval."""
+        same = (model.Plan.kind == kind, model.Plan.document["run"].as_string() == run)
+        with self._database.read() as session:
+            return session.scalars(select(model.Plan).where(*same).limit(1)).first()
 
-        Args:
-            why: Only those made for exactly this reason.
-        """
+    def list(self, *, kind: str | None = None, limit: int = 50) -> Sequence[model.Plan]:
+        """The newest plans first."""
         wanted = select(model.Plan).order_by(model.Plan.created_at.desc(), model.Plan.id).limit(limit)
         if kind is not None:
             wanted = wanted.where(model.Plan.kind == kind)
-        if why is not None:
-            wanted = wanted.where(model.Plan.why == why)
         with self._database.read() as session:
             return [*session.scalars(wanted)]
 

@@ -13,7 +13,8 @@ from tasks.repointing.columns import Severity, misfits
 from tasks.repointing.facts import Looked, Observed, Pair, Reach
 
 _ORDER = (Severity.OK, Severity.WARN, Severity.BLOCKED)
-_WRITERS = frozenset({"writer"})
+#: The roles that bring data into a source.
+WRITERS = frozenset({"writer"})
 #: Settings under which a server takes no writes, and how each says so.
 _READ_ONLY: Mapping[str, str] = {
     "in_recovery": "true",
@@ -152,7 +153,7 @@ def tables_of(objects: Collection[str]) -> set[str]:
 
 
 def _contents(use: Use, subject: Subject, observed: Observed, side: str) -> Iterator[Finding]:
-    writes = use.role in _WRITERS
+    writes = use.role in WRITERS
     there = observed.surveys.get((subject.new.path, side), Looked(None, "nobody looked"))
     here = observed.surveys.get((subject.old.path, use.env), Looked(None, "nobody looked"))
     if not use.objects and not writes:

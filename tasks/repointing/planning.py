@@ -20,7 +20,7 @@ from tasks.repointing import waves
 from tasks.repointing.candidates import Candidate, Sharing, Unit, blast, bundles, gather
 from tasks.repointing.diffs import diff
 from tasks.repointing.facts import Looked, Observed, Observer, Pair
-from tasks.repointing.judging import Finding, Subject, judge, tables_of
+from tasks.repointing.judging import WRITERS, Finding, Subject, judge, tables_of
 from tasks.repointing.requests import Known, Request, know
 
 KIND = "repoint"
@@ -76,8 +76,9 @@ async def observe(known: Known, observer: Observer, progress: Progress = _unhear
         if side is None:
             continue
         groups[side].update(subject.groups(use))
-        for source, env in ((subject.new.path, side), (subject.old.path, use.env)):
-            tables[source, env] |= tables_of(use.objects)
+        if use.objects or use.role in WRITERS:
+            for source, env in ((subject.new.path, side), (subject.old.path, use.env)):
+                tables[source, env] |= tables_of(use.objects)
     pairs = sorted(Pair(subject.new.path, side, group) for side, names in groups.items() for group in names)
     progress("testing", 0, len(pairs))
     reach = await observer.reach(pairs)
@@ -246,6 +247,7 @@ async def _draft(made: _Made, at: datetime) -> PlanDraft:
         "env": made.request.env,
         "where": dict(made.request.where),
         "zone": made.request.zone,
+        "run": made.request.run,
         "groups": groups,
         "counts": {
             "dependents": len(made.candidates),

@@ -39,6 +39,7 @@ class Request:
         where: Filter (see `FILTERS`) -> value.
         sizes: Units in each wave; the last size goes on.
         zone: Whose midnight counts for deployments.
+        run: The flow run that asks.
     """
 
     old: str
@@ -47,6 +48,7 @@ class Request:
     where: tuple[tuple[str, str], ...] = ()
     sizes: tuple[int, ...] = waves.SIZES
     zone: str = waves.ZONE
+    run: str = ""
 
     def check(self) -> None:
         """Raises: InvalidInput."""
