@@ -17,6 +17,7 @@ from sqlalchemy import select
 from registry import access, audit, home, model, shared, workspaces
 from registry.access import Verb
 from registry.audit import By
+from registry.compute_resources import ComputeResources
 from registry.database import Database
 from registry.deletion import Deletions
 from registry.dependents import Dependents
@@ -49,6 +50,7 @@ class Store:
         self.deletions = Deletions(database, self.plans)
         self.tombstones = Tombstones(database)
         self.sharing = Sharing(database)
+        self.compute_resources = ComputeResources(database, self.secrets, self.deletions)
         self.dependents = Dependents(database)
         self.tokens = Tokens(database)
         self.members = Members(database)
