@@ -24,6 +24,7 @@ from flows.commands import (
     auditing,
     changing,
     comparing,
+    computing,
     deleting,
     depending,
     editing,
@@ -93,6 +94,7 @@ observing.register(groups.app)
 auditing.register(groups.app)
 app.add_typer(source.app, name="source")
 app.add_typer(sharing.app, name="share")
+app.add_typer(computing.app, name="compute-resource")
 app.add_typer(depending.app, name="dependents")
 app.add_typer(repointing.app, name="repoint")
 app.add_typer(planning.app, name="plan")

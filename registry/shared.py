@@ -66,15 +66,13 @@ def source(session: Session, workspace: model.Workspace, name: str, user: str = 
 def everywhere(session: Session, name: str, user: str = "") -> list[model.DataSource]:
     """A shared source in every workspace that sees it."""
     owner, _, bare = name.partition(".")
-    targets = session.scalars(
-        select(model.Workspace)
-        .join(model.SharingRule, model.SharingRule.target_workspace_id == model.Workspace.id)
+    those = (
+        select(model.SharingRule.target_workspace_id)
         .join(model.Entry, model.Entry.id == model.SharingRule.entry_id)
         .join(model.DataSource, model.DataSource.id == model.Entry.data_source_id)
         .where(model.DataSource.name == bare)
-        .distinct()
-        .order_by(model.Workspace.id)
     )
+    targets = session.scalars(select(model.Workspace).where(model.Workspace.id.in_(those)).order_by(model.Workspace.id))
     found = (sources(session, target, user, model.DataSource.name == bare) for target in targets.all())
     return [one for several in found for one in several if one.shared_by == owner]
 

@@ -332,6 +332,7 @@ def _attach_again(session: Session, document: Mapping[str, Any] | None, source: 
         model.ComputeResource.name == kept["name"],
     )
     if session.scalar(select(model.ComputeResource.id).where(*here)) is not None:
+        source.origin = "manually"  # nothing else could edit or delete it any more
         return [f"compute resource {kept['name']}: there is another one of this name"]
     columns = kept | {"version": kept["version"] + 1} | _touched(by)
     session.add(model.ComputeResource(workspace_id=source.workspace_id, data_source_id=source.id, **columns))

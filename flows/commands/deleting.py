@@ -100,11 +100,11 @@ def delete_many(
         proposal = store.deletions.plan(paths, by, env=env.value, force=force or ())
         if apply_ and not proposal.refused:
             done = store.deletions.apply(proposal.plan.id, by)
-            return _tell(done, output)
+            return tell(done, output)
     if output is Output.JSON:
-        dump(_plan_document(proposal))
+        dump(plan_document(proposal))
     else:
-        _print_plan(proposal)
+        print_plan(proposal)
     return 1 if proposal.refused else 0
 
 
@@ -138,7 +138,7 @@ def apply(
 
     with open_store() as store:
         done = store.deletions.apply(plan, store.by(why), force=force or ())
-    return _tell(done, output)
+    return tell(done, output)
 
 
 def restore(
@@ -208,7 +208,8 @@ def tombstones(workspace: Workspace = None, output: Form = Output.TABLE) -> int:
 # --- what is shown --------------------------------------------------------------------------------------------------
 
 
-def _tell(done: Sequence[Deleted], output: Output) -> int:
+def tell(done: Sequence[Deleted], output: Output) -> int:
+    """Show what was deleted, and how it comes back."""
     if output is Output.JSON:
         dump([{"source": one.path, "envs": list(one.envs), "tombstone": one.tombstone} for one in done])
         return 0
@@ -219,7 +220,8 @@ def _tell(done: Sequence[Deleted], output: Output) -> int:
     return 0
 
 
-def _plan_document(proposal: Proposal) -> dict[str, Any]:
+def plan_document(proposal: Proposal) -> dict[str, Any]:
+    """A plan as JSON."""
     plan = proposal.plan
     return {
         "plan": plan.id,
@@ -231,7 +233,8 @@ def _plan_document(proposal: Proposal) -> dict[str, Any]:
     }
 
 
-def _print_plan(proposal: Proposal) -> None:
+def print_plan(proposal: Proposal) -> None:
+    """A plan on a terminal, and what to type next on standard error."""
     for one in proposal.impacts:
         print("\n".join(lines(one, proposal.refused)))
     plan = proposal.plan
