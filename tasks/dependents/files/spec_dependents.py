@@ -13,7 +13,7 @@ from tasks.dependents import FoundDependent, FoundReference, Place
 from tasks.dependents.files import documents, git, pointers, spec_work, units
 from tasks.dependents.files.spec_work import Code
 from tasks.dependents.files.texts import Malformed
-from tasks.dependents.files.uses import REFERENCE, Holder, Use, said, value
+from tasks.dependents.files.uses import REFERENCE, Holder, Use, objects, said, value
 
 #: Keys that lead from something that runs into its parts.
 _PARTS = frozenset(
@@ -57,12 +57,11 @@ _Chain = tuple[Holder, ...]
 def gather(path: Path, data: Any, named: Sequence[Named], reading: Reading) -> Iterator[FoundDependent]:
     """The dependents of a file, each with all that it uses."""
     groups = dict[pointers.Levels, tuple[_Chain, list[Named]]]()
-    everything = [*_holders(data, Holder("", ((),), {}), ())] if named else []
     for one in named:
-        for chain in _users(everything, _chain(one.use)):
+        for chain in _users(data, _chain(one.use)):
             levels = chain[-1].levels if chain else ((),)
             groups.setdefault(levels, (chain, []))[1].append(one)
-    scripts = [chain[-1].data for chain in everything if chain[-1].key.lower() == "scripts"]
+    scripts = _listed(data, "scripts")
     keys = set[str]()
     for levels, (chain, together) in groups.items():
         found = _Dependent(path, data, chain, scripts, reading).found(together)
@@ -81,12 +80,12 @@ def _chain(use: Use) -> _Chain:
     return tuple(whole)
 
 
-def _users(everything: Sequence[_Chain], chain: _Chain) -> list[_Chain]:
+def _users(data: Any, chain: _Chain) -> list[_Chain]:
     """Who runs a script that stands by itself and is meant by `{{id}}`: those nodes; else what there is."""
     if not chain or chain[-1].key.lower() != "scripts":
         return [chain]
     wanted = said(chain[-1].data, *_IDS)
-    return [found for found in everything if _runs(found[-1].data, wanted)] or [chain]
+    return [found for found in objects(data, ()) if _runs(found[-1].data, wanted)] or [chain]
 
 
 def _runs(node: Mapping[str, Any], script: str) -> bool:
@@ -94,16 +93,10 @@ def _runs(node: Mapping[str, Any], script: str) -> bool:
     return reference is not None and reference[1].rpartition(".")[2] == script
 
 
-def _holders(data: Any, at: Holder, chain: _Chain) -> Iterator[_Chain]:
-    """Every object of a document, at the end of the objects that hold it."""
-    if isinstance(data, dict):
-        inside = (*chain, replace(at, data=data))
-        yield inside
-        for key, inner in data.items():
-            yield from _holders(inner, Holder(key, ((*at.levels[0], key),), {}), inside)
-    elif isinstance(data, list):
-        for number, inner in enumerate(data):
-            yield from _holders(inner, replace(at, levels=((*at.levels[0], str(number)),)), chain)
+def _listed(data: Any, key: str) -> list[Mapping[str, Any]]:
+    """What a document lists under a key, in its `spec` or outside."""
+    found = value(value(data, "spec"), key) or value(data, key)
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
 
 
 @dataclass(frozen=True)
@@ -169,8 +162,7 @@ class _Dependent:
         return ""
 
     def _resource(self, wanted: str) -> Any:
-        listed = value(value(self.document, "spec"), "runtimeResources")
-        return next((one for one in listed or [] if said(one, "id") == wanted), None)
+        return next((one for one in _listed(self.document, "runtimeResources") if said(one, "id") == wanted), None)
 
     def _references(self, named: Sequence[Named], code: Code) -> tuple[FoundReference, ...]:
         """One for each source and role, with all its places and tables."""
@@ -209,7 +201,7 @@ def _beside(path: Path) -> list[Mapping[str, Any]]:
             data = documents.load(units.read(str(spec)).text, format)
         except (HeadwaterError, Malformed):
             continue
-        for chain in _holders(data, Holder("", ((),), {}), ()):
+        for chain in objects(data, ()):
             if value(chain[-1].data, "script") is not None:
                 return [holder.data for holder in reversed(chain)]
     return []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.dependents.files import jsontext
 from tasks.dependents.files.pointers import Levels, Path
@@ -18,6 +18,7 @@ from tasks.dependents.files.texts import Malformed
 
 #: What the key is spelled like; a text without any of these names no data source.
 KEYWORDS = (b"datasource", b"dataSource", b"DataSource", b"Datasource", b"DATASOURCE")
+_CONTAINERS = (dict, list, str)  # of which something can be said
 _KEYWORDS = tuple(word.decode() for word in KEYWORDS)
 #: A key as it stands in JSON text, however often that is escaped.
 _KEY_IN_TEXT = re.compile(r'\\*"datasource(?:name)?\\*"\s*:', re.IGNORECASE)
@@ -63,13 +64,13 @@ def uses(data: Any) -> Iterator[Use | Unreadable]:
 
 def value(data: Any, *names: str) -> Any:
     """The value of an object under the first of these keys that it has, in whatever case; None: it has none."""
-    if not isinstance(data, Mapping):
+    if not isinstance(data, dict):
         return None
     for name in names:
         if name in data:
             return data[name]
-    lower = {str(key).lower(): found for key, found in data.items()}
-    return next((lower[name.lower()] for name in names if name.lower() in lower), None)
+    wanted = {name.lower() for name in names}
+    return next((found for key, found in data.items() if key.lower() in wanted), None)
 
 
 def said(data: Any, *names: str) -> str:
@@ -98,8 +99,7 @@ def _objects(data: Any, spot: Spot, keywords: Sequence[str]) -> Iterator[tuple[H
             yield from _objects(inner, spot.within(), keywords)
 
 
-@dataclass(frozen=True)
-class Spot:
+class Spot(NamedTuple):
     """Where a walk is."""
 
     levels: Levels
@@ -120,10 +120,12 @@ def _walk(data: Any, spot: Spot) -> Iterator[Use | Unreadable]:
     if isinstance(data, dict):
         inside = (*spot.holders, Holder(spot.key, spot.levels, data))
         for key, found in data.items():
-            yield from _member(key, found, Spot(spot.down(key), key, inside))
+            if found and isinstance(found, _CONTAINERS):
+                yield from _member(key, found, Spot(spot.down(key), key, inside))
     elif isinstance(data, list):
         for number, item in enumerate(data):
-            yield from _walk(item, Spot(spot.down(str(number)), spot.key, spot.holders))
+            if item and isinstance(item, _CONTAINERS):
+                yield from _walk(item, Spot(spot.down(str(number)), spot.key, spot.holders))
     elif isinstance(data, str) and any(word in data for word in _KEYWORDS):
         yield from _text(data, spot)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -142,7 +143,10 @@ async def test_the_command_that_deploys_gets_the_file_and_no_shell(tmp_path: Pat
     file.write_text("{}")
     adapter = ADAPTER.configured({"deploy": "cp {path} '{folder}/deployed {name}'"})
     await adapter.deploy(str(file))
-    assert {one.name for one in tmp_path.glob("*")} == {"a b;touch evil.json", "deployed a b;touch evil.json"}
+    assert {one.name for one in await asyncio.to_thread(lambda: [*tmp_path.iterdir()])} == {
+        "a b;touch evil.json",
+        "deployed a b;touch evil.json",
+    }
     with pytest.raises(HeadwaterError, match="false ended with 1"):
         await ADAPTER.configured({"deploy": "false {path}"}).deploy(str(file))
     with pytest.raises(HeadwaterError, match="can't run no-such-command"):
