@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -47,12 +48,12 @@ def lifted(text: str, literal: Literal, edits: Sequence[Edit]) -> list[Edit]:
         NotInPlace: It is written in a way that can't be kept.
     """
     raw = text[literal.start : literal.end]
-    spans = [*_spans(raw, str(literal.value), literal.style)]
+    span = _spans(raw, str(literal.value), literal.style)
     ascii_only = text.isascii()
     escape = _ESCAPES[literal.style]
     result = []
     for edit in edits:
-        start, end = spans[edit.start][0], spans[edit.end - 1][1]
+        start, end = span(edit.start)[0], span(edit.end - 1)[1]
         was = str(literal.value)[edit.start : edit.end]
         if escape(was, ascii_only) != raw[start:end]:
             raise NotInPlace("it is written with escapes that would not come back when the change is undone")
@@ -60,21 +61,37 @@ def lifted(text: str, literal: Literal, edits: Sequence[Edit]) -> list[Edit]:
     return result
 
 
-def _spans(raw: str, value: str, style: Style) -> Iterator[_Span]:
+def _spans(raw: str, value: str, style: Style) -> Callable[[int], _Span]:
+    """Where each character of a value is written."""
     if style is Style.JSON:
         return _json_spans(raw)
     if style is Style.PLAIN and raw == value:
-        return ((at, at + 1) for at in range(len(raw)))
-    return _yaml_spans(raw, value, style)
+        return lambda at: (at, at + 1)
+    return [*_yaml_spans(raw, value, style)].__getitem__
 
 
+#: A character that is escaped (a pair of surrogates is one), or a run of those that are not.
 _JSON_PIECE = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\\]", re.S
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)|[^\\]+", re.DOTALL
 )
 
 
-def _json_spans(raw: str) -> Iterator[_Span]:
-    return (piece.span() for piece in _JSON_PIECE.finditer(raw, 1, len(raw) - 1))
+def _json_spans(raw: str) -> Callable[[int], _Span]:
+    begins, pieces = list[int](), list[_Span]()
+    count = 0
+    for piece in _JSON_PIECE.finditer(raw, 1, len(raw) - 1):
+        begins.append(count)
+        pieces.append(piece.span())
+        count += 1 if raw[piece.start()] == "\\" else piece.end() - piece.start()
+
+    def span(at: int) -> _Span:
+        number = bisect_right(begins, at) - 1
+        start, end = pieces[number]
+        if raw[start] == "\\":
+            return start, end
+        return start + at - begins[number], start + at - begins[number] + 1
+
+    return span
 
 
 _YAML_ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[^\r\n])")
