@@ -65,10 +65,9 @@ def _format(unit: str) -> Format:
 
 def _refuse_a_connection(text: str, one: Rename) -> None:
     """A definition that says how to connect to the old source would be a wrong one under the new name."""
-    data = documents.load(text, _format(one.place.unit))
-    for key in pointers.read(one.place.pointer)[0][:-1]:
-        data = data[int(key)] if isinstance(data, list) else uses.value(data, key)
-    if uses.value(data, "config"):
+    path = pointers.read(one.place.pointer)[0]
+    definition = documents.value(documents.load(text, _format(one.place.unit)), (path[:-1],))
+    if uses.value(definition, "config"):
         raise NotRewritable(
             f"the file defines {one.old} itself, with its connection",
             where=f"{one.place.unit}#{one.place.pointer}",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from registry.errors import HeadwaterError, InvalidInput
-from tasks.dependents import Content, FoundDependent, Place, Rename, Scope, Unread
+from tasks.dependents import Content, FoundDependent, NotRewritable, Place, Rename, Scope, Unread
 from tasks.dependents.files import git, units, walking
 from tasks.dependents.files.texts import Malformed
 
@@ -130,7 +130,13 @@ class FileAdapter(ABC):
 
     def rewrite(self, content: Content, renames: Sequence[Rename]) -> Content:
         """The file with these names changed and nothing else. Raises: NotRewritable."""
-        return units.content(self.renamed(content.text, renames)) if renames else content
+        if not renames:
+            return content
+        try:
+            return units.content(self.renamed(content.text, renames))
+        except (Malformed, RecursionError):
+            unit = renames[0].place.unit
+            raise NotRewritable("the file can't be read any more", where=unit, instruction="scan again") from None
 
     async def write(self, unit: str, before: Content, after: Content) -> None:
         """Replace a file in one step, keeping its mode and owner. Raises: UnitMoved."""

@@ -20,6 +20,9 @@ from tasks.dependents.files.texts import Malformed
 #: Values with aliases written out; a document that has more is a trap.
 MOST_VALUES = 2_000_000
 
+#: Deeper documents are not read, in levels: PyYAML's composer ends the process where the stack does.
+DEEPEST = 100
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BOM = "\ufeff"
 _STYLES: Mapping[str, Style] = {
@@ -27,6 +30,8 @@ _STYLES: Mapping[str, Style] = {
 }
 #: An anchor, a tag, and what may stand between them and the value.
 _PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*(?:\s|#[^\n]*(?=\n))+)*")
+#: Lines that may open more levels than are read: by their indentation, or by themselves.
+_MAY_BE_DEEP = re.compile(r"^ {40}|(?:[-?:][ \t]+){10}", re.MULTILINE)
 
 
 class Text(str):
@@ -53,17 +58,34 @@ def load(text: str) -> Any:
     Raises:
         Malformed: It is no YAML.
     """
+    plain = text.removeprefix(_BOM)
     try:
-        roots = [*yaml.compose_all(text.removeprefix(_BOM), Loader=_LOADER)]
+        if _MAY_BE_DEEP.search(plain) or plain.count("[") + plain.count("{") > DEEPEST:
+            _check_depth(plain)
+        roots = [*yaml.compose_all(plain, Loader=_LOADER)]
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        place = _line_and_column(error.problem_mark or error.context_mark)
         raise Malformed(error.problem or "it is no YAML", *place) from None
-    except (yaml.YAMLError, RecursionError):
-        raise Malformed("it holds what YAML does not allow, or is too deep to be read", 1, 1) from None
+    except yaml.YAMLError:
+        raise Malformed("it holds characters that YAML does not allow", 1, 1) from None
     reader = _Reader(text)
     data = [reader.data(root) for root in roots]
     return data[0] if len(data) == 1 else data
+
+
+def _line_and_column(mark: Any) -> tuple[int, int]:
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEEPEST:
+                raise Malformed(f"deeper than {DEEPEST} levels", *_line_and_column(event.start_mark))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def locate(data: Any, paths: Collection[Path]) -> dict[Path, Literal]:
@@ -100,11 +122,11 @@ class _Reader:
         if id(node) in self._done:
             return self._done[id(node)]
         if id(node) in self._open:
-            raise Malformed("an anchor holds an alias of itself", *self._place(node))
+            raise Malformed("an anchor holds an alias of itself", *_line_and_column(node.start_mark))
         self._open.add(id(node))
         made, size = self._made(node)
         if size > MOST_VALUES:
-            raise Malformed("with its aliases written out it is too large", *self._place(node))
+            raise Malformed("with its aliases written out it is too large", *_line_and_column(node.start_mark))
         self._open.discard(id(node))
         self._done[id(node)] = made, size
         return made, size
@@ -155,9 +177,6 @@ class _Reader:
         made = Text(value)
         made.literal = Literal(start, end, value, _STYLES.get(style or "", Style.PLAIN))
         return made
-
-    def _place(self, node: yaml.Node) -> tuple[int, int]:
-        return node.start_mark.line + 1, node.start_mark.column + 1
 
 
 def _template(node: yaml.Node) -> str | None:

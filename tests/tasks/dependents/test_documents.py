@@ -6,12 +6,13 @@ import copy
 import json
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.dependents import NotRewritable, Place, Rename
-from tasks.dependents.files import documents, jsontext, pointers, yamltext
+from tasks.dependents.files import documents, jsontext, pointers, properties, yamltext
 from tasks.dependents.files.documents import Format
 from tasks.dependents.files.texts import Malformed
 
@@ -166,3 +167,53 @@ def plain(data: Any) -> Any:
     if isinstance(data, list):
         return [plain(value) for value in data]
     return data if isinstance(data, bool) or data is None else str(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "format", "line"),
+    [
+        ("[" * 200_000, Format.JSON, 1),
+        ("[" * 9_000 + "]" * 9_000, Format.YAML, 1),
+        ("- " * 200_000, Format.YAML, 1),
+        ("".join(" " * at + "a:\n" for at in range(2_000)), Format.YAML, 101),
+        ("a: &a [*a]", Format.YAML, 1),
+        (
+            "a: &a [1, 2]\n"
+            + "".join(
+                f"{name}: &{name} [*{old}, *{old}, *{old}]\n"
+                for old, name in zip("abcdefghijklm", "bcdefghijklmn", strict=True)
+            ),
+            Format.YAML,
+            14,
+        ),
+        ("a: 1\nb: [\n", Format.YAML, 3),
+        ("a: \x00", Format.YAML, 1),
+        ('{"a": 1}\n{"b": 2}', Format.JSON, 2),
+        ("1" * 5_000, Format.JSON, 1),
+    ],
+    ids=["brackets", "flow", "one line", "indentation", "itself", "laughs", "open", "control", "two", "number"],
+)
+def test_traps_are_told_with_their_place(text: str, format: Format, line: int) -> None:
+    with pytest.raises(Malformed) as told:
+        documents.load(text, format)
+    assert told.value.line == line
+
+
+@given(data=st.data(), old=NAMES, new=NAMES)
+def test_a_value_changes_in_properties_and_nothing_else(data: st.DataObject, old: str, new: str) -> None:
+    words = st.from_regex(r"[A-Za-z.]{1,8}", fullmatch=True)
+    before = data.draw(st.lists(st.tuples(words, TEXTS.filter(lambda text: text.isalnum())), max_size=4))
+    split = data.draw(st.sampled_from(["=", ":", " = ", "\t:  ", " "]))
+    end = data.draw(st.sampled_from(["\n", "\r\n"]))
+    lines = [f"{key}{split}{value}" for key, value in before]
+    lines += ["# the.key = not this", "! nor=this", "long=goes\\", "   on", f"  the.key{split}{old}", "last\\ one=x"]
+    text = data.draw(st.sampled_from(["", "\ufeff"])) + end.join(lines) + data.draw(st.sampled_from(["", end]))
+    found = properties.load(text)
+    assert (found["the.key"].text, found["long"].text, found["last one"].text) == (old, "goeson", "x")
+    change = Rename(Place("/s/dataworks.properties", found["the.key"].pointer), old, new)
+
+    after = properties.renamed(text, [change])
+
+    expected = {key: value.text for key, value in found.items()} | {"the.key": new}
+    assert {key: value.text for key, value in properties.load(after).items()} == expected
+    assert properties.renamed(after, [change.backwards()]) == text
