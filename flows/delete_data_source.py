@@ -16,6 +16,7 @@ from flows import approvals, rounds
 from registry import model
 from registry.deletion import Deleted
 from registry.errors import HeadwaterError, InvalidInput
+from registry.plans import PlanState
 from registry.store import Store, open_store
 from tasks import publish, report
 
@@ -43,6 +44,8 @@ async def delete_data_source(
     try:
         with open_store() as store:
             plan = await asyncio.to_thread(planned, store, sources, env, force, why)
+            if plan.state == PlanState.APPLIED:  # the run before this one did not come to its end
+                return deleted(store.deletions.done(plan.id))
             markdown = report.deletion(
                 plan.id, plan.document, creator=plan.creator, expires_at=plan.expires_at, why=plan.why
             )

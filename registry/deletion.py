@@ -128,9 +128,13 @@ class Deletions:
                 self._plans.move(plan.id, PlanState.FAILED, by)
                 raise
             self._plans.move(plan.id, PlanState.APPLIED, by)
-        done = self._plans.steps(plan.id, StepState.DONE)
+        return self.done(plan.id)
+
+    def done(self, plan_id: str) -> list[Deleted]:
+        """What a plan has deleted."""
         return [
-            Deleted(step.action["source"], tuple(step.action["envs"]), (step.after or {})["tombstone"]) for step in done
+            Deleted(step.action["source"], tuple(step.action["envs"]), (step.after or {})["tombstone"])
+            for step in self._plans.steps(plan_id, StepState.DONE)
         ]
 
     def delete(self, path: str, by: By, *, env: Side = "both", force: Collection[str] = ()) -> Deleted:
@@ -140,14 +144,6 @@ class Deletions:
             HeadwaterError: As `plan` and `apply`.
         """
         return self.apply(self.plan([path], by, env=env, force=force).plan.id, by)[0]
-
-    def proposal(self, plan_id: str) -> model.Plan:
-        """A stored deletion.
-
-        Raises:
-            NotFound: No such plan.
-        """
-        return self._plans.get(plan_id)
 
     def of_run(self, run: str) -> model.Plan | None:
         """The deletion that a flow run has planned: it finds it again when it goes on after an approval."""

@@ -99,12 +99,11 @@ async def test_a_suspended_run_goes_on_with_the_plan_that_was_approved(prefect_s
         f"/deployments/{deployment}/create_flow_run", {"parameters": {"sources": ["retail/orders"]}}
     )
 
-    def execute() -> int:
-        command = [sys.executable, "-m", "prefect", "flow-run", "execute", made["id"]]
-        environment = prefect_server.environment()
-        return subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, timeout=120, check=False
-        ).returncode
+    def execute() -> None:
+        """What a worker does."""
+        command = [sys.executable, "-m", "prefect.flow_engine", deployed["entrypoint"]]
+        environment = {**prefect_server.environment(), "PREFECT__FLOW_RUN_ID": made["id"]}
+        subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, timeout=90, check=False)
 
     await asyncio.to_thread(execute)
     assert prefect_server.get(f"/flow_runs/{made['id']}")["state"]["name"] == "Suspended"
