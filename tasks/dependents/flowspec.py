@@ -39,10 +39,6 @@ class FlowSpec(FileAdapter):
         """What finds the dependents in one file after the other."""
         return _Reading(self.option("env", "prod")).found
 
-    def shared(self, path: Path) -> Path:
-        """The properties of its folder."""
-        return path.with_name(PROPERTIES)
-
     def renamed(self, text: str, renames: Sequence[Rename]) -> str:
         """The text of a spec or of its properties with these names changed. Raises: NotRewritable."""
         unit = renames[0].place.unit

@@ -55,10 +55,6 @@ class SqlText(FileAdapter):
         """What finds the dependents in one file after the other."""
         return _Reading(self.option("env", "prod")).found
 
-    def shared(self, path: Path) -> Path:
-        """The mapping of its folder."""
-        return path.with_name(MAPPING)
-
     def renamed(self, text: str, renames: Sequence[Rename]) -> str:
         """The file of SQL or the mapping with these names changed. Raises: NotRewritable."""
         if Path(renames[0].place.unit).name == MAPPING:
@@ -95,19 +91,19 @@ class _Reading:
 
     env: str
     edited: git.Edited = field(default_factory=git.Edited)
-    _mappings: dict[Path, tuple[Any, Unread | None]] = field(default_factory=dict)
+    _mappings: dict[Path, Any] = field(default_factory=dict)
 
     def found(self, path: Path, text: str) -> Found:
         """The file itself, where it is said which data source it runs on."""
-        mapping, unread = self._mapping(path.with_name(MAPPING))
-        if unread:
-            yield unread
+        mapping = self._mapping(path.with_name(MAPPING))
         known = {word: _Said(said(mapping, word), Place("", "")) for word in _WORDS} | {
             one["word"]: _Said(one["text"], Place(str(path), "{}:{}".format(*line_and_column(text, one.start("text")))))
             for one in _said(text)
         }
         source = known["datasource"] if known["datasource"].place.unit else _mapped(mapping, path)
-        if source and source.text:
+        if isinstance(mapping, Malformed) and not source:
+            yield Unread(Place(str(path), ""), f"{MAPPING}:{mapping.line}:{mapping.column} beside it: {mapping.reason}")
+        elif source and source.text:
             yield self._dependent(path, text, source, {word: one.text for word, one in known.items()})
 
     def _dependent(self, path: Path, text: str, source: _Said, told: Mapping[str, str]) -> FoundDependent:
@@ -120,7 +116,7 @@ class _Reading:
         )
         return FoundDependent(
             key=str(path),
-            unit=source.place.unit,
+            unit=str(path),
             name=path.name,
             module=told["module"] or "data_analysis",
             references=tuple(references),
@@ -132,23 +128,22 @@ class _Reading:
             locked_by=self.edited.by(Path(source.place.unit)) or self.edited.by(path),
         )
 
-    def _mapping(self, path: Path) -> tuple[Any, Unread | None]:
-        """The mapping of a folder; what is wrong with it is told once."""
+    def _mapping(self, path: Path) -> Any:
+        """The mapping of a folder, or what is wrong with it."""
         if path not in self._mappings:
             self._mappings[path] = _read_mapping(path)
-            return self._mappings[path]
-        return self._mappings[path][0], None
+        return self._mappings[path]
 
 
-def _read_mapping(path: Path) -> tuple[Any, Unread | None]:
+def _read_mapping(path: Path) -> Any:
     if not path.is_file():
-        return {}, None
+        return {}
     try:
-        return documents.load(units.read(str(path)).text, Format.YAML), None
+        return documents.load(units.read(str(path)).text, Format.YAML)
     except Malformed as problem:
-        return {}, Unread(Place(str(path), f"{problem.line}:{problem.column}"), problem.reason)
+        return problem
     except HeadwaterError as problem:
-        return {}, Unread(Place(str(path), ""), problem.reason)
+        return Malformed(problem.reason, 1, 1)
 
 
 def _mapped(mapping: Any, path: Path) -> _Said | None:

@@ -71,10 +71,6 @@ class FileAdapter(ABC):
     def parse(self, unit: str, text: str) -> None:
         """Raises: Malformed: The text is not what a unit of this name should hold."""
 
-    def shared(self, path: Path) -> Path | None:
-        """The unit beside a file in which its name may stand, for several files."""
-        return None
-
     def configured(self, options: Mapping[str, str]) -> Self:
         """The adapter with these options, as a scope has them."""
         return replace(self, options={**self.options, **options})
@@ -118,11 +114,10 @@ class FileAdapter(ABC):
                 yield path
                 continue
             text = walking.text(path, self.keywords)
-            found = [text] if isinstance(text, Unread) else _read(look, path, text) if text is not None else []
-            yield from found
-            shared = self.shared(path) if any(_whole(one, path) for one in found) else None
-            if shared and shared.is_file():  # what is known of it stays: the file may still use it
-                yield Unread(Place(str(shared), ""), f"{path.name} beside it can't be read")
+            if isinstance(text, Unread):
+                yield text
+            elif text is not None:
+                yield from _read(look, path, text)
 
     async def read(self, unit: str) -> Content:
         """What a file holds. Raises: HeadwaterError: It is gone, or out of reach."""
@@ -166,13 +161,6 @@ class FileAdapter(ABC):
     async def smoke(self, unit: str, details: Mapping[str, Any]) -> str | None:
         """None: nothing can be run of a file alone."""
         return None
-
-
-def _whole(found: FoundDependent | Unread, path: Path) -> bool:
-    """Whether nothing of a file could be read."""
-    if isinstance(found, FoundDependent):
-        return False
-    return found.place.unit == str(path) and not found.place.pointer.startswith("/")
 
 
 def _read(look: Look, path: Path, text: str) -> list[FoundDependent | Unread]:

@@ -115,14 +115,13 @@ class _Dependent:
         runner = around[0] if around else {}
         code = self._code(runner)
         module, task_kind = spec_work.kind(named[0].use, self.document, code)
-        units_of = {one.place.unit for one in named}
-        unit = units_of.pop() if len(units_of) == 1 else str(self.path)
+        rewritten = sorted({self.path, *(Path(one.place.unit) for one in named)})
         identity, name = said(runner, *_IDS), said(runner, *_NAMES)
         here = pointers.written(self.chain[-1].levels) if self.chain else ""
         details = {"id": identity, "kind": said(self.document, "kind"), "command": code.command}
         return FoundDependent(
             key=f"{self.path}#{identity or name or here}",
-            unit=unit,
+            unit=str(self.path),
             name=name or identity or self.path.name.partition(".")[0],
             module=module,
             references=self._references(named, code),
@@ -131,7 +130,7 @@ class _Dependent:
             owner=_nearest(around, _owner),
             resource_group=self._group(around) or spec_work.resource_group(named[0].use),
             location=said(value(runner, "script"), "path") or str(self.path),
-            locked_by=self.reading.edited.by(Path(unit)) or self.reading.edited.by(self.path),
+            locked_by=next(filter(None, map(self.reading.edited.by, rewritten)), ""),
             details={key: told for key, told in details.items() if told},
         )
 

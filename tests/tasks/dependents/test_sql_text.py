@@ -19,7 +19,11 @@ async def test_files_that_say_their_source_are_found() -> None:
     found, unread = await scan(ADAPTER, FILES)
     assert not unread
     assert {
-        key: (one.owner, Path(one.unit).name, [(use.source, use.role, use.objects) for use in one.references])
+        key: (
+            one.owner,
+            Path(one.references[0].places[0].unit).name,
+            [(use.source, use.role, use.objects) for use in one.references],
+        )
         for key, one in found.items()
     } == {
         "daily.sql": ("ana", "daily.sql", [("orders", "writer", ("daily",)), ("orders", "query", ("orders",))]),
@@ -58,20 +62,14 @@ def test_what_is_not_said_there_is_not_rewritten(pointer: str, old: str, new: st
         ADAPTER.rewrite(content(text), [Rename(Place("/q/a.sql", pointer), old, new)])
 
 
-async def test_a_broken_mapping_is_told_once_and_its_files_kept(tmp_path: Path) -> None:
+async def test_files_with_a_broken_mapping_are_told(tmp_path: Path) -> None:
     (tmp_path / "headwater.yaml").write_text("datasource: [\n")
-    for name in ("a", "b"):
-        (tmp_path / f"{name}.sql").write_text("select 1")
+    (tmp_path / "a.sql").write_text("select 1")
+    (tmp_path / "b.sql").write_text("-- datasource: orders\nselect 1")
     found, unread = await scan(ADAPTER, tmp_path)
-    assert not found
-    assert [*unread] == ["headwater.yaml 2:1"]
-
-
-async def test_a_mapping_is_not_forgotten_for_a_file_that_can_not_be_read(tmp_path: Path) -> None:
-    (tmp_path / "headwater.yaml").write_text("datasource: orders\n")
-    (tmp_path / "a.sql").write_bytes(b"-- \xff\nselect 1")
-    _, unread = await scan(ADAPTER, tmp_path)
-    assert [*unread] == ["a.sql 1:4", "headwater.yaml "]
+    assert [*found] == ["b.sql"]
+    assert [*unread] == ["a.sql "]
+    assert "headwater.yaml:2:1 beside it" in unread["a.sql "].reason
 
 
 #: Statement, the type or command that it is written for -> tables that are written, tables that are read.
