@@ -32,6 +32,7 @@ from registry.sources import Sources
 from registry.targets import CheckTarget, Environment, targets
 from registry.tokens import Tokens
 from registry.tombstones import Tombstones
+from registry.upgrade import Upgrades
 from registry.verdicts import Verdicts
 from registry.workspaces import Workspaces
 
@@ -49,6 +50,7 @@ class Store:
         self.plans = Plans(database)
         self.deletions = Deletions(database, self.plans)
         self.tombstones = Tombstones(database)
+        self.upgrades = Upgrades(database, self.secrets, self.plans)
         self.sharing = Sharing(database)
         self.compute_resources = ComputeResources(database, self.secrets, self.deletions)
         self.dependents = Dependents(database)
