@@ -31,7 +31,7 @@ from tasks.dependents.files.uses import said, value
 
 MAPPING = "headwater.yaml"
 #: What the head may say, here and in the mapping.
-_WORDS = ("datasource", "type", "owner", "env", "resource_group", "module")
+_WORDS = ("datasource", "type", "owner", "env", "resource_group", "module", "smoke")
 _HEAD = re.compile(r"\ufeff?(?:[ \t]*(?:--[^\n]*)?(?:\r?\n|\Z))*")
 _SAID = re.compile(r"^\ufeff?[ \t]*--[ \t]*(?P<word>[a-z_]+)[ \t]*:[ \t]*(?P<text>[^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z][\w./]*")
@@ -96,7 +96,10 @@ class _Reading:
     def found(self, path: Path, text: str) -> Found:
         """The file itself, where it is said which data source it runs on."""
         mapping = self._mapping(path.with_name(MAPPING))
-        known = {word: _Said(said(mapping, word), Place("", "")) for word in _WORDS} | {
+        known = {
+            word: _Said("yes" if value(mapping, word) is True else said(mapping, word), Place("", ""))
+            for word in _WORDS
+        } | {
             one["word"]: _Said(one["text"], Place(str(path), "{}:{}".format(*line_and_column(text, one.start("text")))))
             for one in _said(text)
         }
@@ -126,6 +129,7 @@ class _Reading:
             resource_group=told["resource_group"],
             location=str(path),
             locked_by=self.edited.by(Path(source.place.unit)) or self.edited.by(path),
+            details={"smoke": True} if told["smoke"] in ("yes", "true") else {},
         )
 
     def _mapping(self, path: Path) -> Any:

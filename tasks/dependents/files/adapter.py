@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shlex
 import signal
 from abc import ABC, abstractmethod
@@ -23,11 +24,15 @@ from tasks.dependents.files.texts import Malformed
 OPTIONS: Mapping[str, tuple[str, str]] = {
     "commit": ("HEADWATER_FILES_COMMIT", "yes: each changed file is committed in its repository, by itself"),
     "deploy": ("HEADWATER_FILES_DEPLOY", "the command that deploys a file; {path}, {folder} and {name} stand for it"),
+    "smoke": (
+        "HEADWATER_FILES_SMOKE",
+        "the command that runs work once which declares a smoke run; {id} is the work's",
+    ),
     "hidden": ("HEADWATER_FILES_HIDDEN", "no: files and folders that begin with a dot are passed over"),
     "env": ("HEADWATER_FILES_ENV", "where work runs whose file does not say: prod or dev"),
 }
-#: How long a deployment may take, in seconds.
-LONGEST_DEPLOYMENT = 600.0
+#: How long a command may take, in seconds.
+LONGEST_COMMAND = 600.0
 #: Files that are read between two breaths of the event loop.
 _BATCH = 64
 
@@ -145,7 +150,7 @@ class FileAdapter(ABC):
     async def deploy(self, unit: str) -> None:
         """Run the command that `deploy` gives, without a shell. Raises: HeadwaterError: It fails or takes too long."""
         if template := self.option("deploy"):
-            await _run(_command(template, Path(unit)), Path(unit))
+            await _run(_command("deploy", template, Path(unit)), Path(unit))
 
     async def verify(self, unit: str, expected: Content) -> str | None:
         """Whether the file holds what was written, and can be read."""
@@ -159,7 +164,16 @@ class FileAdapter(ABC):
         return None if now.fingerprint == expected.fingerprint else f"{unit} holds something else than was written"
 
     async def smoke(self, unit: str, details: Mapping[str, Any]) -> str | None:
-        """None: nothing can be run of a file alone."""
+        """Run the command that `smoke` gives, where a dependent declares a smoke run: None, or why it went wrong."""
+        if not details.get("smoke"):
+            return None
+        template = self.option("smoke")
+        if not template:
+            return f"it declares a smoke run, and no command for it is given: set {OPTIONS['smoke'][0]}"
+        try:
+            await _run(_command("smoke", template, Path(unit), str(details.get("id", ""))), Path(unit))
+        except HeadwaterError as problem:
+            return problem.reason
         return None
 
 
@@ -172,19 +186,18 @@ def _read(look: Look, path: Path, text: str) -> list[FoundDependent | Unread]:
         return [Unread(Place(str(path), ""), "it is too deep to be read")]
 
 
-def _command(template: str, path: Path) -> list[str]:
-    stands = {"{path}": str(path), "{folder}": str(path.parent), "{name}": path.name}
+def _command(option: str, template: str, path: Path, identity: str = "") -> list[str]:
+    stands = {"{path}": str(path), "{folder}": str(path.parent), "{name}": path.name, "{id}": identity}
     try:
         words = shlex.split(template)
     except ValueError as error:
-        raise InvalidInput(f"no command: {error}", where="deploy", instruction="check its quotes") from None
-    for mark, value in stands.items():
-        words = [word.replace(mark, value) for word in words]
+        raise InvalidInput(f"no command: {error}", where=option, instruction="check its quotes") from None
     if not words:
         raise InvalidInput(
-            "the command is empty", where="deploy", instruction="for example: deploy='dwcli push {path}'"
+            "the command is empty", where=option, instruction=f"for example: {option}='dwcli push {{path}}'"
         )
-    return words
+    marks = re.compile("|".join(map(re.escape, stands)))
+    return [marks.sub(lambda mark: stands[mark[0]], word) for word in words]
 
 
 async def _run(command: Sequence[str], path: Path) -> None:
@@ -194,15 +207,15 @@ async def _run(command: Sequence[str], path: Path) -> None:
             *command, cwd=path.parent, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
         )
     except OSError as error:
-        raise HeadwaterError(f"can't run {command[0]}: {error.strerror}", where="deploy") from None
+        raise HeadwaterError(f"can't run {command[0]}: {error.strerror}", where=str(path)) from None
     try:
-        code = await asyncio.wait_for(process.wait(), LONGEST_DEPLOYMENT)
+        code = await asyncio.wait_for(process.wait(), LONGEST_COMMAND)
     except (TimeoutError, asyncio.CancelledError) as ended:
         _kill(process)
         await process.wait()
         if isinstance(ended, asyncio.CancelledError):
             raise
-        raise HeadwaterError(f"{command[0]} took longer than {LONGEST_DEPLOYMENT:g} s", where=str(path)) from None
+        raise HeadwaterError(f"{command[0]} took longer than {LONGEST_COMMAND:g} s", where=str(path)) from None
     if code:
         raise HeadwaterError(f"{command[0]} ended with {code}", where=str(path), instruction=shlex.join(command))
 

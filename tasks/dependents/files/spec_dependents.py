@@ -118,7 +118,8 @@ class _Dependent:
         rewritten = sorted({self.path, *(Path(one.place.unit) for one in named)})
         identity, name = said(runner, *_IDS), said(runner, *_NAMES)
         here = pointers.written(self.chain[-1].levels) if self.chain else ""
-        details = {"id": identity, "kind": said(self.document, "kind"), "command": code.command}
+        smoke = value(value(runner, "metadata"), "smoke")
+        details = {"id": identity, "kind": said(self.document, "kind"), "command": code.command, "smoke": bool(smoke)}
         return FoundDependent(
             key=f"{self.path}#{identity or name or here}",
             unit=str(self.path),

@@ -166,3 +166,16 @@ async def test_verifying_reads_and_parses_again(tmp_path: Path) -> None:
     assert f"{file}:1:2" in str(await ADAPTER.verify(str(file), expected))
     file.unlink()
     assert "gone" in str(await ADAPTER.verify(str(file), expected))
+
+
+async def test_a_declared_smoke_run_is_run_and_its_failure_told(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text((SPEC % "a7").replace('"name": "n"', '"metadata": {"smoke": true}'))
+    (tmp_path / "b.json").write_text(SPEC % "b7")
+    found, _ = await scan(ADAPTER, tmp_path)
+    one, other = found["a.json#a7"], found["b.json#b7"]
+    assert await ADAPTER.smoke(other.unit, other.details) is None
+    assert "HEADWATER_FILES_SMOKE" in str(await ADAPTER.smoke(one.unit, one.details))
+    good = ADAPTER.configured({"smoke": "cp {path} {folder}/{id}"})
+    assert await good.smoke(one.unit, one.details) is None
+    assert os.path.exists(f"{one.location.removesuffix('a.json')}a7")  # noqa: ASYNC240, PTH110
+    assert await ADAPTER.configured({"smoke": "false"}).smoke(one.unit, one.details) == "false ended with 1"
