@@ -151,9 +151,12 @@ def _choices(store: Store) -> dict[str, list[str]]:
     """Parameter -> what it may be. An empty list offers nothing and takes any value."""
     from registry import types
 
+    sources = _sources(store)
     return {
         "workspace": [workspace.name for workspace in store.workspaces.list()],
-        "sources": _sources(store),
+        "sources": sources,
+        "old": sources,
+        "new": sources,
         "groups": [group.name for group in store.groups.list()],
         "type": list(types.catalogue()),
     }
