@@ -13,7 +13,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-NAMES = ("cold_start", "warm_checks", "dead_sources", "ssh_vantage", "registry", "dependents", "fleet_flow")
+NAMES = ("cold_start", "warm_checks", "dead_sources", "ssh_vantage", "registry", "dependents", "fleet_flow", "repoint")
 _RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
