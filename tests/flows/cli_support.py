@@ -10,8 +10,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +54,38 @@ class Outcome:
             assert words in self.err, self.err
 
 
+class _Warm:
+    """Commands without the start of a program; see `tests.flows.warm`."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.flows.warm"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, stdin: str) -> Outcome:
+        with tempfile.TemporaryDirectory(prefix="headwater-warm-") as name:
+            streams = {stream: Path(name, stream) for stream in ("stdin", "stdout", "stderr")}
+            for stream, path in streams.items():
+                path.write_bytes(stdin.encode() if stream == "stdin" else b"")
+            asked = {"arguments": arguments, "environment": environment, "folder": str(folder), "seconds": 60}
+            status = self._ask(asked | {stream: str(path) for stream, path in streams.items()})
+            return Outcome(status, streams["stdout"].read_bytes().decode(), streams["stderr"].read_bytes().decode())
+
+    def _ask(self, asked: Mapping[str, Any]) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked, default=str) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+_warm = cache(_Warm)
+
+
 class CommandLine:
     """`headwater` with a home of its own."""
 
@@ -63,6 +98,8 @@ class CommandLine:
         self.environment |= {"HEADWATER_HOME": str(home), "HEADWATER_ACTOR": "alice", "TERM": "xterm-256color"}
 
     def __call__(self, *arguments: str, stdin: str = "", prefix: tuple[str, ...] = (), **variables: str) -> Outcome:
+        if not prefix and not variables:
+            return _warm().run([HEADWATER, *arguments], self.environment, self.folder, stdin)
         done = subprocess.run(
             [*prefix, HEADWATER, *arguments],
             input=stdin.encode(),
