@@ -194,7 +194,7 @@ def _command(option: str, template: str, path: Path, identity: str = "") -> list
         raise InvalidInput(f"no command: {error}", where=option, instruction="check its quotes") from None
     if not words:
         raise InvalidInput(
-            "the command is empty", where=option, instruction=f"for example: {option}='dwcli push {{path}}'"
+            "the command is empty", where=option, instruction=f"for example: {option}='./deploy {{path}}'"
         )
     marks = re.compile("|".join(map(re.escape, stands)))
     return [marks.sub(lambda mark: stands[mark[0]], word) for word in words]

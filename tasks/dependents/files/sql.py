@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 #: Longer texts are not read, in characters.
-LONGEST = 500_000
+LONGEST = 100_000
 
 #: What a type of data source or a command of a node begins with -> sqlglot's dialect, the longest that fits.
 #: MaxCompute and EMR speak Hive's, Hologres, Kingbase and AnalyticDB for PostgreSQL PostgreSQL's.
