@@ -75,14 +75,11 @@ def sides(changes: Mapping[str, tuple[Any, Any]]) -> tuple[dict[str, Any], dict[
 
 
 def history(session: Session, object_: str, *, after_version: int = 0, limit: int = 100) -> list[model.AuditRecord]:
-    """The records of one object, oldest first, that made versions above `after_version`."""
-    rows = session.scalars(
-        select(model.AuditRecord)
-        .where(model.AuditRecord.object == object_, model.AuditRecord.version > after_version)
-        .order_by(model.AuditRecord.id.desc())
-        .limit(limit)
-    )
-    return list(rows)[::-1]
+    """The records of one object, oldest first: all, or those that made versions above `after_version`."""
+    wanted = select(model.AuditRecord).where(model.AuditRecord.object == object_)
+    if after_version:
+        wanted = wanted.where(model.AuditRecord.version > after_version)
+    return [*session.scalars(wanted.order_by(model.AuditRecord.id.desc()).limit(limit))][::-1]
 
 
 def expect(session: Session, object_: str, *, expected: int | None, actual: int) -> None:

@@ -116,10 +116,19 @@ class Sharing:
             found = [one for one in found if workspace in (one.workspace, one.source.partition("/")[0])]
         return found
 
-    def users(self, grants: Sequence[Grant]) -> Sequence[Use]:
-        """The dependents that would lose the source with these rules."""
+    def preview(self, source: str, *, to: str, env: str | None = None, user: str | None = None) -> Revoked:
+        """What `revoke` or `give_up` would end, and who would lose the source; nothing is changed.
+
+        Args:
+            source: `workspace/name` of what is shared.
+            to, env, user: As `revoke`.
+
+        Raises:
+            NotFound: No such rule.
+        """
         with self._database.read() as session:
-            return _users(session, grants)
+            grants = _matching(session, source, to, env, user)
+            return Revoked(tuple(grants), tuple(_users(session, grants)))
 
     def revoke(
         self, workspace: str, name: str, by: By, *, to: str, env: str | None = None, user: str | None = None

@@ -15,11 +15,8 @@ from flows.options import Form, Output, Source, Why, Workspace
 from flows.terminal import dump, table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from registry.impacts import Use
-    from registry.sharing import Grant
-    from registry.store import Store
+    from registry.sharing import Grant, Revoked
 
 
 class Env(StrEnum):
@@ -136,40 +133,30 @@ def revoke(
     side = env.value if env else None
     with open_store() as store:
         row = find(store, source)
-        if row.shared_by:
-            if to not in (None, row.workspace.name):
-                raise typer.BadParameter(f"{row.path} is seen by {row.workspace.name}; leave out --to")
-            if dry_run:
-                path = f"{row.shared_by}/{row.name.partition('.')[2]}"
-                return _would_lose(store, path, row.workspace.name, side, user, output)
-            done = store.sharing.give_up(row.workspace.name, row.name, store.by(why), env=side, user=user)
+        target = to or (row.workspace.name if row.shared_by else None)
+        if target is None:
+            raise typer.BadParameter("--to: name the workspace that it is shared with")
+        if row.shared_by and target != row.workspace.name:
+            raise typer.BadParameter(f"{row.path} is seen by {row.workspace.name}; leave out --to")
+        if dry_run:
+            path = f"{row.shared_by}/{row.name.partition('.')[2]}" if row.shared_by else row.path
+            done = store.sharing.preview(path, to=target, env=side, user=user)
+        elif row.shared_by:
+            done = store.sharing.give_up(target, row.name, store.by(why), env=side, user=user)
         else:
-            if to is None:
-                raise typer.BadParameter("--to: name the workspace that it is shared with")
-            if dry_run:
-                return _would_lose(store, row.path, to, side, user, output)
-            done = store.sharing.revoke(row.workspace.name, row.name, store.by(why), to=to, env=side, user=user)
-    return _tell(done.grants, done.users, output, "is no longer shared with")
+            done = store.sharing.revoke(row.workspace.name, row.name, store.by(why), to=target, env=side, user=user)
+    return _tell(done, output, "would no longer be shared with" if dry_run else "is no longer shared with")
 
 
-def _would_lose(store: Store, path: str, to: str, env: str | None, user: str | None, output: Output) -> int:
-    grants = [
-        one
-        for one in store.sharing.list(source=path, workspace=to)
-        if one.workspace == to and env in (None, one.env) and user in (None, one.user)
-    ]
-    return _tell(grants, store.sharing.users(grants), output, "would no longer be shared with")
-
-
-def _tell(grants: Sequence[Grant], users: Sequence[Use], output: Output, what: str) -> int:
+def _tell(done: Revoked, output: Output, what: str) -> int:
     if output is Output.JSON:
-        dump({"rules": [_document(one) for one in grants], "users": [_use(one) for one in users]})
+        dump({"rules": [_document(one) for one in done.grants], "users": [_use(one) for one in done.users]})
         return 0
-    for one in grants:
+    for one in done.grants:
         whom = f"{one.user} in {one.workspace}" if one.user else one.workspace
         print(f"{one.source}/{one.entry} {what} {whom} in {one.env}")
     sys.stdout.flush()
-    for use in users:
+    for use in done.users:
         print(f"! used by {use.name} ({use.workspace}, {use.module}, {use.env})", file=sys.stderr)
     return 0
 

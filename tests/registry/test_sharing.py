@@ -132,6 +132,7 @@ def test_the_owner_may_revoke_and_is_told_who_used_it(shop: Store) -> None:
     share(shop, env="dev")
     depend(shop, "forecast", workspace="sales")
     depend(shop, "elsewhere")
+    assert len(shop.sharing.preview("retail/orders", to="sales").grants) == 2
     done = shop.sharing.revoke("retail", "orders", shop.by(), to="sales", env="prod")
     assert [use.name for use in done.users] == ["forecast"]
     assert [grant.env for grant in shop.sharing.list(workspace="sales")] == ["dev"]
@@ -210,4 +211,4 @@ def test_rules_are_audited_and_go_and_come_back_with_their_source(shop: Store) -
     assert [dataclasses.replace(one, id=0) for one in shop.sharing.list()] == before
     shop.sharing.revoke("retail", "orders", shop.by(), to="sales")
     actions = [record.action for record in shop.history("data_source:retail/orders")]
-    assert actions == ["create", "share", "restore", "unshare"]
+    assert actions == ["create", "share", "delete", "restore", "unshare"]
