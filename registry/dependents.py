@@ -8,12 +8,12 @@ forgets them only after `SEEN_FOR`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import Select, and_, func, select, update
+from sqlalchemy import Select, and_, func, literal, select, update
 from sqlalchemy.orm import Session, aliased
 
 from registry import access, model, sources, workspaces
@@ -383,20 +383,16 @@ _TABLES = ("module", "env", "workspace", "owner", "group")
 def _summary(session: Session, source: model.DataSource, path: str) -> Summary:
     one, use = model.Dependent, model.Reference
     keys = (one.module, use.env, one.workspace_id, one.owner, one.resource_group)
-    counts = (func.count(use.dependent_id.distinct()), func.count())
     rows = session.execute(
-        select(*keys, *counts, func.max(one.last_run_at), func.max(one.seen_at))
+        select(*keys, func.count(), func.max(one.last_run_at), func.max(one.seen_at))
         .select_from(use)
         .join(one, one.id == use.dependent_id)
         .where(use.data_source_id == source.id)
         .group_by(*keys)
     ).all()
-    both = _on_both_sides(session, source)
     names = dict(session.execute(select(model.Workspace.id, model.Workspace.name)).tuples().all())
     tables: dict[str, Counter[str]] = {name: Counter() for name in (*_TABLES, "risk")}
-    counted = [(*row[:6],) for row in rows]
-    # One that uses both sides counts in both of them, but once in everything else.
-    counted += [(module, "", workspace, owner, group, -1) for module, workspace, owner, group in both]
+    counted = [*(row[:6] for row in rows), *_counted_twice(session, source)]
     for module, env, workspace, owner, group, count in counted:
         for table, key in zip(_TABLES, (module, env, names[workspace], owner, group), strict=True):
             tables[table][key] += count
@@ -405,22 +401,42 @@ def _summary(session: Session, source: model.DataSource, path: str) -> Summary:
     return Summary(
         path,
         sum(row[5] for row in counted),
-        sum(row[6] for row in rows),
+        sum(row[5] for row in rows),
         **{f"by_{name}": dict(sorted(table.items(), key=_most_first)) for name, table in tables.items()},
-        last_run_at=max((row[7] for row in rows if row[7] is not None), default=None),
-        last_seen_at=max((row[8] for row in rows), default=None),
+        last_run_at=max((row[6] for row in rows if row[6] is not None), default=None),
+        last_seen_at=max((row[7] for row in rows), default=None),
     )
+
+
+def _counted_twice(session: Session, source: model.DataSource) -> Iterator[tuple[Any, ...]]:
+    """(module, side, workspace, owner, group, what is to be taken off): dependents with several references, which are
+    few. One that uses both sides counts in both of them (the empty side: in none), but once in everything else.
+
+    To count distinct dependents outright costs PostgreSQL a sort of all of them.
+    """
+    one, use = model.Dependent, model.Reference
+    several = (
+        select(use.dependent_id, use.env, (func.count() - 1).label("more"))
+        .where(use.data_source_id == source.id)
+        .group_by(use.env, use.dependent_id)
+        .having(func.count() > 1)
+        .subquery()
+    )
+    other = aliased(use)
+    same = and_(other.data_source_id == use.data_source_id, other.env == "prod", other.dependent_id == use.dependent_id)
+    both = (
+        select(use.dependent_id, literal("").label("env"), literal(1).label("more"))
+        .join(other, same)
+        .where(use.data_source_id == source.id, use.env == "dev")
+        .distinct()
+        .subquery()
+    )
+    for found in (several, both):
+        keys = (one.module, found.c.env, one.workspace_id, one.owner, one.resource_group)
+        wanted = select(*keys, func.sum(found.c.more)).select_from(found).join(one, one.id == found.c.dependent_id)
+        for row in session.execute(wanted.group_by(*keys)):
+            yield (*row[:5], -int(row[5]))
 
 
 def _most_first(item: tuple[str, int]) -> tuple[int, str]:
     return -item[1], item[0]
-
-
-def _on_both_sides(session: Session, source: model.DataSource) -> Sequence[Any]:
-    """The dependents that use both sides of a source: few."""
-    one, use = model.Dependent, model.Reference
-    other = aliased(use)
-    same = and_(other.data_source_id == use.data_source_id, other.env == "prod", other.dependent_id == use.dependent_id)
-    twice = select(use.dependent_id).join(other, same).where(use.data_source_id == source.id, use.env == "dev")
-    wanted = select(one.module, one.workspace_id, one.owner, one.resource_group).where(one.id.in_(twice))
-    return session.execute(wanted).all()

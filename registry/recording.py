@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import RowMapping, Table, bindparam, delete, insert, select, update
+from sqlalchemy import RowMapping, Table, bindparam, delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from registry import audit, model, usage
@@ -58,6 +58,9 @@ class Recording:
         from registry.dependents import Counts
 
         _expect_own_keys(found)
+        if self._session.get_bind().dialect.name == "postgresql":
+            # It knows nothing of rows that were written in this transaction, and takes a full table for an empty one.
+            self._session.execute(text("SET LOCAL enable_seqscan = off"))
         self._resolve(found)
         for chunk in chunks(found):
             self._put(chunk)
