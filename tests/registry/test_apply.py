@@ -28,7 +28,8 @@ resource_groups:
     kind: local
   - name: vpc_a
     kind: ssh
-    ssh: {host: 10.77.1.2, port: 22, username: probe, private_key: "file:/keys/id_ed25519", host_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKY="}
+    ssh: {host: 10.77.1.2, port: 22, username: probe, private_key: "file:/keys/id_ed25519",
+          host_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKY="}
     network: {type: serverless, vswitch_cidrs: [10.77.1.0/24], nat_eips: []}
   - name: k8s_pool
     kind: worker
