@@ -100,7 +100,7 @@ def test_the_example_of_the_documentation(store: Store) -> None:
     }
     (notice,) = applied.notices
     assert notice.code == "CONFIG.PARAM_REMOVED"
-    assert notice.where.startswith("f.yaml:29:11: retail/orders/prod")
+    assert notice.where.startswith("f.yaml:30:11: retail/orders/prod")
     assert "autoDeserialize" in notice.message
     prod = next(target for target in store.targets(env="prod", group="vpc_a"))
     assert prod.connection is not None
