@@ -72,9 +72,9 @@ def gather(path: Path, data: Any, named: Sequence[Named], reading: Reading) -> I
 
 
 def _chain(use: Use) -> _Chain:
-    outer = [holder for holder in use.holders if len(holder.levels) == 1]
-    parts = (number for number, holder in enumerate(outer) if holder.key.lower() in _PARTS)
-    whole = outer[: next(parts, len(outer))]
+    """The objects from the root to the last one that is no part of another and has a name or an id."""
+    parts = (number for number, holder in enumerate(use.holders) if holder.key.lower() in _PARTS)
+    whole = [*use.holders[: next(parts, len(use.holders))]]
     while len(whole) > 1 and not said(whole[-1].data, *_IDS, *_NAMES):
         whole.pop()
     return tuple(whole)
@@ -114,7 +114,7 @@ class _Dependent:
         around = self._around()
         runner = around[0] if around else {}
         code = self._code(runner)
-        module, task_kind = spec_work.kind(named[0].use, self.document, code)
+        module, task_kind = spec_work.kind(named[0].use, code)
         rewritten = sorted({self.path, *(Path(one.place.unit) for one in named)})
         identity, name = said(runner, *_IDS), said(runner, *_NAMES)
         here = pointers.written(self.chain[-1].levels) if self.chain else ""
@@ -170,7 +170,7 @@ class _Dependent:
         objects = defaultdict[tuple[str, str], dict[str, None]](dict)
         places = defaultdict[tuple[str, str], dict[Place, None]](dict)
         for one in named:
-            for bound in spec_work.bound(one.use, self.document, code, one.type):
+            for bound in spec_work.bound(one.use, code, one.type):
                 types[one.source] = types.get(one.source) or bound.type
                 objects[one.source, bound.role] |= dict.fromkeys(bound.objects)
                 places[one.source, bound.role][one.place] = None

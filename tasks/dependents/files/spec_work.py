@@ -58,11 +58,11 @@ class Code:
     text: str = ""
 
 
-def kind(use: Use, document: Any, code: Code) -> tuple[str, str]:
+def kind(use: Use, code: Code) -> tuple[str, str]:
     """The module of a use and the kind of its work, as `registry.usage` knows it."""
     if _step(use) or _side(use):
         return "data_integration", _synchronization(use, code)
-    words = [said(document, "kind"), *(holder.key for holder in use.holders)]
+    words = [word for holder in use.holders for word in (holder.key, said(holder.data, "kind"))]
     for word in words:
         for begin, found in _PLACES.items():
             if word.lower().startswith(begin):
@@ -70,14 +70,14 @@ def kind(use: Use, document: Any, code: Code) -> tuple[str, str]:
     return "data_studio", "sql" if "SQL" in code.command.upper() else "node"
 
 
-def bound(use: Use, document: Any, code: Code, type: str) -> Iterator[Bound]:
+def bound(use: Use, code: Code, type: str) -> Iterator[Bound]:
     """What is done with the source: one for each role."""
     if step := _step(use):
         yield _in_step(use, step, type)
     elif side := _side(use):
         yield Bound(side, type, ())
     else:
-        yield from _in_node(use, document, code, type)
+        yield from _in_node(use, code, type)
 
 
 def resource_group(use: Use) -> str:
@@ -99,8 +99,8 @@ def _in_step(use: Use, step: Holder, type: str) -> Bound:
     return Bound(role, kind_of_source, tuple(dict.fromkeys(tables)))
 
 
-def _in_node(use: Use, document: Any, code: Code, type: str) -> Iterator[Bound]:
-    _, work = kind(use, document, code)
+def _in_node(use: Use, code: Code, type: str) -> Iterator[Bound]:
+    _, work = kind(use, code)
     held = use.holders[-1].data
     role = _ROLE_OF_KIND.get(work, "")
     text = code.text or said(held, "apiSql")

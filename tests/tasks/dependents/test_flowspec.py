@@ -251,6 +251,20 @@ async def test_kinds_that_nobody_has_seen_are_found(wrap: str, tmp_path: Path) -
         assert changed_lines(before.text, ADAPTER.rewrite(before, changes).text)
 
 
+async def test_a_spec_inside_of_an_answer_of_the_api_is_read_as_a_spec(tmp_path: Path) -> None:
+    node = {"id": "9", "name": "inner", "datasource": {"name": "orders"}, "script": {"runtime": {"command": "MYSQL"}}}
+    node["script"] |= {"content": "select * from shops"}
+    spec = json.dumps({"kind": "CycleWorkflow", "spec": {"workflows": [{"id": "8", "nodes": [node]}]}})
+    (tmp_path / "answer.json").write_text(
+        json.dumps({"PagingInfo": {"Nodes": [{"Id": 1, "Owner": "ana", "Spec": spec}]}})
+    )
+    found, _ = await scan(ADAPTER, tmp_path)
+    [(key, one)] = found.items()
+    assert (key, one.task_kind, one.owner) == ("answer.json#9", "sql", "ana")
+    assert uses(one) == [("orders", "", "query", ("shops",))]
+    assert one.references[0].places[0].pointer == ("/PagingInfo/Nodes/0/Spec!/spec/workflows/0/nodes/0/datasource/name")
+
+
 #: What the real exports hold: file -> (dependent's name, source, type, role).
 REAL = {
     "real-case-single-sql-spec.json": [("SQL导入海豚测试", "odps_first", "odps", "query")],
