@@ -1,19 +1,20 @@
 """The unified diff of a unit in which names change and nothing else: exact lines, of each only what is safe to show.
 
 A unit may hold the secrets of others, on the very line of a name where it is written without line breaks. So a line is
-shown as it is where it is a name behind the key that its place tells, and elsewhere as the name between two ellipses.
+shown as it is where it is a name behind the keys that its place tells, and elsewhere as the name between two ellipses.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from tasks.dependents import Rename
 
 _HIDDEN = "…"
-#: What may stand before a name: indentation, list marks, its key, an opening quote.
-_BEFORE = re.compile(r"""[\s{,\[-]*(?:["']?([A-Za-z_][\w.-]*)["']?\s*[:=]\s*)?["']?""")
+#: What may stand before a name: indentation, list marks, the keys that lead to it, an opening quote.
+_KEY = re.compile(r"""["']?([A-Za-z_][\w.-]*)["']?\s*[:=]\s*""")
+_BEFORE = re.compile(rf"""[\s{{,\[-]*(?:{_KEY.pattern}[{{\[\s]*)*["']?""")
 #: What may stand behind it.
 _BEHIND = re.compile(r"""["']?[\s,\]}]*""")
 
@@ -25,7 +26,7 @@ def diff(unit: str, before: str, after: str, renames: Sequence[Rename]) -> str:
         before, after: The text of the unit; `after` is `before` with these names changed.
     """
     pairs = sorted({(one.old, one.new) for one in renames}, key=lambda pair: -len(pair[0]))
-    keys = {one.place.pointer.rpartition("/")[2] for one in renames}
+    keys = {token for one in renames for token in one.place.pointer.split("/")}
     hunks = [
         hunk
         for number, (old, new) in enumerate(zip(before.splitlines(), after.splitlines(), strict=False), start=1)
@@ -35,7 +36,7 @@ def diff(unit: str, before: str, after: str, renames: Sequence[Rename]) -> str:
     return "\n".join([f"--- {unit}", f"+++ {unit}", *hunks]) if hunks else ""
 
 
-def _hunk(number: int, old: str, new: str, pairs: Sequence[tuple[str, str]], keys: Collection[str]) -> Iterator[str]:
+def _hunk(number: int, old: str, new: str, pairs: Sequence[tuple[str, str]], keys: Set[str]) -> Iterator[str]:
     yield f"@@ -{number} +{number} @@"
     places = [*_places(old, new, pairs)]
     yield "-" + _shown(old, [(start, start + len(was)) for start, _, was, _ in places], keys)
@@ -74,14 +75,13 @@ def _common(one: str, other: str) -> int:
     return least
 
 
-def _shown(line: str, names: Sequence[tuple[int, int]], keys: Collection[str]) -> str:
+def _shown(line: str, names: Sequence[tuple[int, int]], keys: Set[str]) -> str:
     if not names:
         return _HIDDEN
     parts, at = [], 0
     for start, end in names:
         between = line[at:start]
-        harmless = None if at else _BEFORE.fullmatch(between)
-        shown = harmless is not None and harmless[1] in (None, *keys)
+        shown = not at and _BEFORE.fullmatch(between) and all(key in keys for key in _KEY.findall(between))
         parts += [between if shown else _HIDDEN, line[start:end]]
         at = end
     rest = line[at:]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -175,3 +177,21 @@ def test_killed_while_it_applies_and_applied_again(headwater: CommandLine) -> No
     status = headwater("repoint", "status", plan, "--output", "json").json
     assert (status["state"], status["done"]) == ("applied", 60)
     assert killed
+
+
+def test_the_example_of_the_page_runs(cli: CommandLine, server: EmbeddedPostgresql) -> None:
+    page = (Path(__file__).parents[2] / "docs/repoint.md").read_text()
+    yaml, spec, commands, shown = (part.split("```")[0] for part in re.split(r"```(?:yaml|json|sh|)\n", page)[1:8:2])
+    cli.environment |= {"ORDERS_PASSWORD": GOOD_PASSWORD}
+    cli.write("sources.yaml", yaml.replace("5432", str(server.port)).replace("username: app", "username: postgres"))
+    (cli.folder / "specs").mkdir()
+    cli.write("specs/report.json", spec)
+    plan = "PLAN"
+    for line in commands.splitlines():
+        done = cli(*shlex.split(line.replace("PLAN", plan))[1:])
+        assert done.status == 0, done
+        if "repoint orders" in line:
+            plan = done.err.split("plan ")[1].split(",")[0]
+            assert shown.splitlines()[0] in done.out
+            assert [part for part in done.out.splitlines() if part[:1] in "-+@"][2:] == shown.splitlines()[6:9]
+    assert (cli.folder / "specs/report.json").read_text() == spec
