@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from pydantic import SecretStr
 
 from flows.panel import Panel
+from registry import places
 from registry.access import Verb
 from registry.errors import InvalidInput, NotFound, SecretUnresolved
 from registry.store import Store
 from registry.targets import CheckTarget, Environment, TargetGroup
-from registry.verdict import Verdict, Warning
+from registry.verdict import Verdict
 from registry.verdicts import Verdicts
-from tasks import references
+from tasks import references, same_target
 from tasks.adhoc import removed
 from tasks.fleet import check_all
 from tasks.target import Target, from_registry
@@ -71,7 +72,7 @@ def plan(store: Store, found: Sequence[CheckTarget]) -> list[GroupPlan]:
     grouped: defaultdict[str, list[Target]] = defaultdict(list)
     groups = {one.group.name: one.group for one in found}
     for one in found:
-        doubtful = (_SHARED,) if (one.workspace, one.source) in shared else ()
+        doubtful = (same_target.BY_TEXT,) if (one.workspace, one.source) in shared else ()
         warnings = (*doubtful, *removed(one.removed))
         grouped[one.group.name].append(from_registry(one, secrets.of(one), warnings))
     return [_group_plan(groups[name], targets) for name, targets in grouped.items()]
@@ -151,17 +152,10 @@ class _Secrets:
         return found
 
 
-_SHARED = Warning(
-    code="CONFIG.ENVS_SHARE_TARGET",
-    message="dev and prod point at the same physical target: a mistake in development reaches production",
-)
-
-
 def _sharing_a_target(found: Sequence[CheckTarget]) -> set[tuple[str, str]]:
     """The sources whose two environments name the same place."""
-    places: defaultdict[tuple[str, str], dict[str, object]] = defaultdict(dict)
+    named: defaultdict[tuple[str, str], dict[str, places.Place]] = defaultdict(dict)
     for one in found:
-        if one.connection is not None and one.connection.endpoints():
-            names = [getattr(one.connection, name, None) for name in ("database", "base_dir", "url")]
-            places[one.workspace, one.source][one.env] = (one.connection.endpoints(), *names)
-    return {key for key, sides in places.items() if len(sides) == 2 and len(set(sides.values())) == 1}
+        if one.connection is not None and (one.connection.endpoints() or one.connection.place()):
+            named[one.workspace, one.source][one.env] = places.place(one.connection)
+    return {key for key, sides in named.items() if len(sides) == 2 and len(set(sides.values())) == 1}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from registry.network import Network
 from registry.verdict import Verdict
 from registry.verdicts import Pair, Verdicts
-from tasks import cautions, perspectives
+from tasks import cautions, perspectives, same_target
 from tasks.perspectives import View
 from tasks.target import Target
 
@@ -29,6 +29,7 @@ class Panel:
         self._missing = Counter(map(_subject, targets))
         self._waiting: defaultdict[_Subject, list[Verdict]] = defaultdict(list)
         self._history = history
+        self._sides = same_target.Sides()
 
     async def add(self, verdicts: Iterable[Verdict]) -> list[Verdict]:
         """Take these in. Returns the verdicts over what all groups have now seen, reviewed."""
@@ -54,7 +55,8 @@ class Panel:
             pair = _pair(verdict)
             return View(verdict, self._networks.get(pair, Network()), before.get(pair), usual.get(pair))
 
-        return [told for together in subjects for told in perspectives.review([view(one) for one in together])]
+        reviewed = (told for together in subjects for told in perspectives.review([view(one) for one in together]))
+        return self._sides.told(reviewed)
 
     async def _past(self, verdicts: Sequence[Verdict]) -> tuple[dict[Pair, Verdict], dict[Pair, float]]:
         """The last good verdicts of those that fail, and the usual time of those that took long."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from registry.connection import Connection
@@ -41,8 +42,14 @@ def place(connection: Connection) -> Place:
     Names of hosts count as they are written: two names of one server are two places here.
     """
     hosts = tuple(sorted((endpoint.host.lower(), endpoint.port) for endpoint in connection.endpoints()))
-    inside = tuple((name, str(value)) for name in _INSIDE if (value := getattr(connection, name, None)) is not None)
+    named = ((name, getattr(connection, name)) for name in _inside(type(connection)))
+    inside = tuple((name, str(value)) for name, value in named if value is not None)
     return hosts, connection.place(), inside
+
+
+@cache
+def _inside(type_: type[Connection]) -> tuple[str, ...]:
+    return tuple(name for name in _INSIDE if name in type_.model_fields)
 
 
 def server(connection: Connection) -> Place:

@@ -18,7 +18,19 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from registry import access, audit, entries, model, plans, reconcile, upgrade_plan, upgrade_undo, usage, workspaces
+from registry import (
+    access,
+    audit,
+    entries,
+    model,
+    plans,
+    reconcile,
+    texts,
+    upgrade_plan,
+    upgrade_undo,
+    usage,
+    workspaces,
+)
 from registry.access import Verb
 from registry.audit import By
 from registry.connection import Connection
@@ -91,7 +103,7 @@ class Upgrades:
             InvalidInput: It is standard already.
             InvalidInputs: Faults of the mapping file, each with its line.
         """
-        with self._database.read() as session:
+        with texts.collector_paused(), self._database.read() as session:
             owner = workspaces.find(session, workspace)
             access.require(session, by, Verb.UPGRADE, owner)
             _expect_basic(owner)
@@ -141,7 +153,7 @@ class Upgrades:
             plan = self._plans.begin(plan.id, by)
             seconds = 0.0
             if not self._is_switched(plan):
-                with self._failing(plan, by):
+                with self._failing(plan, by), texts.collector_paused():
                     seconds = self._switch(plan, name, by, progress)
             self._plans.move(plan.id, PlanState.APPLIED, by)
         return Upgraded(name, plan.id, self._copied(plan), seconds)
@@ -170,7 +182,8 @@ class Upgrades:
                 with self._database.read() as session:
                     upgrade_undo.expect_untouched(session, name, plan.id)
                 self._plans.move(plan.id, PlanState.ROLLING_BACK, by)
-                seconds = self._switch_back(plan, name, by, progress)
+                with texts.collector_paused():
+                    seconds = self._switch_back(plan, name, by, progress)
             done = self._copied(plan, StepState.ROLLED_BACK)
             self._plans.move(plan.id, PlanState.ROLLED_BACK, by)
         return Upgraded(name, plan.id, done, seconds)
@@ -463,12 +476,11 @@ def _note_done(
     versions = dict(session.execute(wanted).tuples().all())
     moves = []
     for step in steps:
+        name = step.action.get("source", "")
+        old: dict[str, Any] = {"version": step.action.get("version"), "prod": before.get(name)}
+        new: dict[str, Any] = {"version": versions.get(name)}
         if step.wave:
             old, new = {"mode": "basic"}, {"mode": "standard", "version": owner.version}
-        else:
-            name = step.action["source"]
-            old = {"version": step.action["version"], "prod": before.get(name)}
-            new = {"version": versions[name]}
         moves.append((step, StepState.DONE, old, new, ""))
     plans_.record_all(moves, session=session)
 

@@ -37,6 +37,11 @@ _NOT_READABLE = frozenset({1044, 1142, 1143, 1146, 1356, 1449})
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() LIMIT 20"
 _CONNECTIONS = "SHOW GLOBAL STATUS LIKE 'Threads_connected'"
 _FACTS = "SELECT @@max_connections, @@read_only, UNIX_TIMESTAMP(NOW(3)), USER()"
+#: MySQL has a UUID, MariaDB (from 10.11 on) a uid; before that, the host's name, the port and the id of replication.
+_IDENTITY = (
+    "SHOW GLOBAL VARIABLES WHERE Variable_name IN "
+    "('server_uuid', 'server_uid', 'hostname', 'port', 'server_id', 'datadir')"
+)
 
 _VISIBLE = "SHOW DATABASES"
 _SEES_ALL = (
@@ -171,6 +176,7 @@ class MysqlSession(Session):
             raise self._failed(tables, object="information_schema.tables")
         else:
             await self._read_one_of([str(name) for (name,) in tables], recorder)
+        self._see_identity(recorder, (await self._several(_IDENTITY))[0])
         if read_only and self._wants_writer():
             raise StageFailed(wrong_role=True)
 
@@ -322,6 +328,14 @@ class MysqlSession(Session):
             read_only=None if read_only is None else read_only in ("1", "ON"),
         )
         return read_only in ("1", "ON")
+
+    def _see_identity(self, recorder: Recorder, variables: Rows | ServerError) -> None:
+        known = {} if isinstance(variables, ServerError) else {row[0]: row[1] for row in variables if len(row) == 2}
+        own = known.get("server_uuid") or known.get("server_uid")
+        names = [known.get(name) for name in ("hostname", "port", "datadir", "server_id")]
+        if own or all(names):
+            identity = own or " ".join(str(name) for name in names)
+            recorder.see(server_identity=f"MySQL server {identity}", database_identity=self.access.setting("database"))
 
     def _wants_writer(self) -> bool:
         return self._property("targetservertype") in ("primary", "master", "read-write")

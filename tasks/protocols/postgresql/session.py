@@ -15,7 +15,7 @@ from tasks.comparison.survey import Survey, Wanted
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.protocols import Access, Dial, Outcome, Retry, Session
-from tasks.protocols.postgresql.facts import FACTS, PLAIN_FACTS
+from tasks.protocols.postgresql.facts import FACTS, IDENTITY, PLAIN_FACTS
 from tasks.protocols.postgresql.grants import lacking
 from tasks.protocols.postgresql.wire import (
     LONGEST_MESSAGE,
@@ -357,12 +357,18 @@ class PostgresqlSession(Session):
             source_address_seen_by_server=source,
             replica=replica == "t",
         )
+        await self._identity(recorder)
         if demand_something and there == "t" and readable != "t":
             raise StageFailed(nothing_readable=True, object=f"any table of {self.access.setting('database', '')}")
         if demand_something and there != "t":
             recorder.warn(nothing_to_read="the database has no tables yet")
         if (replica == "t" or read_only == "on") and self._wants_writer():
             raise StageFailed(wrong_role=True)
+
+    async def _identity(self, recorder: Recorder) -> None:
+        with contextlib.suppress(ServerError):
+            ((cluster, database),) = await self.query(IDENTITY)
+            recorder.see(server_identity=f"PostgreSQL system {cluster}", database_identity=database)
 
     async def _search_path(self) -> None:
         """Look names up where the driver will: in `currentSchema`."""

@@ -247,6 +247,9 @@ class RedisSession(LinesOrTls):
             source_address_seen_by_server=_address(client),
             clock_skew_s=_skew(clock),
         )
+        run_id = known.get("run_id", "")
+        if re.fullmatch(r"[0-9a-f]{40}", run_id):
+            recorder.see(server_identity=f"Redis run {run_id}", database_identity=str(self._database))
         return size if isinstance(size, int) else None
 
     # -- words --------------------------------------------------------------------------------------------------------
