@@ -18,6 +18,7 @@ from tasks.dependents.files.texts import Malformed, line_and_column
 
 _DECODER = json.JSONDecoder(strict=False)
 _SPACE = re.compile(r"[ \t\n\r]*")
+_MARK = re.compile(r"[ \t\n\r]*[,:]?[ \t\n\r]*")
 _BOM = "\ufeff"
 
 
@@ -52,6 +53,12 @@ def _after_space(text: str, at: int) -> int:
     return space.end() if space else at
 
 
+def _after_mark(text: str, at: int) -> int:
+    """Over one comma or colon, if there is one, and the space around it."""
+    mark = _MARK.match(text, at)
+    return mark.end() if mark else at
+
+
 class _Finder:
     """One walk over a text, into nothing but what is wanted: the decoder steps over the rest."""
 
@@ -70,24 +77,23 @@ class _Finder:
         return end
 
     def _members(self, at: int, depth: int, wanted: list[Path]) -> int:
-        keyed, number = self.text[at] == "{", 0
+        text, keyed, number = self.text, self.text[at] == "{", 0
         by_key = defaultdict[str, list[Path]](list)
         for path in wanted:
             by_key[path[depth]].append(path)
-        at = self._step(at)
-        while self.text[at] not in "}]":
+        at = _after_mark(text, at + 1)
+        while text[at] not in "}]":
             key = str(number)
             if keyed:
-                key, at = _DECODER.raw_decode(self.text, at)
-                at = self._step(_after_space(self.text, at))  # over the colon
-            inside = by_key.get(key, [])
-            for path in inside:
-                self.found.pop(path, None)  # of an equal key before
-            at = _after_space(self.text, self.visit(at, depth + 1, inside))
-            if self.text[at] == ",":
-                at = self._step(at)
+                key, at = _DECODER.raw_decode(text, at)
+                at = _after_mark(text, at)
+            inside = by_key.get(key)
+            if inside:
+                for path in inside:
+                    self.found.pop(path, None)  # of an equal key before
+                at = self.visit(at, depth + 1, inside)
+            else:
+                at = _DECODER.raw_decode(text, at)[1]
+            at = _after_mark(text, at)
             number += 1
         return at + 1
-
-    def _step(self, at: int) -> int:
-        return _after_space(self.text, at + 1)
