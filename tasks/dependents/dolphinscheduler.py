@@ -78,7 +78,7 @@ class DolphinScheduler(FileAdapter):
 
     def look(self, scope: Scope) -> Look:
         """What finds the dependents in one export after the other."""
-        return _Reading(self.option("env", "prod")).found
+        return _Reading(self.env()).found
 
     def renamed(self, text: str, renames: Sequence[Rename]) -> str:
         """The export with the ids of the new sources. Raises: NotRewritable: The pages don't have the new name."""

@@ -37,7 +37,7 @@ class FlowSpec(FileAdapter):
 
     def look(self, scope: Scope) -> Look:
         """What finds the dependents in one file after the other."""
-        return _Reading(self.option("env", "prod")).found
+        return _Reading(self.env()).found
 
     def renamed(self, text: str, renames: Sequence[Rename]) -> str:
         """The text of a spec or of its properties with these names changed. Raises: NotRewritable."""

@@ -53,7 +53,7 @@ class SqlText(FileAdapter):
 
     def look(self, scope: Scope) -> Look:
         """What finds the dependents in one file after the other."""
-        return _Reading(self.option("env", "prod")).found
+        return _Reading(self.env()).found
 
     def renamed(self, text: str, renames: Sequence[Rename]) -> str:
         """The file of SQL or the mapping with these names changed. Raises: NotRewritable."""

@@ -95,6 +95,13 @@ class FileAdapter(ABC):
             raise InvalidInput(f"{word!r} is neither yes nor no", where=name, instruction=f"write {name}=yes")
         return word in _YES
 
+    def env(self) -> str:
+        """Where work runs whose file does not say. Raises: InvalidInput."""
+        found = self.option("env", "prod")
+        if found not in ("dev", "prod"):
+            raise InvalidInput(f"{found!r} is no environment", where="env", instruction="write env=dev or env=prod")
+        return found
+
     async def scan(self, scope: Scope) -> AsyncIterator[FoundDependent | Unread]:
         """Everything under the roots that names a data source, and every file that could not be read.
 

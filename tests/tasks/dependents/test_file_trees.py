@@ -72,6 +72,12 @@ async def test_a_file_too_large_is_told_where_it_matters(tmp_path: Path, monkeyp
     assert [*unread] == ["large.json "]
 
 
+@pytest.mark.parametrize(("option", "word"), [("env", "staging"), ("hidden", "perhaps")])
+async def test_an_option_that_means_nothing_is_an_error(option: str, word: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=word):
+        await scan(ADAPTER, tmp_path, **{option: word})
+
+
 async def test_a_root_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no such file or folder"):
         await scan(ADAPTER, tmp_path / "nowhere")
