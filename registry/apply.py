@@ -77,15 +77,22 @@ def apply_texts(
     with texts.collector_paused():
         documents = read_documents(
             sources,
-            _known(store),
+            known(store),
             literals_allowed=literals_allowed,
             progress=lambda done, total: progress("reading", done, total),
         )
-        changes = _write(store, documents, by, dry_run, progress)
-    return Applied(changes, documents.notices, dry_run)
+        return apply_documents(store, documents, by, dry_run=dry_run, progress=progress)
 
 
-def _known(store: Store) -> Known:
+def apply_documents(
+    store: Store, documents: Documents, by: By, *, dry_run: bool = False, progress: Progress = _silent
+) -> Applied:
+    """Apply what was read already, from whatever text; as `apply`."""
+    return Applied(_write(store, documents, by, dry_run, progress), documents.notices, dry_run)
+
+
+def known(store: Store) -> Known:
+    """What the registry holds and readers of texts need."""
     with store.database.read() as session:
         names = frozenset(session.scalars(select(model.ResourceGroup.name)))
         permits = session.execute(

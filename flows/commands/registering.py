@@ -37,7 +37,7 @@ def apply(
     with open_store() as store, ProgressLine() as progress:
         done = applying.apply(store, file, store.by(why), dry_run=dry_run, progress=progress.show)
     if output is Output.JSON:
-        dump(_document(done))
+        dump(as_document(done))
     else:
         print_applied(done)
     if not dry_run and any(change.action == "create" for change in done.changes):
@@ -70,7 +70,8 @@ def export(
     return 0
 
 
-def _document(done: Applied) -> dict[str, Any]:
+def as_document(done: Applied) -> dict[str, Any]:
+    """The same as `print_applied`, as data."""
     return {
         "dry_run": done.dry_run,
         "changes": [
