@@ -29,6 +29,7 @@ from flows.commands import (
     depending,
     editing,
     groups,
+    importing,
     keys,
     looking,
     maintaining,
@@ -87,7 +88,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (testing, registering, looking, changing, operate, allowlisting, comparing, editing, approving):
+for module in (
+    testing,
+    registering,
+    looking,
+    changing,
+    operate,
+    allowlisting,
+    comparing,
+    editing,
+    approving,
+    importing,
+):
     module.register(app)
 deleting.register(app, source.app)
 observing.register(groups.app)
