@@ -262,10 +262,8 @@ def test_formats_are_guessed_by_content_and_unknown_ones_told(tmp_path: Path, ta
 # --- any data at all -------------------------------------------------------------------------------------------------
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just("a://b:c@[d:0/e?f")
-KEYS = st.sampled_from(
-    ["name", "type", "data", "extra", "host", "port", "schema", "outputs", "dev"]
-    + ["connectionParams", "Content", "DataSources", "conn_type"]
-)
+SHAPES = ["data", "extra", "outputs", "dev", "connectionParams", "Content", "DataSources", "conn_type"]
+KEYS = st.sampled_from([*SHAPES, "name", "type", "host", "port", "schema"])
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS | st.text(max_size=5), inner, max_size=4)
 )
