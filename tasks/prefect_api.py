@@ -113,12 +113,25 @@ class PrefectApi:
         """What is at a path, as JSON; None where the server knows no such thing."""
         return self._read(await self._send("GET", path))
 
+    def page_of_deployment(self, deployment: str) -> str:
+        """The page of a deployment in the server's interface."""
+        return f"{self._ui}/deployments/deployment/{deployment}"
+
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The answer to a request, as JSON; None where the server knows no such thing."""
-        response = await self._send("POST", path, body)
+        return self._read(await self._send_change("POST", path, body))
+
+    async def patch(self, path: str, body: Mapping[str, Any]) -> bool:
+        """Change what is at a path; false where the server knows no such thing."""
+        response = await self._send_change("PATCH", path, body)
+        self._read(response)
+        return response.status_code != 404
+
+    async def _send_change(self, method: str, path: str, body: Mapping[str, Any]) -> httpx.Response:
+        response = await self._send(method, path, body)
         if response.status_code == 403 and await self._take_token():
-            response = await self._send("POST", path, body)
-        return self._read(response)
+            response = await self._send(method, path, body)
+        return response
 
     async def _take_token(self) -> bool:
         """The token that a server with CSRF protection wants; false where it wants none."""

@@ -45,7 +45,8 @@ class Run:
         Raises:
             InvalidInput: Nothing says it, or something else than dev and prod.
         """
-        for where, value in self._said(stated):
+        said = (("env", stated or ""), *self._told(), ("HEADWATER_ENV", os.environ.get("HEADWATER_ENV", "")))
+        for where, value in said:
             if value in ENVIRONMENTS:
                 return value
             if value:
@@ -56,15 +57,17 @@ class Run:
             instruction="tag its deployment env:dev or env:prod, or export HEADWATER_ENV=dev",
         )
 
-    def _said(self, stated: str | None) -> Sequence[tuple[str, str]]:
+    def own_env(self) -> str:
+        """Where it runs by its tags, its parameters or its work pool; empty: they do not say."""
+        return next((value for _, value in self._told() if value in ENVIRONMENTS), "")
+
+    def _told(self) -> Sequence[tuple[str, str]]:
         parameters = [(f"parameter {name}", self.parameters.get(name)) for name in _PARAMETERS]
         ending = self.pool.replace("_", "-").rpartition("-")[2]
         return (
-            ("env", stated or ""),
             ("tag env", self.tag("env")),
             *((where, value) for where, value in parameters if isinstance(value, str) and value in ENVIRONMENTS),
             ("work pool", ending if ending in ENVIRONMENTS else ""),
-            ("HEADWATER_ENV", os.environ.get("HEADWATER_ENV", "")),
         )
 
     def workspace(self, stated: str | None) -> str:

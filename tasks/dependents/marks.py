@@ -1,0 +1,116 @@
+"""Which values of a document its JSON schema marks as names of data sources.
+
+A deployment's parameters have such a schema (`parameter_openapi_schema`), and the job variables of a work pool
+(`base_job_template.variables`). The mark is the format of `tasks.data_source_ref.DataSourceRef`, at any depth: in
+models, lists, mappings and unions. What a document leaves out, and its schema fills in by a default, counts as said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.data_source_ref import FORMAT
+
+#: A schema may say what its source is for, beside the mark.
+ROLE, OBJECTS = "headwater-role", "headwater-objects"
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Marked:
+    """One name."""
+
+    path: Path
+    name: str
+    role: str = ""
+    objects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The marks of one schema."""
+
+    schema: Mapping[str, Any]
+
+    def filled(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The document with those defaults that hold names of data sources."""
+        return dict(self._filled(deepcopy(dict(document)), self.schema))
+
+    def found(self, document: Mapping[str, Any]) -> list[Marked]:
+        """Every name, in the order of the document; `document` has been `filled`."""
+        return [*dict.fromkeys(self._walk(document, self.schema, ()))]
+
+    def _filled(self, value: Any, schema: Mapping[str, Any]) -> Any:
+        for branch in self._branches(schema):
+            for name, inner in branch.get("properties", {}).items():
+                if not isinstance(value, dict):
+                    break
+                default = self._default(inner)
+                if name not in value and default is not None and self._is_marked(inner):
+                    value[name] = deepcopy(default)
+                if name in value:
+                    value[name] = self._filled(value[name], inner)
+            if isinstance(value, list):
+                value = [
+                    self._filled(item, inner)
+                    for item, inner in zip(value, self._items(branch, len(value)), strict=True)
+                ]
+        return value
+
+    def _walk(self, value: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Marked]:
+        for branch in self._branches(schema):
+            if branch.get("format") == FORMAT and isinstance(value, str) and value:
+                objects = branch.get(OBJECTS) or schema.get(OBJECTS) or ()
+                yield Marked(path, value, str(branch.get(ROLE) or schema.get(ROLE) or ""), tuple(map(str, objects)))
+            elif isinstance(value, dict):
+                known = branch.get("properties", {})
+                other = branch.get("additionalProperties")
+                for name, item in value.items():
+                    inner = known.get(name, other)
+                    if isinstance(inner, Mapping):
+                        yield from self._walk(item, inner, (*path, str(name)))
+            elif isinstance(value, list):
+                for number, (item, inner) in enumerate(zip(value, self._items(branch, len(value)), strict=True)):
+                    yield from self._walk(item, inner, (*path, str(number)))
+
+    def _branches(self, schema: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> Iterator[Mapping[str, Any]]:
+        """A schema and all it refers to or is a union of; a reference to itself is followed once."""
+        yield schema
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference not in seen:
+            yield from self._branches(self._at(reference), seen | {reference})
+        for word in ("anyOf", "oneOf", "allOf"):
+            for inner in schema.get(word, ()):
+                yield from self._branches(inner, seen)
+
+    def _at(self, reference: str) -> Mapping[str, Any]:
+        found: Any = self.schema
+        for key in reference.removeprefix("#").split("/")[1:]:
+            found = found.get(key, {}) if isinstance(found, Mapping) else {}
+        return found if isinstance(found, Mapping) else {}
+
+    def _items(self, schema: Mapping[str, Any], count: int) -> list[Mapping[str, Any]]:
+        first = [*schema.get("prefixItems", ())][:count]
+        rest = schema.get("items")
+        return [*first, *[rest if isinstance(rest, Mapping) else {}] * (count - len(first))]
+
+    def _default(self, schema: Mapping[str, Any]) -> Any:
+        return next((one["default"] for one in self._branches(schema) if one.get("default") is not None), None)
+
+    def _is_marked(self, schema: Mapping[str, Any], seen: frozenset[int] = frozenset()) -> bool:
+        for branch in self._branches(schema):
+            if branch.get("format") == FORMAT:
+                return True
+            if id(branch) in seen:
+                continue
+            inner = [*branch.get("properties", {}).values(), *branch.get("prefixItems", ())]
+            inner += [
+                branch[word] for word in ("items", "additionalProperties") if isinstance(branch.get(word), Mapping)
+            ]
+            if any(self._is_marked(one, seen | {id(branch)}) for one in inner):
+                return True
+        return False

@@ -1,0 +1,273 @@
+"""Deployments of a real Prefect server as dependents: found, rewritten, proved, and put back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from registry.errors import HeadwaterError
+from registry.groups import GroupDraft, WorkerSettings
+from registry.store import open_store
+from tasks.data_source_ref import FORMAT
+from tasks.dependents import FoundDependent, NotRewritable, Place, Rename, Scope, UnitMoved, Unread, catalogue
+from tasks.dependents.prefect_deployments import ADAPTER
+from tasks.dependents.scanning import keep, scan
+from tests.flows.waiting import eventually
+from tests.serving import PrefectServer
+
+pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("registry")]
+
+MARK = {"type": "string", "format": FORMAT}
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "source": MARK,
+        "copies": {"type": "array", "items": {"$ref": "#/definitions/Copy"}},
+        "target": {**MARK, "default": "orders", "headwater-role": "writer"},
+        "note": {"type": "string"},
+    },
+    "definitions": {"Copy": {"type": "object", "properties": {"to": MARK}}},
+}
+PARAMETERS = {"source": "orders", "copies": [{"to": "billing"}, {"to": "orders"}], "note": "orders"}
+
+
+class Server:
+    """The server, with a pool whose job variables have a mark, and the deployments that a test makes."""
+
+    def __init__(self, server: PrefectServer) -> None:
+        self.server = server
+        self.flow = server.post("/flows/", {"name": "etl"})["id"]
+        variables = {"type": "object", "properties": {"cache": MARK, "command": {"type": "string"}}}
+        template = {"job_configuration": {"cache": "{{ cache }}"}, "variables": variables}
+        names = [one["name"] for one in server.post("/work_pools/filter", {})]
+        if "etl-dev" not in names:
+            pool = {"name": "etl-dev", "type": "process", "base_job_template": template}
+            server.post("/work_pools/", pool)
+        self.made: list[str] = []
+
+    def deploy(self, name: str, **more: Any) -> str:
+        """A deployment; its unit."""
+        body = {
+            "name": name,
+            "flow_id": self.flow,
+            "parameter_openapi_schema": SCHEMA,
+            "parameters": PARAMETERS,
+            **more,
+        }
+        self.made.append(self.server.post("/deployments/", body)["id"])
+        return f"deployment:{self.made[-1]}"
+
+    def deployment(self, unit: str) -> Any:
+        """What the server holds."""
+        return self.server.get(f"/deployments/{unit.removeprefix('deployment:')}")
+
+    def change(self, unit: str, **values: Any) -> None:
+        """Somebody else changes it."""
+        import httpx
+
+        url = f"{self.server.api}/deployments/{unit.removeprefix('deployment:')}"
+        httpx.patch(url, json=values, timeout=30).raise_for_status()
+
+    def clear(self) -> None:
+        """Take away what was made."""
+        import httpx
+
+        for id_ in self.made:
+            httpx.delete(f"{self.server.api}/deployments/{id_}", timeout=30)
+
+
+@pytest.fixture
+def server(prefect_server: PrefectServer) -> Iterator[Server]:
+    made = Server(prefect_server)
+    yield made
+    made.clear()
+
+
+async def found(*roots: str, **options: str) -> dict[str, FoundDependent]:
+    """What a scan of `retail` finds, by name."""
+    told = [one async for one in ADAPTER.scan(Scope("retail", roots, options))]
+    assert not any(isinstance(one, Unread) for one in told)
+    return {one.name: one for one in told if isinstance(one, FoundDependent)}
+
+
+def at(unit: str, pointer: str, old: str, new: str) -> Rename:
+    return Rename(Place(unit, pointer), old, new)
+
+
+async def test_marked_parameters_and_job_variables_are_found_with_all_that_a_deployment_says(server: Server) -> None:
+    with open_store() as store:
+        store.groups.put(GroupDraft("etl", "worker", WorkerSettings(work_pool="etl-dev")), store.by())
+    unit = server.deploy(
+        "nightly",
+        work_pool_name="etl-dev",
+        job_variables={"cache": "sessions", "command": "orders"},
+        tags=["owner:wang", "locked-by:li", "headwater-kind:batch_sync", "headwater-smoke"],
+        schedules=[{"schedule": {"cron": "0 3 * * *"}, "active": True}],
+        paused=True,
+    )
+    one = (await found("etl/nightly"))["etl/nightly"]
+    assert [(reference.source, reference.places[0].pointer, reference.role) for reference in one.references] == [
+        ("orders", "/parameters/source", ""),
+        ("billing", "/parameters/copies/0/to", ""),
+        ("orders", "/parameters/copies/1/to", ""),
+        ("orders", "/parameters/target", "writer"),
+        ("sessions", "/job_variables/cache", ""),
+    ]
+    assert (one.unit, one.env, one.module, one.task_kind) == (unit, "dev", "data_integration", "batch_sync")
+    assert (one.owner, one.locked_by, one.resource_group) == ("wang", "li", "etl")
+    assert one.details == {"pool": "etl-dev", "paused": True, "schedules": ["cron 0 3 * * *"], "smoke": True}
+    assert one.location.endswith(f"/deployments/deployment/{one.key}")
+    assert catalogue()["prefect_deployments"] is ADAPTER
+
+
+async def test_a_scan_keeps_to_its_workspace_its_roots_and_its_environment(server: Server) -> None:
+    server.deploy("ours", tags=["workspace:retail", "env:dev"])
+    server.deploy("theirs", tags=["workspace:finance"])
+    server.deploy("plain")
+    everything = await found()
+    assert "etl/theirs" not in everything
+    assert (everything["etl/ours"].env, everything["etl/plain"].env) == ("dev", "prod")
+    assert (everything["etl/ours"].module, everything["etl/plain"].module) == ("data_studio", "operation_center")
+    assert set(await found("etl/o*")) == {"etl/ours"}
+    assert (await found("plain", env="dev"))["etl/plain"].env == "dev"
+
+
+async def test_a_rename_changes_its_place_alone_and_backwards_puts_all_back(server: Server) -> None:
+    unit = server.deploy("moving", tags=["env:prod"], schedules=[{"schedule": {"cron": "0 3 * * *"}}], version="7")
+    before = server.deployment(unit)
+    renames = [
+        at(unit, "/parameters/source", "orders", "orders_new"),
+        at(unit, "/parameters/copies/1/to", "orders", "orders_new"),
+        at(unit, "/parameters/target", "orders", "orders_new"),
+    ]
+    old = await ADAPTER.read(unit)
+    new = ADAPTER.rewrite(old, renames)
+    await ADAPTER.write(unit, old, new)
+    after = server.deployment(unit)
+    assert after["parameters"] == {
+        "source": "orders_new",
+        "copies": [{"to": "billing"}, {"to": "orders_new"}],
+        "target": "orders_new",
+        "note": "orders",
+    }
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed <= {"parameters", "updated", "updated_by"}
+    assert await ADAPTER.verify(unit, new) is None
+    assert "something else" in (await ADAPTER.verify(unit, old) or "")
+    await ADAPTER.write(unit, old, new)  # again, as after a kill
+    now = await ADAPTER.read(unit)
+    back = ADAPTER.rewrite(now, [one.backwards() for one in renames])
+    await ADAPTER.write(unit, now, back)
+    assert (await ADAPTER.read(unit)).fingerprint == old.fingerprint
+
+
+async def test_a_default_of_the_code_is_left_to_the_code_where_it_is_not_renamed(server: Server) -> None:
+    unit = server.deploy("partly")
+    old = await ADAPTER.read(unit)
+    await ADAPTER.write(unit, old, ADAPTER.rewrite(old, [at(unit, "/parameters/source", "orders", "new")]))
+    assert "target" not in server.deployment(unit)["parameters"]
+
+
+async def test_job_variables_are_rewritten_too(server: Server) -> None:
+    unit = server.deploy("cached", work_pool_name="etl-dev", job_variables={"cache": "sessions", "command": "x"})
+    old = await ADAPTER.read(unit)
+    await ADAPTER.write(unit, old, ADAPTER.rewrite(old, [at(unit, "/job_variables/cache", "sessions", "other")]))
+    held = server.deployment(unit)
+    assert held["job_variables"] == {"cache": "other", "command": "x"}
+    assert held["parameters"] == PARAMETERS
+
+
+async def test_what_somebody_else_has_changed_is_left_alone(server: Server) -> None:
+    unit = server.deploy("touched")
+    old = await ADAPTER.read(unit)
+    new = ADAPTER.rewrite(old, [at(unit, "/parameters/source", "orders", "orders_new")])
+    server.change(unit, parameters={**PARAMETERS, "note": "theirs"})
+    with pytest.raises(UnitMoved):
+        await ADAPTER.write(unit, old, new)
+    assert server.deployment(unit)["parameters"]["source"] == "orders"
+
+
+async def test_names_that_are_not_there_and_deployments_that_are_gone_are_told(server: Server) -> None:
+    unit = server.deploy("short")
+    old = await ADAPTER.read(unit)
+    for pointer in ("/parameters/source", "/parameters/nothing", "/parameters/copies/7/to", "/parameters/copies/x"):
+        with pytest.raises(NotRewritable, match="does not stand there"):
+            ADAPTER.rewrite(old, [at(unit, pointer, "billing", "b")])
+    server.clear()
+    with pytest.raises(HeadwaterError, match="no such deployment"):
+        await ADAPTER.read(unit)
+    assert "no such deployment" in (await ADAPTER.verify(unit, old) or "")
+
+
+async def test_a_name_that_the_form_does_not_offer_is_refused_by_the_server(server: Server) -> None:
+    schema = {"type": "object", "properties": {"source": {**MARK, "enum": ["orders"]}}}
+    unit = server.deploy(
+        "formed", parameter_openapi_schema=schema, parameters={"source": "orders"}, enforce_parameter_schema=True
+    )
+    old = await ADAPTER.read(unit)
+    with pytest.raises(HeadwaterError, match=r"does not fit the schema[\s\S]*headwater deploy"):
+        await ADAPTER.write(unit, old, ADAPTER.rewrite(old, [at(unit, "/parameters/source", "orders", "new")]))
+    assert (await ADAPTER.read(unit)).fingerprint == old.fingerprint
+
+
+async def test_a_smoke_run_that_fails_is_told_and_one_that_is_not_declared_is_not_made(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = server.deploy("plain")
+    assert await ADAPTER.smoke(plain, {}) is None
+    smoking = server.deploy("smoking", tags=["headwater-smoke"], work_pool_name="etl-dev")
+    assert [one["deployment_id"] for one in server.server.runs() if one["deployment_id"] in server.made] == []
+
+    monkeypatch.setattr("tasks.dependents.prefect_deployments._LOOK", 0.05)
+
+    def scheduled() -> list[Any]:
+        made = [one for one in server.server.runs() if one["deployment_id"] in server.made]
+        return [one for one in made if one["state_type"] == "SCHEDULED"]
+
+    for kind, told in (("COMPLETED", None), ("FAILED", "its run is Failed")):
+        running = asyncio.create_task(ADAPTER.smoke(smoking, {"smoke": True}))
+        runs = await eventually(scheduled)
+        body = {"state": {"type": kind, "name": kind.title()}, "force": True}
+        server.server.post(f"/flow_runs/{runs[0]['id']}/set_state", body)
+        outcome = await running
+        assert outcome is None if told is None else told in (outcome or "")
+
+
+async def test_the_server_being_away_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.dependents import prefect_deployments
+
+    monkeypatch.setattr(prefect_deployments, "settings", lambda: {"PREFECT_API_URL": "http://127.0.0.1:1/api"})
+    prefect_deployments._OPEN.clear()
+    with pytest.raises(HeadwaterError, match=r"127\.0\.0\.1:1/api does not do it: server-unreachable"):
+        await found()
+    prefect_deployments._OPEN.clear()
+
+
+async def test_a_scan_is_kept_and_forgets_deployments_that_are_gone(server: Server) -> None:
+    server.deploy("first", tags=["env:prod", "workspace:retail"])
+    server.deploy("second", tags=["env:prod", "workspace:retail"])
+    scope = Scope("retail")
+    with open_store() as store:
+        keep(store, ADAPTER.name, await scan(ADAPTER.name, scope), store.by())
+        assert store.dependents.summary("retail/orders").dependents == 2
+        assert store.dependents.summary("retail/billing").dependents == 2
+        server.clear()
+        keep(store, ADAPTER.name, await scan(ADAPTER.name, scope), store.by())
+        assert store.dependents.summary("retail/orders").dependents == 0
+
+
+async def test_the_flow_finds_them_and_draws_what_hangs_on_the_sources(server: Server) -> None:
+    from flows.find_dependents import find_dependents
+
+    server.deploy("drawn", tags=["env:prod", "workspace:retail"])
+    state = await find_dependents("retail", return_state=True)
+    assert state.is_completed()
+    assert "1 new" in (state.message or "")
+    page = server.server.artifacts("headwater-dependents")[0]
+    assert "```mermaid" in page
+    assert "the Operation Center: 1" in page
+    failed = await find_dependents("nowhere", return_state=True)
+    assert failed.is_failed()
