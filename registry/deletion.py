@@ -7,26 +7,29 @@ since, or may use it since, is a reason to plan again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
-from registry import access, impacts, model, plans, reconcile, sources, tombstones
+from registry import access, burying, impacts, model, reconcile, sources, tombstones, workspaces
 from registry.access import Verb
 from registry.audit import By
 from registry.database import Database
 from registry.errors import Conflict, HeadwaterError, InvalidInput, InvalidInputs
-from registry.impacts import Impact
+from registry.impacts import Granted, Impact, Use
 from registry.plans import PlanDraft, PlannedStep, Plans, PlanState, StepState
+from registry.resolving import chunks
 
 KIND = "delete"
 
 Side = Literal["dev", "prod", "both"]
 
 #: Sources that one plan deletes at most: it is one transaction.
-MOST = 10_000
+MOST = 5_000
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,13 @@ class Deletions:
         """
         _expect_some(paths)
         with self._database.read() as session:
-            found = [_Step.of(session, path, env, by, detach) for path in dict.fromkeys(paths)]
+            rows = _rows(session, dict.fromkeys(paths), by)
+            uses, grants = impacts.uses_of(session, ids := [row.id for row in rows]), impacts.grants_of(session, ids)
+            found = [_Step.wanted(row, env, detach, uses[row.id], grants[row.id]) for row in rows]
             problems = [problem for step in found for problem in step.problems]
             if problems:
                 raise InvalidInputs(problems)
-            versions = plans.versions_of(session, [name for step in found for name in step.objects])
+            versions = {name: version for step in found for name, version in step.versions.items()}
         refused = {step.path: told for step in found if (told := step.refusal(force))}
         owners = {step.path.partition("/")[0] for step in found}
         document = {
@@ -153,48 +158,61 @@ class Deletions:
     def _delete_all(self, plan: model.Plan, force: Collection[str], by: By) -> None:
         waiting = [step for step in self._plans.steps(plan.id) if step.state != StepState.DONE]
         with self._database.write() as session:
-            for step in waiting:
-                row, envs = _still(session, plan, step, force, by)
-                tombstone = tombstones.bury(session, row, envs, by)
-                after = {"tombstone": tombstone.id}
-                self._plans.record(step, StepState.DONE, after=after, session=session)
+            tombstones.purge(session, by)
+            for chunk in chunks(waiting):
+                rows = _rows(session, [step.action["source"] for step in chunk], by)
+                ids = [row.id for row in rows]
+                uses, grants = impacts.uses_of(session, ids), impacts.grants_of(session, ids)
+                for row, step in zip(rows, chunk, strict=True):
+                    _expect_same(plan, step, row, _Step(row, step.action["envs"], uses[row.id], grants[row.id]), force)
+                gone = [(row, step.action["envs"]) for row, step in zip(rows, chunk, strict=True)]
+                left = burying.bury(session, gone, by)
+                done = [
+                    (step, StepState.DONE, None, {"tombstone": one.id}, "")
+                    for step, one in zip(chunk, left, strict=True)
+                ]
+                self._plans.record_all(done, session=session)
+                session.expunge_all()
 
 
 class _Step:
     """One source on its way out."""
 
-    def __init__(self, session: Session, row: model.DataSource, envs: Collection[str]) -> None:
-        self.path, self.envs = row.path, sorted(envs)
+    def __init__(
+        self, row: model.DataSource, envs: Collection[str], uses: Sequence[Use], grants: Sequence[Granted]
+    ) -> None:
+        self.path, self.envs, self.row = row.path, sorted(envs), row
         left = {entry.env for entry in row.entries} - set(envs)
-        uses, grants = impacts.uses_of(session, row.id), impacts.grants_of(session, row.id)
         self.impact = impacts.impact(row.path, envs, left, uses, grants)
         self.detach: str | None = None
         self.problems: list[InvalidInput] = []
 
     @classmethod
-    def of(cls, session: Session, path: str, env: Side, by: By, detach: str | None) -> _Step:
-        """The step of a source as it is now, with what is wrong with it.
-
-        Raises:
-            Forbidden: No role of whoever acts allows it.
-            NotFound: No such source.
-        """
-        owner, _, name = path.partition("/")
-        row = sources.find(session, owner, name)
-        access.require(session, by, Verb.DELETE, row.workspace)
+    def wanted(
+        cls,
+        row: model.DataSource,
+        env: Side,
+        detach: str | None,
+        uses: Sequence[Use],
+        grants: Sequence[Granted],
+    ) -> _Step:
+        """The step of a source as it is now, with what is wrong with it."""
         present = [entry.env for entry in row.entries]
-        step = cls(session, row, present if env == "both" else [env])
+        step = cls(row, present if env == "both" else [env], uses, grants)
         step.detach = detach
         if env != "both" and env not in present:
             told, advice = f"it has no {env} entry", f"it has: {', '.join(present) or 'none'}"
-            step.problems.append(InvalidInput(told, where=f"{path}/{env}", instruction=advice))
+            step.problems.append(InvalidInput(told, where=f"{row.path}/{env}", instruction=advice))
         if row.origin == "automatically" and detach is None:
-            step.problems.append(reconcile.belongs_to_compute_resource(path))
+            step.problems.append(reconcile.belongs_to_compute_resource(row.path))
         return step
 
     @property
-    def objects(self) -> list[str]:
-        return [f"data_source:{self.path}", *(f"entry:{self.path}/{env}" for env in self.envs)]
+    def versions(self) -> dict[str, int]:
+        """What it was seen at."""
+        entries = {f"entry:{self.path}/{entry.env}": entry.version for entry in self.row.entries}
+        seen = {name: version for name, version in entries.items() if name.rpartition("/")[2] in self.envs}
+        return {f"data_source:{self.path}": self.row.version, **seen}
 
     def refusal(self, force: Collection[str]) -> str:
         """Why it must not be deleted; empty: it may."""
@@ -227,35 +245,51 @@ def _grants(impact: Impact) -> list[list[str]]:
     return sorted([grant.entry, grant.workspace, grant.env, grant.user] for grant in impact.grants)
 
 
-def _still(
-    session: Session, plan: model.Plan, step: model.PlanStep, force: Collection[str], by: By
-) -> tuple[model.DataSource, list[str]]:
-    """The source of a step, where everything is as the plan showed it, in the transaction that deletes it.
+def _rows(session: Session, paths: Iterable[str], by: By) -> list[model.DataSource]:
+    """The sources of these paths in their order, with their workspaces and entries.
 
     Raises:
-        Forbidden: No role of whoever acts allows it.
+        Forbidden: No role of whoever acts allows it to delete them.
+        NotFound: No such source.
+        InvalidInput: It is one that another workspace shares.
+    """
+    named: defaultdict[str, list[str]] = defaultdict(list)
+    for path in (paths := [*paths]):
+        owner, _, name = path.partition("/")
+        named[owner].append(name)
+    found: dict[str, model.DataSource] = {}
+    for owner, names in named.items():
+        workspace = workspaces.find(session, owner)
+        access.require(session, by, Verb.DELETE, workspace)
+        for chunk in chunks(names):
+            for row in reconcile.existing(session, workspace, chunk).values():
+                set_committed_value(row, "workspace", workspace)
+                found[f"{owner}/{row.name}"] = row
+    return [found.get(path) or sources.find(session, *path.split("/", 1)) for path in paths]
+
+
+def _expect_same(
+    plan: model.Plan, step: model.PlanStep, row: model.DataSource, now: _Step, force: Collection[str]
+) -> None:
+    """Let a step pass where everything is as the plan showed it, in the transaction that deletes.
+
+    Raises:
         InvalidInput: Production depends on it.
         Conflict: Something is otherwise.
     """
-    path, where = step.action["source"], f"plan:{plan.id}"
-    owner, _, name = path.partition("/")
     again = "plan again, and look at it again"
-    expected = {object_: plan.versions[object_] for object_ in _objects(step)}
-    if plans.versions_of(session, [*expected]) != expected:
-        raise Conflict(f"{path} has changed since the plan was made", where=where, instruction=again)
-    row = sources.find(session, owner, name)
-    access.require(session, by, Verb.DELETE, row.workspace)
+    if any(plan.versions.get(name) != version for name, version in now.versions.items()):
+        told = f"{now.path} has changed since the plan was made"
+        raise Conflict(told, where=f"plan:{plan.id}", instruction=again)
     if row.origin == "automatically" and step.action["do"] != "detach":
-        raise reconcile.belongs_to_compute_resource(path)
-    now = _Step(session, row, step.action["envs"])
+        raise reconcile.belongs_to_compute_resource(now.path)
     refused = now.refusal(force)
     if refused:
-        raise in_use(path, refused)
+        raise in_use(now.path, refused)
     new = {hit.use.dependent for hit in now.impact.blocking} - set(step.action["blocking"])
     if new or _grants(now.impact) != step.action["grants"]:
         what = f"{len(new)} more in production depend on it" if new else "it is shared otherwise"
-        raise Conflict(f"since the plan was made, {what}", where=f"data_source:{path}", instruction=again)
-    return row, now.envs
+        raise Conflict(f"since the plan was made, {what}", where=f"data_source:{now.path}", instruction=again)
 
 
 def in_use(path: str, refused: str) -> InvalidInput:
@@ -266,8 +300,3 @@ def in_use(path: str, refused: str) -> InvalidInput:
         instruction=f"move them to another source first (headwater repoint {path} NEW), or type its name as well: "
         f"--force {path.partition('/')[2]}",
     )
-
-
-def _objects(step: model.PlanStep) -> list[str]:
-    path = step.action["source"]
-    return [f"data_source:{path}", *(f"entry:{path}/{env}" for env in step.action["envs"])]

@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import secrets as random
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ from registry import audit, home, model, workspaces
 from registry.audit import By
 from registry.database import Database
 from registry.errors import Conflict, InvalidInput, NotFound
+from registry.resolving import chunks
 
 #: How long a plan may be applied.
 LIFETIME = timedelta(hours=24)
@@ -287,27 +289,52 @@ def versions_of(session: Session, objects: Sequence[str]) -> dict[str, int]:
     Args:
         objects: `workspace:retail`, `data_source:retail/orders`, `entry:retail/orders/prod`, `resource_group:vpc_a`.
     """
-    return {object_: _version_of(session, object_) for object_ in objects}
+    found = dict.fromkeys(objects, 0)
+    wanted: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for object_ in found:
+        kind, _, name = object_.partition(":")
+        owner, _, rest = name.partition("/")
+        if kind not in _VERSIONS:
+            raise InvalidInput(f"{object_} has no version")
+        wanted[kind, owner if rest else ""].add(rest.partition("/")[0] or owner)
+    for (kind, owner), names in wanted.items():
+        for chunk in chunks(sorted(names)):
+            for path, version in _VERSIONS[kind](session, owner, chunk):
+                if (object_ := f"{kind}:{path}") in found:
+                    found[object_] = version
+    return found
 
 
-def _version_of(session: Session, object_: str) -> int:
-    kind, _, name = object_.partition(":")
-    owner, _, rest = name.partition("/")
-    source, _, env = rest.partition("/")
-    inside = model.Workspace.name == owner
-    if kind == "workspace":
-        wanted = select(model.Workspace.version).where(inside)
-    elif kind == "resource_group":
-        wanted = select(model.ResourceGroup.version).where(model.ResourceGroup.name == name)
-    elif kind == "data_source":
-        wanted = select(model.DataSource.version).join(model.Workspace)
-        wanted = wanted.where(inside, model.DataSource.name == rest)
-    elif kind == "entry":
-        wanted = select(model.Entry.version).join(model.DataSource).join(model.Workspace)
-        wanted = wanted.where(inside, model.DataSource.name == source, model.Entry.env == env)
-    else:
-        raise InvalidInput(f"{object_} has no version")
-    return session.scalar(wanted) or 0
+def _of_workspaces(session: Session, _: str, names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    table = model.Workspace
+    yield from session.execute(select(table.name, table.version).where(table.name.in_(names))).tuples()
+
+
+def _of_groups(session: Session, _: str, names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    table = model.ResourceGroup
+    yield from session.execute(select(table.name, table.version).where(table.name.in_(names))).tuples()
+
+
+def _of_sources(session: Session, owner: str, names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    wanted = select(model.DataSource.name, model.DataSource.version).join(model.Workspace)
+    rows = session.execute(wanted.where(model.Workspace.name == owner, model.DataSource.name.in_(names)))
+    yield from ((f"{owner}/{name}", version) for name, version in rows)
+
+
+def _of_entries(session: Session, owner: str, names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    wanted = select(model.DataSource.name, model.Entry.env, model.Entry.version)
+    wanted = wanted.join(model.DataSource, model.DataSource.id == model.Entry.data_source_id).join(model.Workspace)
+    rows = session.execute(wanted.where(model.Workspace.name == owner, model.DataSource.name.in_(names)))
+    yield from ((f"{owner}/{name}/{env}", version) for name, env, version in rows)
+
+
+#: Kind of object -> what gives the versions of many: (workspace, names) -> (path, version).
+_VERSIONS: Mapping[str, Callable[[Session, str, Sequence[str]], Iterator[tuple[str, int]]]] = {
+    "workspace": _of_workspaces,
+    "resource_group": _of_groups,
+    "data_source": _of_sources,
+    "entry": _of_entries,
+}
 
 
 def _find(session: Session, id_: str) -> model.Plan:

@@ -256,7 +256,8 @@ def _users(session: Session, grants: Sequence[Grant]) -> list[Use]:
     lost: dict[tuple[int, str, str], Use] = {}
     for grant in grants:
         owner, _, name = grant.source.partition("/")
-        for use in impacts.uses_of(session, sources.find(session, owner, name).id):
+        id_ = sources.find(session, owner, name).id
+        for use in impacts.uses_of(session, [id_])[id_]:
             if _covers(grant, grant.source, use) and not any(_covers(other, grant.source, use) for other in left):
                 lost[use.dependent, use.entry, use.role] = use
     return [*lost.values()]

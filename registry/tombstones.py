@@ -7,8 +7,7 @@ entry stands there again, and nowhere else. References of dependents name the so
 
 from __future__ import annotations
 
-import secrets as random
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -113,57 +112,6 @@ class Tombstones:
             return purge(session, by)
 
 
-def bury(session: Session, row: model.DataSource, envs: Collection[str], by: By) -> model.Tombstone:
-    """Delete entries of a source, and the source with its last one, in a transaction that holds the write lock.
-
-    The sharing rules of the entries end; so does the compute resource that the whole source was made by.
-
-    Args:
-        row: With its workspace and entries.
-    """
-    purge(session, by)
-    gone = [entry for entry in row.entries if entry.env in envs]
-    whole = len(gone) == len(row.entries)
-    rules = session.scalars(
-        select(model.SharingRule).where(model.SharingRule.entry_id.in_([entry.id for entry in gone]))
-    ).all()
-    engine = session.scalar(select(model.ComputeResource).where(model.ComputeResource.data_source_id == row.id))
-    env_of = {entry.id: entry.env for entry in gone}
-    tombstone = model.Tombstone(
-        id=random.token_hex(8),
-        workspace_id=row.workspace_id,
-        name=row.name,
-        envs=sorted(entry.env for entry in gone),
-        document={
-            "source": rows.document(row),
-            "entries": [rows.document(entry) for entry in gone],
-            "rules": [{**rows.document(rule), "entry": env_of[rule.entry_id]} for rule in rules],
-            "compute_resource": rows.document(engine) if engine is not None and whole else None,
-        },
-        creator=by.actor,
-        created_at=by.at,
-        expires_at=by.at + KEPT,
-        why=by.why,
-    )
-    session.add(tombstone)
-    session.flush()
-    _write_records(session, row, gone, whole, tombstone, by)
-    _move_secrets(session, env_of, tombstone)
-    session.execute(delete(model.SharingRule).where(model.SharingRule.id.in_([rule.id for rule in rules])))
-    if whole:
-        session.execute(delete(model.ComputeResource).where(model.ComputeResource.data_source_id == row.id))
-        session.execute(delete(model.DataSource).where(model.DataSource.id == row.id))
-        return tombstone
-    for column, value in by.changed(row.version).items():
-        setattr(row, column, value)
-    session.flush()
-    standing = model.Standing
-    session.execute(delete(standing).where(standing.data_source_id == row.id, standing.env.in_(tombstone.envs)))
-    session.execute(delete(model.Entry).where(model.Entry.id.in_(env_of)))
-    session.expire(row, ["entries"])
-    return tombstone
-
-
 def unearth(session: Session, row: model.Tombstone, owner: str, by: By) -> Restored:
     """Bring back what a deletion took, in a transaction that holds the write lock; see `Tombstones.restore`."""
     path, document = f"{owner}/{row.name}", row.document
@@ -213,47 +161,6 @@ def purge(session: Session, by: By) -> int:
     session.execute(delete(model.BuriedSecret).where(model.BuriedSecret.tombstone_id.in_(ids)))
     session.execute(delete(model.Tombstone).where(model.Tombstone.id.in_(ids)))
     return len(ids)
-
-
-# --- parts of `bury` ------------------------------------------------------------------------------------------------
-
-
-def _write_records(
-    session: Session,
-    row: model.DataSource,
-    gone: Sequence[model.Entry],
-    whole: bool,
-    tombstone: model.Tombstone,
-    by: By,
-) -> None:
-    told = {"tombstone": tombstone.id, "expires_at": tombstone.expires_at.isoformat(timespec="seconds")}
-    records = [
-        by.record("delete", f"entry:{row.path}/{entry.env}", version=None, before=entries.snapshot(entry), after=told)
-        for entry in gone
-    ]
-    before = {f"{entry.env}.{name}": value for entry in gone for name, value in entries.snapshot(entry).items()}
-    if whole:
-        named = ("type", "kind", "origin", "visibility", "description", "tags", "permits")
-        before = {name: getattr(row, name) for name in named} | before
-    version = None if whole else row.version + 1
-    action = "delete" if whole else "update"
-    records.append(by.record(action, f"data_source:{row.path}", version=version, before=before, after=told))
-    audit.write(session, records)
-
-
-def _move_secrets(session: Session, env_of: Mapping[int, str], tombstone: model.Tombstone) -> None:
-    secrets = session.scalars(select(model.Secret).where(model.Secret.entry_id.in_(env_of))).all()
-    moved = [
-        {
-            **rows.some(secret, "id", "field", "key_id", "ciphertext", "created_at"),
-            "tombstone_id": tombstone.id,
-            "env": env_of[secret.entry_id],
-        }
-        for secret in secrets
-    ]
-    if moved:
-        session.execute(insert(model.BuriedSecret), moved)
-        session.execute(delete(model.Secret).where(model.Secret.id.in_([row["id"] for row in moved])))
 
 
 # --- parts of `unearth` ---------------------------------------------------------------------------------------------

@@ -128,7 +128,10 @@ def _named(
 
 
 def apply(
-    plan: Annotated[str, typer.Argument(help="The id of a plan, or its beginning.", show_default=False)],
+    plan: Annotated[
+        str,
+        typer.Argument(help="The id of a plan, or its beginning.", show_default=False, autocompletion=completing.plans),
+    ],
     force: Force = None,
     why: Why = "",
     output: Form = Output.TABLE,
@@ -174,10 +177,12 @@ def restore(
 
 def tombstones(workspace: Workspace = None, output: Form = Output.TABLE) -> int:
     """List the deleted data sources that can be brought back."""
+    from registry.access import Verb
     from registry.store import open_store
 
     with open_store() as store:
-        found = store.tombstones.list(workspace)
+        among = store.visible(Verb.LIST)
+        found = [one for one in store.tombstones.list(workspace) if among is None or one.workspace in among]
     if output is Output.JSON:
         dump(
             [

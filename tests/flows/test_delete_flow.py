@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
+from registry import model
 from registry.store import open_store
 from tests.flows.waiting import eventually
 from tests.registry.depending import depend
@@ -114,6 +116,19 @@ async def test_a_suspended_run_goes_on_with_the_plan_that_was_approved(prefect_s
     assert names() == before - {"retail/orders"}
     with open_store() as store:
         assert len(store.plans.list(kind="delete")) == 1
+
+
+async def test_a_health_check_forgets_what_has_expired() -> None:
+    from flows.health_check import health_check
+
+    with open_store() as store:
+        store.deletions.delete("retail/orders", store.by())
+        with store.database.write() as session:
+            session.execute(update(model.Tombstone).values(expires_at=model.now()))
+    await health_check(return_state=True)
+    with open_store() as store, store.database.read() as session:
+        assert session.scalars(select(model.Tombstone)).all() == []
+        assert store.history("data_source:retail/orders")[-1].action == "purge"
 
 
 async def test_a_run_that_waits_for_nothing_is_told(prefect_server: PrefectServer) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from registry import model
+from registry import model, reconcile, workspaces
 from registry.access import Role
 from registry.errors import Conflict, Forbidden, InvalidInput, InvalidInputs, NotFound
 from registry.members import Membership
@@ -318,3 +318,32 @@ def test_two_operators_delete_once(store: Store, operator: Callable[..., subproc
     told = sorted(process.communicate()[0].strip() for process in [operator(code, plan) for plan in plans])
     assert told == ["Conflict", "done"]
     assert len(store.tombstones.list()) == 1
+
+
+def test_two_operators_restore_once(store: Store, operator: Callable[..., subprocess.Popen[str]]) -> None:
+    retail(store, two_sided())
+    store.deletions.delete("retail/orders", store.by())
+    code = (
+        "from registry.store import open_store\nfrom registry.errors import HeadwaterError\n"
+        "with open_store() as store:\n"
+        "    try: store.tombstones.restore('orders', store.by())\n"
+        "    except HeadwaterError as error: print(type(error).__name__)\n"
+        "    else: print('done')"
+    )
+    told = sorted(process.communicate()[0].strip() for process in [operator(code), operator(code)])
+    assert told == ["NotFound", "done"]
+    assert (password(store, env="dev"), password(store)) == ("dev secret", CANARY)
+
+
+def test_hundreds_go_together_each_with_its_own_secret_and_come_back(store: Store) -> None:
+    retail(store, *(source(f"s{number}", prod=fields(password=f"p{number}")) for number in range(3)))
+    many = [source(f"t{number}") for number in range(600)]
+    with store.database.write() as session:
+        reconcile.put(session, store.secrets, workspaces.find(session, "retail"), many, store.by())
+    paths = [f"retail/t{number}" for number in range(600)] + [f"retail/s{number}" for number in range(3)]
+    done = store.deletions.apply(store.deletions.plan(paths, store.by()).plan.id, store.by())
+    assert [one.path for one in done] == paths
+    for number in range(3):
+        store.tombstones.restore(f"s{number}", store.by())
+    assert [password(store, f"s{number}") for number in range(3)] == ["p0", "p1", "p2"]
+    assert len(store.tombstones.list()) == 600
