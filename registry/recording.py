@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import RowMapping, Table, bindparam, delete, insert, select, text, update
+from sqlalchemy import ARRAY, RowMapping, String, Table, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from registry import audit, model, usage
@@ -50,6 +50,7 @@ class Recording:
         self._workspace = workspace
         self._adapter = adapter
         self._by = by
+        self._is_postgresql = session.get_bind().dialect.name == "postgresql"
         self._meant: Mapping[str, Meant] = {}
         self._numbers = dict.fromkeys(("new", "changed", "unchanged", "gone", "references"), 0)
 
@@ -58,7 +59,7 @@ class Recording:
         from registry.dependents import Counts
 
         _expect_own_keys(found)
-        if self._session.get_bind().dialect.name == "postgresql":
+        if self._is_postgresql:
             # It knows nothing of rows that were written in this transaction, and takes a full table for an empty one.
             self._session.execute(text("SET LOCAL enable_seqscan = off"))
         self._resolve(found)
@@ -117,9 +118,10 @@ class Recording:
 
     def _present(self, keys: Sequence[str]) -> dict[str, RowMapping]:
         table = _DEPENDENT
-        rows = self._session.execute(
-            select(table).where(table.c.adapter == self._adapter, table.c.key.in_(keys))
-        ).mappings()
+        here: Any = table.c.key.in_(keys)
+        if self._is_postgresql:  # which otherwise compares every key with every one of these
+            here = table.c.key.in_(select(func.unnest(bindparam("keys", [*keys], ARRAY(String)))))
+        rows = self._session.execute(select(table).where(table.c.adapter == self._adapter, here)).mappings()
         return {row["key"]: row for row in rows}
 
     def _update(self, moved: Mapping[int, Mapping[str, Any]], seen: Sequence[int]) -> None:
@@ -142,10 +144,8 @@ class Recording:
         """What units that were read to the end hold no longer."""
         table = model.Dependent
         here = (table.adapter == self._adapter, table.workspace_id == self._workspace.id)
-        for chunk in chunks(sorted(scanned_units)):
-            rows = self._session.execute(select(table.id, table.key).where(*here, table.unit.in_(chunk)))
-            gone = [id_ for id_, key in rows if key not in found]
-            self._delete(gone)
+        rows = self._session.execute(select(table.id, table.key, table.unit).where(*here))
+        self._delete([id_ for id_, key, unit in rows if unit in scanned_units and key not in found])
 
     def _delete(self, ids: Sequence[int]) -> None:
         for chunk in chunks(ids):
