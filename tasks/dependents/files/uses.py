@@ -136,8 +136,7 @@ def _member(key: str, found: Any, spot: Spot) -> Iterator[Use | Unreadable]:
         yield from _named(found, spot)
     elif word == "datasourcename" and isinstance(found, str) and _in_settings(spot):
         yield Use(spot.levels, found, said(spot.holders[-1].data, "DataSourceType"), spot.holders)
-    if word != "datasources":
-        yield from _walk(found, spot)
+    yield from _walk(found, spot)
 
 
 def _named(found: Any, spot: Spot) -> Iterator[Use]:

@@ -170,6 +170,30 @@ def plain(data: Any) -> Any:
 
 
 @pytest.mark.parametrize(
+    ("before", "format", "after"),
+    [
+        ('{"a": {"name": "x"}, "a": {"name": "orders"}}', Format.JSON, '{"a": {"name": "x"}, "a": {"name": "v2"}}'),
+        ('{"a": {"name": "orders"}, "a": {}}', Format.JSON, None),
+        ("a: {name: &n !!str orders} # c", Format.YAML, "a: {name: &n !!str v2} # c"),
+        ("a: {name: &n orders}\nb: *n", Format.YAML, None),
+        ("a:\n  name: !!str # why\n    'orders'\n", Format.YAML, "a:\n  name: !!str # why\n    'v2'\n"),
+        ("a:\n  name: |- # why\n      orders\n\nb: 1", Format.YAML, "a:\n  name: |- # why\n      v2\n\nb: 1"),
+        ("a: {name: x, name: orders}", Format.YAML, "a: {name: x, name: v2}"),
+        ("b: &b {name: orders}\na: *b", Format.YAML, None),
+        ("a: {name: 17}", Format.YAML, None),
+        ('{"a": {"name": true}}', Format.JSON, None),
+    ],
+)
+def test_names_that_are_hard_to_hit(before: str, format: Format, after: str | None) -> None:
+    change = [rename("/a/name", new="v2")]
+    if after is not None:
+        assert both_ways(before, format, change) == documents.renamed(before, format, change) == after
+        return
+    with pytest.raises(NotRewritable):
+        documents.renamed(before, format, change)
+
+
+@pytest.mark.parametrize(
     ("text", "format", "line"),
     [
         ("[" * 200_000, Format.JSON, 1),
