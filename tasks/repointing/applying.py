@@ -197,9 +197,12 @@ class _Run:
     done: int = 0
     total: int = 0
     wave: int = 0
+    warned: bool = False
 
     def __post_init__(self) -> None:
         _permit(self.store, self.plan, self.by)
+        with self.store.database.read() as session:
+            self._ends(session)  # a source that is gone is told before anything is touched
         self.steps = self.store.plans.steps(self.plan.id)
         self.gate = asyncio.Semaphore(AT_ONCE)
         document = self.plan.document
@@ -213,9 +216,6 @@ class _Run:
             self._expect_complete()
             await self._expect_unmoved()
         self.store.plans.begin(self.plan.id, self.by)
-        late = waves.late(self.by.at, self.plan.document["zone"])
-        if late:
-            self.audience.remark(late)
         interrupted = [step for step in self.steps if step.state == StepState.REVERTING]
         if interrupted:
             await self._revert(interrupted, {}, "its wave failed")
@@ -231,6 +231,7 @@ class _Run:
         self.total = sum(map(len, by_wave.values()))
         broken = False
         for self.wave in sorted(by_wave):
+            self._warn_late()
             done = await self._run_wave(by_wave[self.wave])
             if done is None:
                 return PlanState.PAUSED
@@ -239,6 +240,13 @@ class _Run:
                 if not self.options.keep_going:
                     break
         return PlanState.FAILED if broken else PlanState.APPLIED
+
+    def _warn_late(self) -> None:
+        """Tell once when what is deployed now takes effect a day later than one might think."""
+        late = None if self.warned else waves.late(model.now(), self.plan.document["zone"])
+        if late:
+            self.warned = True
+            self.audience.remark(late)
 
     def _expect_complete(self) -> None:
         blocked = self.plan.document["blocked"]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from registry import types, usage
 from registry.dependents import Use
+from registry.entries import connection_of
+from registry.errors import HeadwaterError
 from registry.model import DataSource
 from tasks.comparison.survey import Object, Survey
 from tasks.repointing.columns import Severity, misfits
@@ -94,7 +96,7 @@ def judge(use: Use, subject: Subject, observed: Observed) -> list[Finding]:
         return [Finding(Severity.BLOCKED, told)]
     return [
         *_rewritable(use),
-        *_types(use, subject),
+        *_types(use, subject, side),
         *_permitted(use, subject, side),
         *_reachable(use, subject, observed, side),
         *_contents(use, subject, observed, side),
@@ -108,17 +110,25 @@ def _rewritable(use: Use) -> Iterator[Finding]:
         yield Finding(Severity.WARN, f"{use.locked_by} is editing it: it is skipped unless forced")
 
 
-def _types(use: Use, subject: Subject) -> Iterator[Finding]:
+def _types(use: Use, subject: Subject, side: str) -> Iterator[Finding]:
     """Of one type, or of two that speak one protocol."""
     old, new = types.get(subject.old.type), types.get(subject.new.type)
-    if old.name == new.name:
-        return
-    if old.protocol != new.protocol or old.variants != new.variants:
-        yield Finding(Severity.BLOCKED, f"{new.title} does not speak the protocol of {old.title}")
-        return
-    written = {place.type for place in use.places if place.type}
-    stays = f"; the type written there stays {', '.join(sorted(written))}" if written else ""
-    yield Finding(Severity.WARN, f"{new.title} in place of {old.title}: one protocol, two types{stays}")
+    speaks, spoken = _protocol(subject.old, use.env), _protocol(subject.new, side)
+    if speaks != spoken:
+        yield Finding(Severity.BLOCKED, f"{new.title} speaks {spoken}, not the {speaks} of {old.title}")
+    elif old.name != new.name:
+        written = {place.type for place in use.places if place.type}
+        stays = f"; the type written there stays {', '.join(sorted(written))}" if written else ""
+        yield Finding(Severity.WARN, f"{new.title} in place of {old.title}: one protocol, two types{stays}")
+
+
+def _protocol(source: DataSource, env: str) -> str:
+    """The protocol that a side speaks; of one that is missing or faulty, the usual one of its type."""
+    kind, entry = types.get(source.type), source.entry(env)
+    try:
+        return kind.protocol_of(connection_of(source.type, entry)) if entry is not None else kind.protocol
+    except HeadwaterError:
+        return kind.protocol
 
 
 def _permitted(use: Use, subject: Subject, side: str) -> Iterator[Finding]:

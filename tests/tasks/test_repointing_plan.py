@@ -10,15 +10,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from registry import model
+from registry.entries import draft_source
 from registry.errors import InvalidInput
 from registry.store import Store
+from registry.workspaces import WorkspaceDraft
 from tasks.dependents import Place, Rename
 from tasks.repointing import waves
 from tasks.repointing.columns import Severity, compare
 from tasks.repointing.diffs import diff
 from tests.registry.conftest import home, sqlite_template, store
+from tests.registry.samples import source
 from tests.tasks.repointing_support import CANARY, NEW, OLD, World, survey_of
 
 __all__ = ["home", "sqlite_template", "store"]
@@ -104,6 +108,51 @@ def test_narrower_columns_block_a_writer_and_warn_a_reader(world: World) -> None
     plan = world.plan()
     assert plan.document["blast"]["verdict"] == {"warn": 1, "blocked": 1}
     assert "items.id is integer there, bigint here" in _reasons(plan)
+
+
+def _another(world: World, name: str, type_: str, **fields: Any) -> None:
+    """A third source."""
+    made = draft_source(name, type_, {"prod": fields}, where=f"retail/{name}", literals_allowed=True)
+    world.store.sources.create("retail", made, world.store.by())
+
+
+def test_another_protocol_blocks_and_another_type_of_one_protocol_is_told(world: World) -> None:
+    world.file("a", {"reads": "orders"})
+    place = {
+        "address": [{"host": "db.example.com", "port": 5432}],
+        "database": "d",
+        "username": "u",
+        "password": "env:P",
+    }
+    _another(world, "other", "mysql", **place)
+    assert "speaks mysql, not the postgresql of PostgreSQL" in _reasons(world.plan(new="retail/other"))
+    _another(world, "kin", "kingbasees", **place)
+    (action,) = _actions(world, world.plan(new="retail/kin"))
+    assert action["dependents"][0]["verdict"] == "warn"
+    assert "one protocol, two types" in action["dependents"][0]["reasons"][0]
+
+
+def test_what_is_not_shared_with_the_workspace_of_a_dependent_is_blocked_until_it_is(world: World) -> None:
+    world.file("a", {"reads": "orders"})
+    by = world.store.by()
+    world.store.workspaces.create(WorkspaceDraft("sales", mode="basic"), by)
+    world.store.sources.create("sales", source("orders_v3"), by)
+    assert "sales/orders_v3 is not shared with workspace retail for prod" in _reasons(world.plan(new="sales/orders_v3"))
+    with world.store.database.write() as session:
+        entry = session.scalars(
+            select(model.Entry).join(model.DataSource).where(model.DataSource.name == "orders_v3")
+        ).one()
+        home = session.scalars(select(model.Workspace).where(model.Workspace.name == "retail")).one()
+        rule = {
+            "entry_id": entry.id,
+            "target_workspace_id": home.id,
+            "env": "prod",
+            "creator": "x",
+            "created_at": by.at,
+        }
+        session.add(model.SharingRule(**rule))
+    (action,) = _actions(world, world.plan(new="sales/orders_v3"))
+    assert action["renames"] == [["/tasks/0/reads", "orders", "sales.orders_v3"]]
 
 
 def test_a_group_that_does_not_connect_blocks_its_dependents_alone(world: World) -> None:
