@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from registry.errors import HeadwaterError
 
 if TYPE_CHECKING:
     from registry.apply import Applied
+    from registry.store import Store
 
 
 def register(app: typer.Typer) -> None:
@@ -58,15 +60,56 @@ def _refresh_forms() -> None:
         print("  run `headwater deploy` when it answers", file=sys.stderr)
 
 
+class To(StrEnum):
+    """What an export is for."""
+
+    HEADWATER = "headwater"
+    PREFECT = "prefect"
+
+
 def export(
     workspace: Workspace = None,
+    to: Annotated[To, typer.Option(help="headwater: for `apply`; prefect: blocks of prefect-sqlalchemy.")] = (
+        To.HEADWATER
+    ),
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --to prefect: save the blocks, passwords too, on the Prefect server.")
+    ] = False,
 ) -> int:
-    """Write the registry as a file that `apply` reads; secrets stand as references."""
+    """Write the registry as a file that `apply` reads, or as blocks; secrets stand as references."""
     from registry import export as exporting
     from registry.store import open_store
 
+    if yes and to is not To.PREFECT:
+        raise typer.BadParameter("--yes: goes with --to prefect")
     with open_store() as store:
+        if to is To.PREFECT:
+            return _to_prefect(store, workspace, yes)
         sys.stdout.write(exporting.export(store, workspace))
+    return 0
+
+
+def _to_prefect(store: Store, workspace: str | None, save: bool) -> int:
+    from registry.access import Verb
+    from registry.errors import InvalidInput
+    from registry.export_prefect import blocks
+
+    found = blocks(store, workspace)
+    for path, why in found.left_out.items():
+        print(f"! {path}: {why}: it is left out", file=sys.stderr)
+    if not save:
+        dump([dict(block.document) for block in found.blocks])
+        return 0
+    if not os.environ.get("PREFECT_API_URL"):
+        told = "no Prefect server is named"
+        raise InvalidInput(
+            told, where="PREFECT_API_URL", instruction="export PREFECT_API_URL=http://127.0.0.1:4200/api"
+        )
+    store.expect(Verb.USE, *sorted({block.path.partition("/")[0] for block in found.blocks}))
+    from flows import prefect_blocks
+
+    for line in prefect_blocks.save(store, found.blocks):
+        print(line)
     return 0
 
 
