@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from sqlalchemy import ARRAY, RowMapping, String, Table, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import RowMapping, Table, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from registry import audit, model, usage
@@ -42,6 +42,18 @@ _REFERENCE = cast("Table", model.Reference.__table__)
 _Rows = dict[tuple[str, ...], dict[str, Any]]
 
 
+class _Known(NamedTuple):
+    """A dependent that was found before."""
+
+    id: int
+    workspace_id: int
+    unit: str
+
+    def is_in(self, workspace: model.Workspace, units: Collection[str]) -> bool:
+        """Whether it is of this workspace, and in one of these units."""
+        return self.workspace_id == workspace.id and self.unit in units
+
+
 class Recording:
     """One scan on its way into the registry."""
 
@@ -50,7 +62,6 @@ class Recording:
         self._workspace = workspace
         self._adapter = adapter
         self._by = by
-        self._is_postgresql = session.get_bind().dialect.name == "postgresql"
         self._meant: Mapping[str, Meant] = {}
         self._numbers = dict.fromkeys(("new", "changed", "unchanged", "gone", "references"), 0)
 
@@ -59,13 +70,12 @@ class Recording:
         from registry.dependents import Counts
 
         _expect_own_keys(found)
-        if self._is_postgresql:
-            # It knows nothing of rows that were written in this transaction, and takes a full table for an empty one.
-            self._session.execute(text("SET LOCAL enable_seqscan = off"))
+        known = self._known()
         self._resolve(found)
         for chunk in chunks(found):
-            self._put(chunk)
-        self._forget({one.key for one in found}, scanned_units)
+            self._put(chunk, known)
+        gone = known.keys() - {one.key for one in found}
+        self._delete([known[key].id for key in gone if known[key].is_in(self._workspace, scanned_units)])
         counts = Counts(**self._numbers, unresolved=tuple(self._unresolved(found)))
         if counts.new or counts.changed or counts.gone:
             self._audit("scan", {"adapter": self._adapter, **counts.document()})
@@ -74,8 +84,9 @@ class Recording:
     def see(self, found: FoundDependent) -> None:
         """See `Dependents.see`."""
         self._resolve([found])
-        known = self._present([found.key]).get(found.key)
-        id_ = int(known["id"]) if known is not None else self._insert([self._row(found)])[found.key]
+        here = (model.Dependent.adapter == self._adapter, model.Dependent.key == found.key)
+        known = self._session.scalar(select(model.Dependent.id).where(*here))
+        id_ = known if known is not None else self._insert([self._row(found)])[found.key]
         fresh = {"seen_at": self._by.at, "last_run_at": self._by.at}
         self._session.execute(update(model.Dependent).where(model.Dependent.id == id_).values(**fresh))
         present = self._references([id_])[id_]
@@ -94,9 +105,17 @@ class Recording:
 
     # --- dependents -----------------------------------------------------------------------------------------------
 
-    def _put(self, found: Sequence[FoundDependent]) -> None:
+    def _known(self) -> dict[str, _Known]:
+        """Key -> every dependent of the adapter. All at once: PostgreSQL's planner takes what a transaction has written
+        for next to nothing, and compares each row of it with each key that is asked for."""
+        table = model.Dependent
+        columns = (table.key, table.id, table.workspace_id, table.unit)
+        rows = self._session.execute(select(*columns).where(table.adapter == self._adapter))
+        return {row.key: _Known(row.id, row.workspace_id, row.unit) for row in rows}
+
+    def _put(self, found: Sequence[FoundDependent], known: Mapping[str, _Known]) -> None:
         wanted = {one.key: self._row(one) for one in found}
-        present = self._present([*wanted])
+        present = self._present([known[key].id for key in wanted if key in known])
         ids = {key: int(row["id"]) for key, row in present.items()}
         fresh = self._insert([wanted[one.key] for one in found if one.key not in ids and one.references])
         moved = {key for key, row in present.items() if any(row[name] != wanted[key][name] for name in _COLUMNS)}
@@ -116,12 +135,8 @@ class Recording:
         self._numbers["unchanged"] += len(ids) - len(fresh) - len(changed) - len(unused)
         self._numbers["references"] += sum(map(len, after.values()))
 
-    def _present(self, keys: Sequence[str]) -> dict[str, RowMapping]:
-        table = _DEPENDENT
-        here: Any = table.c.key.in_(keys)
-        if self._is_postgresql:  # which otherwise compares every key with every one of these
-            here = table.c.key.in_(select(func.unnest(bindparam("keys", [*keys], ARRAY(String)))))
-        rows = self._session.execute(select(table).where(table.c.adapter == self._adapter, here)).mappings()
+    def _present(self, ids: Sequence[int]) -> dict[str, RowMapping]:
+        rows = self._session.execute(select(_DEPENDENT).where(_DEPENDENT.c.id.in_(ids))).mappings() if ids else ()
         return {row["key"]: row for row in rows}
 
     def _update(self, moved: Mapping[int, Mapping[str, Any]], seen: Sequence[int]) -> None:
@@ -139,13 +154,6 @@ class Recording:
             return {}
         made = insert(model.Dependent).returning(model.Dependent.key, model.Dependent.id)
         return dict(self._session.execute(made, rows).tuples().all())
-
-    def _forget(self, found: Collection[str], scanned_units: Collection[str]) -> None:
-        """What units that were read to the end hold no longer."""
-        table = model.Dependent
-        here = (table.adapter == self._adapter, table.workspace_id == self._workspace.id)
-        rows = self._session.execute(select(table.id, table.key, table.unit).where(*here))
-        self._delete([id_ for id_, key, unit in rows if unit in scanned_units and key not in found])
 
     def _delete(self, ids: Sequence[int]) -> None:
         for chunk in chunks(ids):
