@@ -28,6 +28,7 @@ from flows.commands import (
     deleting,
     depending,
     editing,
+    files,
     groups,
     importing,
     keys,
@@ -42,6 +43,7 @@ from flows.commands import (
     sharing,
     source,
     testing,
+    workspacing,
 )
 from registry.errors import HeadwaterError, InvalidInputs
 
@@ -108,8 +110,10 @@ app.add_typer(source.app, name="source")
 app.add_typer(sharing.app, name="share")
 app.add_typer(computing.app, name="compute-resource")
 app.add_typer(depending.app, name="dependents")
+app.add_typer(workspacing.app, name="workspace")
 app.add_typer(repointing.app, name="repoint")
 app.add_typer(planning.app, name="plan")
+app.add_typer(files.app, name="file")
 app.add_typer(groups.app, name="group")
 app.add_typer(keys.app, name="keys")
 app.add_typer(maintaining.app, name="maintenance")

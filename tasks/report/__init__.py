@@ -12,6 +12,7 @@ from tasks.report.limits import DETAILS
 from tasks.report.single import diagnosis
 from tasks.report.summary import counted, key, sick, tally
 from tasks.report.trend import Point
+from tasks.report.upgrade import drift, upgrade
 
 __all__ = [
     "DETAILS",
@@ -20,10 +21,12 @@ __all__ = [
     "deletion",
     "dependents",
     "diagnosis",
+    "drift",
     "health",
     "key",
     "path",
     "several",
     "sick",
     "tally",
+    "upgrade",
 ]
