@@ -88,6 +88,14 @@ def test_a_restored_secret_opens_after_the_keys_were_rotated_meanwhile(store: St
     assert (password(store, env="dev"), password(store)) == ("dev secret", CANARY)
 
 
+def test_a_buried_secret_that_no_key_opens_is_named_by_the_rotation(store: Store) -> None:
+    retail(store, source(prod=fields(password=CANARY)))
+    store.deletions.delete("retail/orders", store.by())
+    with store.database.write() as session:
+        session.execute(update(model.BuriedSecret).values(ciphertext=b"garbage", key_id="gone"))
+    assert store.secrets.rotate(store.by()).unreadable == ("retail/orders/prod.password (deleted)",)
+
+
 @pytest.mark.parametrize("env", ["dev", "prod"])
 def test_one_side_goes_and_comes_back_alone(store: Store, env: str) -> None:
     retail(store, two_sided())
