@@ -12,6 +12,7 @@ from tasks.connecting.refusals import NotConnectable
 
 if TYPE_CHECKING:
     import ftplib
+    import socket
 
     import paramiko
 
@@ -35,7 +36,7 @@ def ftp(found: Details) -> ftplib.FTP:
         raise InvalidInput(
             "there is no client for FTP with TLS from the first byte", where=f"data_source:{found.source}"
         )
-    made = ftplib.FTP_TLS(context=trusted) if trusted is not None else ftplib.FTP()  # noqa: S321 - as it is configured
+    made = _resuming()(context=trusted) if trusted is not None else ftplib.FTP()  # noqa: S321 - as it is configured
     try:
         made.connect(connection.host, connection.port, timeout=places.PATIENCE)
         made.login(connection.username, _value(found, "password") or "")
@@ -47,6 +48,20 @@ def ftp(found: Details) -> ftplib.FTP:
         made.close()
         raise _refused(found, error) from None
     return made
+
+
+def _resuming() -> type[ftplib.FTP_TLS]:
+    import ftplib
+
+    class Resuming(ftplib.FTP_TLS):
+        """Data connections resume the session of the control connection: vsftpd, for one, insists on that."""
+
+        def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket.socket, int | None]:
+            made, size = ftplib.FTP.ntransfercmd(self, cmd, rest)  # noqa: S321 - encrypted in the next line but one
+            session = getattr(self.sock, "session", None)
+            return self.context.wrap_socket(made, server_hostname=self.host, session=session), size
+
+    return Resuming
 
 
 def sftp(found: Details) -> paramiko.SFTPClient:
