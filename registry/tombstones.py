@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from registry import access, audit, entries, model, rows, workspaces
@@ -128,6 +128,7 @@ def unearth(session: Session, row: model.Tombstone, owner: str, by: By) -> Resto
         session.execute(insert(model.Secret), moved)
     grants, left_out = _share_again(session, document["rules"], back)
     left_out += _attach_again(session, document.get("compute_resource"), source, by)
+    left_out += _lost_files(session, workspace, back)
     pointing = (model.Reference.source == path, model.Reference.data_source_id.is_(None))
     found = session.execute(update(model.Reference).where(*pointing).values(data_source_id=source.id))
     after = {"tombstone": row.id, "envs": list(row.envs), "shared_with": grants, "left_out": left_out}
@@ -245,6 +246,18 @@ def _attach_again(session: Session, document: Mapping[str, Any] | None, source: 
     session.add(model.ComputeResource(workspace_id=source.workspace_id, data_source_id=source.id, **columns))
     session.flush()
     return []
+
+
+def _lost_files(session: Session, workspace: model.Workspace, back: Mapping[str, model.Entry]) -> list[str]:
+    """Certificate files that restored entries refer to and that were deleted meanwhile."""
+    lost, table = [], model.CertificateFile
+    for env, entry in back.items():
+        for field_, reference in entry.references.items():
+            scheme, _, named = reference.partition(":")
+            here = (table.workspace_id == workspace.id, or_(table.id == named, table.name == named))
+            if scheme == "certificate" and session.scalar(select(table.id).where(*here).limit(1)) is None:
+                lost.append(f"{env}.{field_}: the file {named} is gone")
+    return lost
 
 
 # --- finding --------------------------------------------------------------------------------------------------------

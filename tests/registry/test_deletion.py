@@ -96,6 +96,16 @@ def test_a_buried_secret_that_no_key_opens_is_named_by_the_rotation(store: Store
     assert store.secrets.rotate(store.by()).unreadable == ("retail/orders/prod.password (deleted)",)
 
 
+def test_a_file_that_is_gone_meanwhile_is_told(store: Store) -> None:
+    retail(store, source(prod=fields(password=CANARY)))
+    with store.database.write() as session:
+        row = session.scalars(select(model.Entry)).one()
+        row.references = {**row.references, "truststore": "certificate:corporate_ca"}
+    store.deletions.delete("retail/orders", store.by())
+    back = store.tombstones.restore("orders", store.by())
+    assert back.left_out == ("prod.truststore: the file corporate_ca is gone",)
+
+
 @pytest.mark.parametrize("env", ["dev", "prod"])
 def test_one_side_goes_and_comes_back_alone(store: Store, env: str) -> None:
     retail(store, two_sided())
