@@ -15,7 +15,7 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
-from registry import access, burying, impacts, model, reconcile, sources, tombstones, workspaces
+from registry import access, audit, burying, impacts, model, reconcile, sources, tombstones, workspaces
 from registry.access import Verb
 from registry.audit import By
 from registry.database import Database
@@ -30,6 +30,8 @@ Side = Literal["dev", "prod", "both"]
 
 #: Sources that one plan deletes at most: it is one transaction.
 MOST = 5_000
+#: Dependents that the audit names of a deletion that was forced.
+_NAMED = 50
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,12 @@ class Deletions:
                 rows = _rows(session, [step.action["source"] for step in chunk], by)
                 ids = [row.id for row in rows]
                 uses, grants = impacts.uses_of(session, ids), impacts.grants_of(session, ids)
+                forced = []
                 for row, step in zip(rows, chunk, strict=True):
-                    _expect_same(plan, step, row, _Step(row, step.action["envs"], uses[row.id], grants[row.id]), force)
+                    now = _Step(row, step.action["envs"], uses[row.id], grants[row.id])
+                    _expect_same(plan, step, row, now, force)
+                    forced += [now.forced(by)] if now.impact.blocking else []
+                audit.write(session, forced)
                 gone = [(row, step.action["envs"]) for row, step in zip(rows, chunk, strict=True)]
                 left = burying.bury(session, gone, by)
                 done = [
@@ -221,6 +227,13 @@ class _Step:
         hits = self.impact.blocking
         names = ", ".join(f"{hit.use.name} ({hit.use.workspace}, {hit.use.module})" for hit in hits[:5])
         return f"in use by {len(hits)} in production: {names}{', ...' if len(hits) > 5 else ''}"
+
+    def forced(self, by: By) -> dict[str, Any]:
+        """What the audit keeps of a deletion although production depends on it."""
+        hits = self.impact.blocking
+        named = [f"{hit.use.workspace}/{hit.use.name} ({hit.use.module})" for hit in hits[:_NAMED]]
+        after = {"envs": self.envs, "production_dependents": len(hits), "dependents": named}
+        return by.record("force", f"data_source:{self.path}", version=None, before=None, after=after)
 
     def planned(self) -> PlannedStep:
         action: dict[str, Any] = {

@@ -156,6 +156,10 @@ def test_production_keeps_its_source(store: Store) -> None:
     assert store.plans.get(proposal.plan.id).state == PlanState.FAILED
     assert store.deletions.apply(proposal.plan.id, store.by("it is gone anyway"), force=["orders"])
     assert actions(store, f"plan:{proposal.plan.id}")[-1] == "applied"
+    forced = next(one for one in store.history("data_source:retail/orders") if one.action == "force")
+    assert (forced.actor, forced.why) == ("alice", "it is gone anyway")
+    assert forced.after is not None
+    assert forced.after["dependents"] == ["retail/daily (data_studio)", "retail/report (data_analysis)"]
 
 
 def test_the_name_of_another_source_forces_nothing(store: Store) -> None:
