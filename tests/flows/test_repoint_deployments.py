@@ -1,0 +1,113 @@
+"""Deployments of a real Prefect server repointed from the command line, killed in between, and taken back."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from registry.store import open_store
+from scripts.embedded_postgresql import EmbeddedPostgresql
+from tasks.data_source_ref import FORMAT
+from tests.serving import PrefectServer
+
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(240)]
+
+HEADWATER = str(Path(sys.executable).with_name("headwater"))
+COUNT = 12
+SCHEMA = {
+    "type": "object",
+    "properties": {"source": {"type": "string", "format": FORMAT}, "token": {"type": "string"}},
+}
+NEIGHBOUR = "cAnArY-of-a-neighbour"
+
+
+class World:
+    """Deployments that use `orders`, and the command line."""
+
+    def __init__(self, server: PrefectServer) -> None:
+        self.server = server
+        flow = server.post("/flows/", {"name": "moving"})["id"]
+        parameters = {"source": "orders", "token": NEIGHBOUR}
+        body = {"flow_id": flow, "parameter_openapi_schema": SCHEMA, "parameters": parameters}
+        self.ids = [server.post("/deployments/", {"name": f"job_{n:02}", **body})["id"] for n in range(COUNT)]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [HEADWATER, *arguments], env=self.server.environment(), capture_output=True, text=True, timeout=120
+        )
+
+    def sources(self) -> list[str]:
+        """What each names now."""
+        body = {"limit": 200, "flows": {"name": {"any_": ["moving"]}}}
+        found = self.server.post("/deployments/filter", body)
+        assert all(one["parameters"]["token"] == NEIGHBOUR for one in found)
+        return [one["parameters"]["source"] for one in found]
+
+    def killed(self, *arguments: str, name: str, enough: int) -> bool:
+        """Run a command and kill it as soon as so many deployments name a source; whether it was."""
+        running = subprocess.Popen([HEADWATER, *arguments], env=self.server.environment(), stdout=subprocess.DEVNULL)
+        while running.poll() is None and self.sources().count(name) < enough:
+            time.sleep(0.01)
+        running.send_signal(signal.SIGKILL)
+        return running.wait() == -signal.SIGKILL
+
+    def clear(self) -> None:
+        for id_ in self.ids:
+            httpx.delete(f"{self.server.api}/deployments/{id_}", timeout=30)
+
+
+@pytest.fixture
+def world(prefect_server: PrefectServer, registry: Path, postgresql: EmbeddedPostgresql) -> Iterator[World]:
+    from registry.apply import apply_texts
+
+    address = f"address: [{{host: 127.0.0.1, port: {postgresql.port}}}]"
+    side = f'{{{address}, database: postgres, username: postgres, password: "env:GOOD_PASSWORD"}}'
+    sources = f"      - {{name: orders_next, type: postgresql, dev: {side}, prod: {side}}}\n"
+    text = f"version: 1\nworkspaces:\n  - name: retail\n    data_sources:\n{sources}"
+    with open_store() as store:
+        apply_texts(store, [("next.yaml", text)], store.by("test"))
+    made = World(prefect_server)
+    yield made
+    made.clear()
+
+
+def _audited() -> dict[str, Any]:
+    """Deployment -> where the audit says that it was sent last."""
+    with open_store() as store:
+        return {
+            use.key: (store.history(f"dependent:{use.adapter}:{use.key}")[-1].after or {})["source"]
+            for path in ("retail/orders", "retail/orders_next")
+            for use in store.dependents.of(path)
+        }
+
+
+def test_killed_there_and_back_over_a_real_server(world: World) -> None:
+    scanned = world.run("dependents", "scan", "moving/*", "--adapter", "prefect_deployments", "--workspace", "retail")
+    assert scanned.returncode == 0, scanned.stderr
+    planned = world.run("repoint", "retail/orders", "orders_next", "--waves", "1,3,8", "--output", "json")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert NEIGHBOUR not in planned.stdout
+    plan = json.loads(planned.stdout)["plan"]
+
+    kills = sum(world.killed("repoint", "apply", plan, name="orders_next", enough=enough) for enough in (2, 8))
+    assert set(world.sources()) == {"orders", "orders_next"}
+    done = world.run("repoint", "apply", plan)
+    assert done.returncode == 0, done.stderr
+    assert world.sources() == ["orders_next"] * COUNT
+    assert [*_audited().values()] == ["retail/orders_next"] * COUNT
+
+    kills += world.killed("repoint", "rollback", plan, name="orders", enough=5)
+    back = world.run("repoint", "rollback", plan)
+    assert back.returncode == 0, back.stderr
+    assert world.sources() == ["orders"] * COUNT
+    assert [*_audited().values()] == ["retail/orders"] * COUNT
+    assert kills >= 2
