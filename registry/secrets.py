@@ -13,8 +13,8 @@ import json
 import os
 import secrets as random
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from registry import audit, keyring, model
+from registry import audit, certificate_files, keyring, model
 from registry.connection import Connection
 from registry.database import Database
 from registry.errors import RegistryUnavailable, SecretUnresolved
@@ -88,6 +88,11 @@ def _is_text(data: bytes) -> bool:
     return b"\0" not in data
 
 
+def _of_file(data: bytes) -> SecretStr:
+    """Text as it is; anything else as a data URI in base64 (RFC 2397)."""
+    return SecretStr(data.decode() if _is_text(data) else "data:;base64," + base64.b64encode(data).decode())
+
+
 def _bytes_of_file(path: str) -> bytes:
     try:
         status = Path(path).stat()
@@ -126,7 +131,7 @@ def resolve_reference(reference: str, *, binary: bool = False) -> SecretStr:
     if scheme == "file" and binary:
         data = _bytes_of_file(rest)
         if not _is_text(data):
-            return SecretStr("data:;base64," + base64.b64encode(data).decode())
+            return _of_file(data)
     resolver = _RESOLVERS.get(scheme)
     if resolver is None:
         known = ", ".join(f"{name}:" for name in _RESOLVERS)
@@ -181,6 +186,40 @@ class Rotation:
     unreadable: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What the registry keeps encrypted for some entries, and the keys to it."""
+
+    secrets: Mapping[str, model.Secret]
+    files: Mapping[certificate_files.Wanted, model.CertificateFile]
+    ring: keyring.Keyring | SecretUnresolved | None
+
+    def keys(self) -> set[str]:
+        """The ids of the keys that it is under."""
+        return {row.key_id for row in self.secrets.values()} | {row.key_id for row in self.files.values()}
+
+
+def _resolve_one(bearer: Bearer, kept: _Kept) -> Resolved | SecretUnresolved:
+    connection, found = bearer.connection, Resolved()
+    if connection is None:
+        return found
+    for field, reference in connection.secret_references().items():
+        scheme, _, rest = reference.partition(":")
+        try:
+            if scheme == "stored":
+                found[field] = _open(kept.secrets.get(rest), kept.ring, [bearer.path, field, binding(connection)])
+            elif scheme == "certificate":
+                workspace = bearer.path.partition("/")[0]
+                content = certificate_files.opened(kept.files.get((workspace, rest)), kept.ring, workspace, rest)
+                found[field] = _of_file(content)
+            else:
+                found[field] = resolve_field(connection, field, reference)
+        except SecretUnresolved as error:
+            where = f"{bearer.path}.{field}"
+            return SecretUnresolved(error.reason, where=where, instruction=error.instruction)
+    return found
+
+
 class Secrets:
     """The secrets of one registry."""
 
@@ -196,7 +235,7 @@ class Secrets:
         """
         if not items:
             return
-        ring = self._ring_for_writing(session)
+        ring = self.ring_for_writing(session)
         rows = [
             {
                 "id": item.id,
@@ -212,65 +251,40 @@ class Secrets:
 
     def resolve(self, bearers: Sequence[Bearer]) -> list[Resolved | SecretUnresolved]:
         """Every secret of many entries; a failure is a value in its place, so that one bad entry spoils no other."""
-        stored, ring = self._fetch(bearers)
+        kept = self._fetch(bearers)
         known: dict[str, Resolved | SecretUnresolved] = {}
         for bearer in bearers:
             if bearer.path not in known:
-                known[bearer.path] = self._resolve_one(bearer, stored, ring)
+                known[bearer.path] = _resolve_one(bearer, kept)
         return [known[bearer.path] for bearer in bearers]
 
-    def _resolve_one(
-        self, bearer: Bearer, stored: Mapping[str, model.Secret], ring: keyring.Keyring | SecretUnresolved | None
-    ) -> Resolved | SecretUnresolved:
-        connection, found = bearer.connection, {}
-        references = connection.secret_references() if connection else {}
-        for field, reference in references.items():
-            where = f"{bearer.path}.{field}"
-            try:
-                if reference.startswith("stored:"):
-                    assert connection is not None  # noqa: S101 - it has references
-                    row = stored.get(reference.removeprefix("stored:"))
-                    found[field] = _open(row, ring, [bearer.path, field, binding(connection)])
-                else:
-                    assert connection is not None  # noqa: S101 - it has references
-                    found[field] = resolve_field(connection, field, reference)
-            except SecretUnresolved as error:
-                return SecretUnresolved(error.reason, where=where, instruction=error.instruction)
-        return found
-
-    def _fetch(
-        self, bearers: Iterable[Bearer]
-    ) -> tuple[dict[str, model.Secret], keyring.Keyring | SecretUnresolved | None]:
-        references = (
-            reference
-            for bearer in bearers
-            if bearer.connection
-            for reference in bearer.connection.secret_references().values()
-        )
-        ids = sorted({text.removeprefix("stored:") for text in references if text.startswith("stored:")})
-        if not ids:
-            return {}, None
+    def _fetch(self, bearers: Iterable[Bearer]) -> _Kept:
+        ids, files = set[str](), set[certificate_files.Wanted]()
+        for bearer in bearers:
+            for text in bearer.connection.secret_references().values() if bearer.connection else ():
+                scheme, _, rest = text.partition(":")
+                if scheme == "stored":
+                    ids.add(rest)
+                elif scheme == "certificate":
+                    files.add((bearer.path.partition("/")[0], rest))
+        if not ids and not files:
+            return _Kept({}, {}, None)
         while True:
-            with self._database.read() as session:
-                stored = _load(session, ids)
-            ring = self._ring_for_reading()
+            kept = self._load(ids, files)
+            ring = self.ring()
             # A rotation may have ended between the two; then rows and keys don't fit, and both are read again.
-            if not isinstance(ring, keyring.Keyring) or not self._outdated(stored, ring):
-                return stored, ring
+            strange = isinstance(ring, keyring.Keyring) and not kept.keys() <= {key.id for key in ring.keys}
+            if not strange or self._load(ids, files).keys() == kept.keys():
+                return replace(kept, ring=ring)
 
-    def _outdated(self, stored: Mapping[str, model.Secret], ring: keyring.Keyring) -> bool:
-        known = {key.id for key in ring.keys}
-        strange = {id_ for id_, row in stored.items() if row.key_id not in known}
-        if not strange:
-            return False
+    def _load(self, ids: Collection[str], files: Collection[certificate_files.Wanted]) -> _Kept:
         with self._database.read() as session:
-            fresh = _load(session, sorted(strange))
-        return any(id_ in fresh and fresh[id_].key_id != stored[id_].key_id for id_ in strange)
+            return _Kept(_load(session, sorted(ids)), certificate_files.load(session, files), None)
 
     def unchanged(self, session: Session, known: Sequence[Sealing]) -> set[str]:
         """Which of these stored secrets hold exactly this value, bound to exactly this: their ids."""
         rows = _load(session, [item.id for item in known])
-        ring = self._ring_for_reading() if rows else None
+        ring = self.ring() if rows else None
         same = set()
         for item in known:
             try:
@@ -281,13 +295,19 @@ class Secrets:
                 same.add(item.id)
         return same
 
-    def _ring_for_reading(self) -> keyring.Keyring | SecretUnresolved:
+    def ring(self) -> keyring.Keyring | SecretUnresolved:
+        """The keys that open what is kept; a failure is a value."""
         try:
             return keyring.load(self.keyring_path)
         except RegistryUnavailable as error:
             return SecretUnresolved(error.reason, instruction=error.instruction)
 
-    def _ring_for_writing(self, session: Session) -> keyring.Keyring:
+    def ring_for_writing(self, session: Session) -> keyring.Keyring:
+        """The keys to encrypt with, in a transaction that holds the write lock; the first use makes them.
+
+        Raises:
+            RegistryUnavailable: The keyring is gone while something is encrypted with it.
+        """
         if not self.keyring_path.exists() and not _count(session):
             return keyring.create(self.keyring_path)
         return keyring.load(self.keyring_path)
@@ -305,7 +325,7 @@ class Secrets:
             progress: Called with (secrets done, secrets in all) after each batch.
         """
         with self._database.write() as session:
-            ring = self._ring_for_writing(session)
+            ring = self.ring_for_writing(session)
             if len(ring.keys) == 1:
                 ring = ring.with_new_key()
                 ring.save()

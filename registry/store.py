@@ -17,6 +17,7 @@ from sqlalchemy import select
 from registry import access, audit, home, model, shared, workspaces
 from registry.access import Verb
 from registry.audit import By
+from registry.certificate_files import CertificateFiles
 from registry.compute_resources import ComputeResources
 from registry.database import Database
 from registry.deletion import Deletions
@@ -43,6 +44,7 @@ class Store:
     def __init__(self, database: Database, keyring: Path) -> None:
         self.database = database
         self.secrets = Secrets(database, keyring)
+        self.certificate_files = CertificateFiles(database, self.secrets)
         self.workspaces = Workspaces(database)
         self.groups = Groups(database)
         self.sources = Sources(database, self.secrets)

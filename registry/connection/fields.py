@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
@@ -14,7 +15,11 @@ from registry.urls.normal import is_socket, normal_database, normal_host
 
 #: Where the value of a secret comes from. A literal never stands in a model: it is encrypted first and becomes
 #: `stored:ID`.
-REFERENCE_SCHEMES = ("env", "file", "prefect", "vault", "stored")
+REFERENCE_SCHEMES = ("env", "file", "prefect", "vault", "stored", "certificate")
+#: Those of them whose values lie in the registry itself.
+KEPT_HERE = ("stored:", "certificate:")
+#: What DataWorks' documents say of an uploaded file: its id alone.
+_FILE_ID = re.compile(r"[0-9]{1,20}|[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,24 @@ def _reference(value: str) -> str:
     return value
 
 
-#: A reference to a secret: `env:NAME`, `file:PATH`, `prefect:BLOCK-SLUG/NAME[.FIELD]`, `vault:PATH#FIELD`, `stored:ID`.
-SecretReference = Annotated[str, AfterValidator(_reference), Sensitive("secret")]
+def _secret(value: str) -> str:
+    if value.startswith("certificate:"):
+        raise ValueError("a secret is no file; certificate: stands where a certificate, key or keytab does")
+    return _reference(value)
 
-#: A certificate, key or keytab: `file:PATH` (PEM) or `stored:ID`, the id of an uploaded file.
-FileReference = Annotated[str, AfterValidator(_reference), Sensitive("file")]
+
+def file_reference(value: Any) -> Any:
+    """`certificate:ID` for the bare id of an uploaded file; anything else as it is."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return f"certificate:{value}" if isinstance(value, str) and _FILE_ID.fullmatch(value) else value
+
+
+#: A reference to a secret: `env:NAME`, `file:PATH`, `prefect:BLOCK-SLUG/NAME[.FIELD]`, `vault:PATH#FIELD`, `stored:ID`.
+SecretReference = Annotated[str, AfterValidator(_secret), Sensitive("secret")]
+
+#: A certificate, key or keytab: `file:PATH` (PEM), or `certificate:ID` or `certificate:NAME` of a file kept here.
+FileReference = Annotated[str, BeforeValidator(file_reference), AfterValidator(_reference), Sensitive("file")]
 
 
 def sensitivity(annotation: Any, metadata: list[Any]) -> Sensitive | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr, ValidationError
 
 from registry import urls
-from registry.connection.fields import is_reference
+from registry.connection.fields import file_reference, is_reference
 from registry.connection.model import Connection, Mode
 from registry.errors import InvalidInput, InvalidInputs
 from registry.nearest import nearest
@@ -229,6 +229,8 @@ class _Reading:
             value = holder[name]
             if isinstance(value, SecretStr):
                 value = value.get_secret_value()
+            if model.sensitive_fields().get(place) == "file":
+                value = holder[name] = file_reference(value)
             if isinstance(value, str) and value and not is_reference(value):
                 self.literals[place] = SecretStr(value)
                 holder[name] = PENDING

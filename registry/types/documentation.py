@@ -20,8 +20,9 @@ Made by `scripts/generate_types_doc.py` from the catalogue in `registry/types/`;
 
 Every field may be written in snake_case or in DataWorks' camelCase. In place of `address`, `database` and
 `properties` an entry may have `jdbc_url`, a JDBC or native URL. Secrets are references: `env:NAME`, `file:PATH`,
-`prefect:BLOCK-SLUG/NAME[.FIELD]`, `vault:PATH#FIELD`; files are `file:PATH` (PEM) or the id of an uploaded file,
-`stored:ID`. The connection mode follows from the fields: an instance id makes it the instance mode.
+`prefect:BLOCK-SLUG/NAME[.FIELD]`, `vault:PATH#FIELD`; files are `file:PATH` (PEM), or `certificate:NAME` for one that
+`headwater file add` put into the registry (its id alone is understood too). The connection mode follows from the
+fields: an instance id makes it the instance mode.
 """
 
 _TESTED = {

@@ -153,6 +153,7 @@ def test_lists_of_dataworks_have_both_sides_under_one_name(store: Store, take: I
     both = sides(store, "orders")
     assert both["dev"]["password"] == "env:ORDERS_DEV_PASSWORD"
     assert both["prod"]["security_protocol"] == "authTypeSsl"
+    assert both["prod"]["truststore_file"] == "certificate:730"  # the id of an uploaded file
 
 
 def test_dolphinscheduler_reads_the_embedded_parameters(store: Store, take: Import) -> None:

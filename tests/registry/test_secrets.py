@@ -217,11 +217,11 @@ def test_a_rotation_that_ends_between_reading_a_row_and_the_keys_is_noticed(stor
     class Overtaken(Secrets):
         overtaken = False
 
-        def _ring_for_reading(self) -> keyring.Keyring | SecretUnresolved:
+        def ring(self) -> keyring.Keyring | SecretUnresolved:
             if not self.overtaken:
                 self.overtaken = True
                 store.secrets.rotate(store.by())
-            return super()._ring_for_reading()
+            return super().ring()
 
     late = Overtaken(store.database, home / "keyring")
     (found,) = late.resolve(store.targets(env="prod"))

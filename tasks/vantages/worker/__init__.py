@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from registry import sealing
+from registry.connection.fields import KEPT_HERE
 from registry.errors import HeadwaterError, SecretUnresolved
 from registry.groups import WorkerSettings
 from registry.verdict import Stage, Status, Verdict
@@ -172,7 +173,7 @@ class WorkerPool:
         if self._public_key is not None:
             return await asyncio.to_thread(target.secrets) if references else {}
         for field, reference in references.items():
-            if reference.startswith("stored:"):
+            if reference.startswith(KEPT_HERE):
                 raise SecretUnresolved(
                     f"{field} is kept in the registry, and the worker of {self.name} has no key that it could be "
                     "sealed to",

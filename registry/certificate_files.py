@@ -1,0 +1,323 @@
+"""Certificates, keys, keystores and keytabs kept by the registry: entries refer to one as `certificate:ID` or
+`certificate:NAME`, DataWorks' own documents by the bare id.
+
+The content is encrypted with the keyring, together with the workspace and id that it belongs to: a row moved elsewhere
+decrypts to a refusal. It is never shown again; what can be told of it is its digest, its size, who refers to it, and of
+certificates in PEM whom they are for.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import secrets as random
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Text, cast, or_, select
+from sqlalchemy.orm import Session
+
+from registry import access, audit, keyring, model, workspaces
+from registry.access import Verb
+from registry.audit import By
+from registry.database import Database
+from registry.errors import Conflict, InvalidInput, NotFound, SecretUnresolved
+from registry.nearest import nearest
+
+if TYPE_CHECKING:
+    from registry.secrets import Secrets
+
+SCHEME = "certificate:"
+#: Bytes that a file may have.
+LARGEST = 1 << 20
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,254}")
+_ID = re.compile(r"[0-9a-f]{32}")
+_CHUNK = 500
+
+#: (workspace, id or name), as references say it.
+Wanted = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What a certificate says of itself, in RFC 4514's notation."""
+
+    subject: str
+    issuer: str
+    ends_at: datetime
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What may be told of a file.
+
+    Attributes:
+        path: `workspace/name`.
+        size: Bytes.
+        digest: SHA-256, hexadecimal.
+        users: `workspace/source/env.field` of every entry that refers to it.
+        certificates: Those in it, where it is PEM; of a single file asked for alone.
+    """
+
+    id: str
+    path: str
+    description: str
+    size: int
+    digest: str
+    creator: str
+    created_at: datetime
+    users: tuple[str, ...]
+    certificates: tuple[Certificate, ...] = ()
+
+
+class CertificateFiles:
+    """The files of one registry."""
+
+    def __init__(self, database: Database, secrets_: Secrets) -> None:
+        self._database = database
+        self._secrets = secrets_
+
+    def add(self, workspace: str, name: str, content: bytes, by: By, *, description: str = "") -> str:
+        """Keep a file; gives its id.
+
+        Raises:
+            NotFound: No such workspace.
+            Conflict: The workspace has a file of this name.
+            InvalidInput: A name or content that cannot be.
+        """
+        _check_name(name)
+        _check_content(content)
+        with self._database.write() as session:
+            owner = workspaces.find(session, workspace)
+            access.require(session, by, Verb.CREATE, owner)
+            path = f"{workspace}/{name}"
+            if _rows(session, owner, name):
+                advice = f"headwater file replace {path} PATH, or use another name"
+                raise Conflict(f"workspace {workspace} has a file {name}", where=path, instruction=advice)
+            row = model.CertificateFile(
+                id=random.token_hex(16),
+                workspace_id=owner.id,
+                name=name,
+                description=description,
+                creator=by.actor,
+                created_at=by.at,
+            )
+            self._fill(session, owner, row, content)
+            session.add(row)
+            after = {"id": row.id, "size": row.size, "digest": row.digest}
+            audit.write(session, [by.record("create", f"certificate_file:{path}", version=1, before=None, after=after)])
+            return row.id
+
+    def replace(self, workspace: str, named: str, content: bytes, by: By) -> None:
+        """Put another content in place of a file's; its id and those who refer to it stay.
+
+        Raises:
+            NotFound, InvalidInput: As `add`.
+        """
+        _check_content(content)
+        with self._database.write() as session:
+            owner = workspaces.find(session, workspace)
+            access.require(session, by, Verb.UPDATE, owner)
+            row = _find(session, owner, named)
+            before = {"size": row.size, "digest": row.digest}
+            self._fill(session, owner, row, content)
+            after = {"size": row.size, "digest": row.digest}
+            path = f"certificate_file:{workspace}/{row.name}"
+            audit.write(session, [by.record("update", path, version=None, before=before, after=after)])
+
+    def delete(self, workspace: str, named: str, by: By) -> None:
+        """Delete a file that nothing refers to.
+
+        Raises:
+            NotFound: No such workspace or file.
+            Conflict: Entries refer to it; they are named.
+        """
+        with self._database.write() as session:
+            owner = workspaces.find(session, workspace)
+            access.require(session, by, Verb.DELETE, owner)
+            row = _find(session, owner, named)
+            users = [*_users(session, owner).get(row.id, ()), *_users(session, owner).get(row.name, ())]
+            path = f"{workspace}/{row.name}"
+            if users:
+                told = f"{len(users)} fields refer to it: {', '.join(users[:5])}{', ...' if len(users) > 5 else ''}"
+                raise Conflict(told, where=path, instruction="give them another file first: headwater edit")
+            before = {"id": row.id, "size": row.size, "digest": row.digest}
+            session.delete(row)
+            audit.write(
+                session, [by.record("delete", f"certificate_file:{path}", version=None, before=before, after=None)]
+            )
+
+    def list(self, workspace: str | None, by: By) -> list[FileFacts]:
+        """The files of a workspace, or of all that may be looked at, by name."""
+        with self._database.read() as session:
+            if workspace is not None:
+                owners = [workspaces.find(session, workspace)]
+                access.require(session, by, Verb.LIST, owners[0])
+            else:
+                known = session.scalars(select(model.Workspace).order_by(model.Workspace.name))
+                owners = [one for one in known if access.allowed(session, by, Verb.LIST, one)]
+            return [facts for owner in owners for facts in _facts(session, owner)]
+
+    def show(self, workspace: str, named: str, by: By) -> FileFacts:
+        """One file, with the certificates in it.
+
+        Raises:
+            NotFound: No such workspace or file.
+            SecretUnresolved: No key opens it.
+        """
+        ring = self._secrets.ring()
+        with self._database.read() as session:
+            owner = workspaces.find(session, workspace)
+            access.require(session, by, Verb.GET, owner)
+            row = _find(session, owner, named)
+            content = opened(row, ring, workspace)
+            (facts,) = (one for one in _facts(session, owner) if one.id == row.id)
+            return FileFacts(**{**vars(facts), "certificates": certificates(content)})
+
+    def _fill(self, session: Session, owner: model.Workspace, row: model.CertificateFile, content: bytes) -> None:
+        ring = self._secrets.ring_for_writing(session)
+        sealed = {"bound": _bound(owner.name, row.id), "value": base64.b64encode(content).decode()}
+        row.key_id, row.ciphertext = ring.current.id, ring.cipher.encrypt(json.dumps(sealed).encode())
+        row.size, row.digest = len(content), hashlib.sha256(content).hexdigest()
+
+
+# --- for those who resolve references --------------------------------------------------------------------------------
+
+
+def load(session: Session, wanted: Collection[Wanted]) -> dict[Wanted, model.CertificateFile]:
+    """The files that references name, as far as there are any."""
+    keys = sorted({named for _, named in wanted})
+    found: dict[Wanted, model.CertificateFile] = {}
+    for start in range(0, len(keys), _CHUNK):
+        chunk = keys[start : start + _CHUNK]
+        rows = session.execute(
+            select(model.Workspace.name, model.CertificateFile)
+            .join(model.Workspace, model.Workspace.id == model.CertificateFile.workspace_id)
+            .where(or_(model.CertificateFile.id.in_(chunk), model.CertificateFile.name.in_(chunk)))
+        )
+        for workspace, row in rows:
+            found |= {(workspace, row.id): row, (workspace, row.name): row}
+    return {key: found[key] for key in wanted if key in found}
+
+
+def opened(
+    row: model.CertificateFile | None, ring: keyring.Keyring | SecretUnresolved | None, workspace: str, named: str = ""
+) -> bytes:
+    """The content of a file.
+
+    Raises:
+        SecretUnresolved: There is no such file, or no key opens it.
+    """
+    from cryptography.fernet import InvalidToken
+
+    if row is None:
+        advice = f"headwater file add {named} PATH --workspace {workspace}"
+        raise SecretUnresolved(f"workspace {workspace} has no certificate file {named}", instruction=advice)
+    if not isinstance(ring, keyring.Keyring):
+        raise ring or SecretUnresolved("the keyring was not loaded")
+    again = f"headwater file replace {workspace}/{row.name} PATH"
+    try:
+        content = json.loads(ring.cipher.decrypt(row.ciphertext))
+    except InvalidToken:
+        reason = f"no key of {ring.path} decrypts the file: it was tampered with, or the keyring is another's"
+        raise SecretUnresolved(reason, instruction=again) from None
+    if content["bound"] != _bound(workspace, row.id):
+        raise SecretUnresolved("the file was kept for another workspace or under another id", instruction=again)
+    return base64.b64decode(content["value"])
+
+
+def certificates(content: bytes) -> tuple[Certificate, ...]:
+    """The certificates in a PEM file; none where it is something else."""
+    from cryptography import x509
+
+    if b"-----BEGIN CERTIFICATE-----" not in content:
+        return ()
+    try:
+        found = x509.load_pem_x509_certificates(content)
+        return tuple(
+            Certificate(one.subject.rfc4514_string(), one.issuer.rfc4514_string(), one.not_valid_after_utc)
+            for one in found
+        )
+    except ValueError:
+        return ()
+
+
+# --- what else there is ----------------------------------------------------------------------------------------------
+
+
+def _bound(workspace: str, id_: str) -> list[str]:
+    return ["certificate_file", workspace, id_]
+
+
+def _check_name(name: str) -> None:
+    if _NAME.fullmatch(name) and not _ID.fullmatch(name):
+        return
+    advice = "use letters, digits, _, - and ., at most 255 characters; for example: orders_ca"
+    raise InvalidInput(f"{name[:60]!r} is no name of a file", where="name", instruction=advice)
+
+
+def _check_content(content: bytes) -> None:
+    if not content:
+        raise InvalidInput("the file is empty", where="file")
+    if len(content) > LARGEST:
+        raise InvalidInput(f"the file has {len(content)} bytes, {LARGEST} are the most", where="file")
+
+
+def _rows(session: Session, owner: model.Workspace, named: str) -> list[model.CertificateFile]:
+    same = or_(model.CertificateFile.id == named, model.CertificateFile.name == named)
+    wanted = select(model.CertificateFile).where(model.CertificateFile.workspace_id == owner.id, same)
+    return [*session.scalars(wanted)]
+
+
+def _find(session: Session, owner: model.Workspace, named: str) -> model.CertificateFile:
+    found = _rows(session, owner, named)
+    if not found:
+        here = model.CertificateFile.workspace_id == owner.id
+        known = [*session.scalars(select(model.CertificateFile.name).where(here))]
+        near = nearest(named, known) or known[:5]
+        advice = f"there is {', '.join(near)}" if near else f"headwater file add {named} PATH -w {owner.name}"
+        raise NotFound(f"workspace {owner.name} has no file {named!r}", where="file", instruction=advice)
+    return found[0]
+
+
+def _facts(session: Session, owner: model.Workspace) -> Iterator[FileFacts]:
+    users = _users(session, owner)
+    rows = session.scalars(
+        select(model.CertificateFile)
+        .where(model.CertificateFile.workspace_id == owner.id)
+        .order_by(model.CertificateFile.name)
+    )
+    for row in rows:
+        yield FileFacts(
+            row.id,
+            f"{owner.name}/{row.name}",
+            row.description,
+            row.size,
+            row.digest,
+            row.creator,
+            row.created_at,
+            (*users.get(row.id, ()), *users.get(row.name, ())),
+        )
+
+
+def _users(session: Session, owner: model.Workspace) -> Mapping[str, list[str]]:
+    """Id or name -> the fields that refer to it."""
+    rows = session.execute(
+        select(model.DataSource.name, model.Entry.env, model.Entry.references)
+        .join(model.DataSource, model.DataSource.id == model.Entry.data_source_id)
+        .where(model.DataSource.workspace_id == owner.id)
+        .where(cast(model.Entry.references, Text).contains(f'"{SCHEME}'))
+        .order_by(model.DataSource.name, model.Entry.env)
+    )
+    found: dict[str, list[str]] = {}
+    for source, env, references in rows:
+        for field, reference in references.items():
+            if reference.startswith(SCHEME):
+                named = reference.removeprefix(SCHEME)
+                found.setdefault(named, []).append(f"{owner.name}/{source}/{env}.{field}")
+    return found
