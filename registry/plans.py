@@ -384,8 +384,10 @@ def _held(database: Database, id_: str) -> Iterator[None]:
             if not connection.execute(text("SELECT pg_try_advisory_lock(:it)"), {"it": number}).scalar():
                 raise taken
             connection.commit()  # the lock belongs to the connection, not to a transaction
-            yield
-            connection.execute(text("SELECT pg_advisory_unlock(:it)"), {"it": number})
+            try:
+                yield
+            finally:  # the connection goes back to the pool and lives on
+                connection.execute(text("SELECT pg_advisory_unlock(:it)"), {"it": number})
         return
     folder = home.ensure(home.home() / "locks")
     handle = os.open(folder / f"plan-{id_}", os.O_CREAT | os.O_RDWR, 0o600)
