@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from registry import model
 from registry.apply import apply_texts
 from registry.errors import Forbidden, InvalidInput, NotFound
 from registry.store import Store, open_store
 from registry.verdict import State, Verdict
 from registry.workspaces import WorkspaceDraft
+from scripts.embedded_postgresql import EmbeddedPostgresql
 from tasks import aconnect, connect, connecting
-from tasks.connecting import InMaintenance, NotConnectable, NotUsable, granting, running
+from tasks.connecting import InMaintenance, NotConnectable, NotUsable, granting
 from tasks.connecting.running import Run
 from tests.serving import GOOD_PASSWORD, PrefectServer
 
@@ -139,7 +139,12 @@ def test_an_http_client_logs_in_and_sends_its_headers(store: Store) -> None:
 
 
 def test_a_type_without_a_client_says_what_to_do(store: Store) -> None:
-    add(store, "lake", "oss", "{region_id: cn-hangzhou, endpoint: oss.example.com, bucket: b, auth_type: RamRole, auth_identity: r}")
+    add(
+        store,
+        "lake",
+        "oss",
+        "{region_id: cn-hangzhou, endpoint: oss.example.com, bucket: b, auth_type: RamRole, auth_identity: r}",
+    )
     with pytest.raises(InvalidInput, match=r"no client for oss[\s\S]*tasks\.connecting\.details"):
         connect("lake")
 
@@ -298,27 +303,26 @@ def test_the_documented_pipeline_runs_and_is_known_by_its_deployment(
 
 
 @pytest.mark.prefect
-def test_a_deployment_of_the_pipeline_is_known_by_its_id(
-    prefect_server: PrefectServer, store: Store, monkeypatch: pytest.MonkeyPatch
+def test_a_run_of_a_deployment_takes_its_side_from_there_and_is_known_by_its_id(
+    prefect_server: PrefectServer, store: Store, postgresql: EmbeddedPostgresql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from prefect.context import FlowRunContext
-
-    seen: list[Run] = []
-    daily = example()
-    made = daily.to_deployment("nightly", tags=["env:prod"]).apply()
-    original = running.current
-
-    def current() -> Run:
-        found = original()
-        seen.append(found)
-        context = FlowRunContext.get()
-        assert context is not None
-        return Run(found.flow, str(made), found.pool, found.tags, found.parameters)
-
-    monkeypatch.setattr(running, "current", current)
-    assert daily("orders") == 1
+    monkeypatch.delenv("HEADWATER_ENV")
+    flow = prefect_server.post("/flows/", {"name": "daily-report"})["id"]
+    body = {
+        "name": "nightly",
+        "flow_id": flow,
+        "path": str(EXAMPLE.parent),
+        "entrypoint": "pipeline.py:daily_report",
+        "tags": ["env:prod", "workspace:retail"],
+        "parameters": {"source": "orders"},
+    }
+    deployment = prefect_server.post("/deployments/", body)["id"]
+    run = prefect_server.post(f"/deployments/{deployment}/create_flow_run", {})["id"]
+    command = [sys.executable, "-m", "prefect", "flow-run", "execute", run]
+    done = subprocess.run(command, env=prefect_server.environment(), capture_output=True, text=True, check=False)
+    state = prefect_server.get(f"/flow_runs/{run}")["state"]
+    assert state["type"] == "COMPLETED", f"{state} {done.stdout} {done.stderr}"
     (use,) = store.dependents.of("retail/orders")
-    assert (use.adapter, use.key, use.unit) == ("prefect_deployments", str(made), f"deployment:{made}")
-    assert seen[0].parameters == {"source": "orders"}
-    with store.database.read() as session:
-        assert session.query(model.Dependent).count() == 1
+    assert (use.adapter, use.key, use.unit) == ("prefect_deployments", deployment, f"deployment:{deployment}")
+    assert (use.env, use.role, use.places) == ("prod", "reader", ())
+    assert GOOD_PASSWORD not in done.stdout + done.stderr
