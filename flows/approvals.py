@@ -25,6 +25,8 @@ from registry.errors import HeadwaterError, InvalidInput, NotFound
 
 #: Seconds that a run waits for its approval: as long as a plan may be applied.
 PATIENCE = 24 * 3600
+#: Characters of what is approved that stand above the form; all of it is in the run's artifact.
+LONGEST = 20_000
 #: Seconds between two looks of a run that waits in its process.
 _LOOK = 2
 
@@ -56,6 +58,8 @@ async def ask(markdown: str, *, seconds: int = PATIENCE) -> Approval:
     Raises:
         Rejected: It was not approved, or nobody's name stands under it.
     """
+    if len(markdown) > LONGEST:
+        markdown = f"{markdown[:LONGEST].rpartition(chr(10))[0]}\n\n… all of it is among the artifacts of the run."
     form = Approval.with_initial_data(description=markdown, approve=False, approved_by="", why="")
     if deployment.get_id():
         given = cast("Approval", await asuspend_flow_run(wait_for_input=form, timeout=seconds, key="approval"))
