@@ -18,6 +18,7 @@ from flows.terminal import dump, moves, table
 
 if TYPE_CHECKING:
     from registry.dependents import Counts, Summary, Use
+    from registry.model import DataSource
     from registry.store import Store
     from tasks.dependents.scanning import Scanned
 
@@ -82,6 +83,7 @@ def show(
     status = 0
     with open_store() as store:
         row = find(store, source)
+        _expect_owned(row)
         if scan:
             status = _scanned(store, adapter, row.workspace.name, scan, {}, "", quiet=True)
         summary = store.dependents.summary(row.path)
@@ -167,6 +169,16 @@ def register(
 
 
 # --- what they do ---------------------------------------------------------------------------------------------------
+
+
+def _expect_owned(row: DataSource) -> None:
+    """What hangs on a shared source is told to those who may look at it where it belongs."""
+    from registry.errors import InvalidInput
+
+    if row.shared_by:
+        told = f"{row.name} belongs to {row.shared_by}, and what hangs on it is told there"
+        instruction = f"headwater dependents {row.shared_by}/{row.name.partition('.')[2]}"
+        raise InvalidInput(told, where="source", instruction=instruction)
 
 
 def _written(workspace: str, one: Mapping[str, Any]) -> Path:

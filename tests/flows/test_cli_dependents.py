@@ -143,3 +143,9 @@ def test_wrong_usage_says_what_to_type(shop: CommandLine) -> None:
     shop("dependents", "scan", "specs", "--option", "env").refused("write NAME=VALUE")
     shop("dependents", "ordres").refused("did you mean retail/orders?")
     assert "flowspec\t" in shop("dependents", "adapters").out
+
+
+def test_what_hangs_on_a_shared_source_is_told_where_it_belongs(shop: CommandLine) -> None:
+    shop.apply("version: 1\nworkspaces: [{name: finance, mode: standard}]\n")
+    assert shop("share", "retail/orders", "--to", "finance", "--env", "prod").status == 0
+    shop("dependents", "finance/retail.orders").refused("headwater dependents retail/orders")
