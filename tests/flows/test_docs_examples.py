@@ -12,7 +12,7 @@ import pytest
 from tests.flows.cli_support import CommandLine
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("delete.md", "sharing.md")
+PAGES = ("delete.md", "sharing.md", "upgrade.md")
 _ID = re.compile(r"\b[0-9a-f]{16}\b")
 _DATE = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b")
 
