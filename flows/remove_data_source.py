@@ -24,6 +24,7 @@ from tasks.dependents.scanning import keep, scan
 from tasks.repointing import applying, planning
 from tasks.repointing import report as moving
 from tasks.repointing.requests import Request
+from tasks.repointing.running import Outcome
 
 NAME = "remove-data-source"
 KEY = "headwater-removal"
@@ -125,7 +126,7 @@ def _page(store: Store, source: str, plan: model.Plan | None) -> str:
     return "\n\n".join([first, "\n".join(lines)])
 
 
-def _expect_moved(outcome: applying.Outcome) -> None:
+def _expect_moved(outcome: Outcome) -> None:
     left = {state: count for state, count in outcome.counts.items() if state is not StepState.DONE}
     if outcome.state is not PlanState.APPLIED or left:
         told = ", ".join(f"{count} {state}" for state, count in left.items())

@@ -19,8 +19,8 @@ from registry.store import Store, open_store
 from tasks import publish
 from tasks.dependents import catalogue
 from tasks.repointing import applying, planning, report, waves
-from tasks.repointing.applying import Audience, Options, Outcome, Progress
 from tasks.repointing.requests import Request
+from tasks.repointing.running import Audience, Options, Outcome, Progress
 
 NAME = "repoint-dependents"
 KEY = "headwater-repoint"

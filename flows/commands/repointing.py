@@ -18,8 +18,8 @@ from flows.terminal import ProgressLine, dump, table
 if TYPE_CHECKING:
     from registry.model import Plan
     from registry.store import Store
-    from tasks.repointing.applying import Audience, Options, Outcome, Progress
     from tasks.repointing.requests import Request
+    from tasks.repointing.running import Audience, Options, Outcome, Progress
 
 
 class _OldAndNew(TyperGroup):
@@ -74,8 +74,8 @@ def plan(
 ) -> int:
     """Plan it: what changes where, and what speaks against it. Exit status 1 when some are blocked."""
     from registry.store import open_store
-    from tasks.repointing.applying import Options
     from tasks.repointing.requests import Request
+    from tasks.repointing.running import Options
 
     with open_store() as store:
         sizes = tuple(_number(size) for size in waves.split(","))
@@ -104,7 +104,7 @@ def apply(
 ) -> int:
     """Do what a plan says, wave by wave, or go on where it broke off. Exit status 1 when something was not done."""
     from registry.store import open_store
-    from tasks.repointing.applying import Options
+    from tasks.repointing.running import Options
 
     with open_store() as store:
         return _apply(store, plan, Options(keep_going, force_locked, leave_out_blocked), timeout, why, output)
@@ -202,7 +202,7 @@ def _apply(store: Store, plan: str, options: Options, timeout: float, why: str, 
 
 
 def _audience(line: ProgressLine) -> Audience:
-    from tasks.repointing.applying import Audience
+    from tasks.repointing.running import Audience
 
     def progress(now: Progress) -> None:
         left = f", {now.left_seconds:.0f} s left" if now.left_seconds is not None else ""
@@ -225,6 +225,9 @@ def _tell(store: Store, outcome: Outcome, output: Output) -> int:
         listed = ", ".join(f"{count} {state}" for state, count in counts.items()) or "nothing to do"
         print(f"plan {outcome.plan} {outcome.state} in {outcome.seconds:.1f} s: {listed}")
         _print_rest(found)
+    if outcome.state not in ENDED:
+        advice = f"`headwater repoint continue {outcome.plan}` tries the rest again, `rollback` takes all of it back"
+        print(advice, file=sys.stderr)
     done = outcome.state in ENDED and not outcome.counts.get(StepState.SKIPPED)
     return 0 if done else 1
 

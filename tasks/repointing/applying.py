@@ -28,6 +28,7 @@ from tasks.repointing import records, units, waves
 from tasks.repointing.facts import Observer, Pair
 from tasks.repointing.planning import KIND
 from tasks.repointing.records import End, Shift
+from tasks.repointing.running import NOBODY, PLAINLY, Audience, Options, Outcome, Progress
 
 #: Units that are journalled in one transaction.
 CHUNK = 500
@@ -42,77 +43,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class Options:
-    """How a plan is applied.
-
-    Attributes:
-        keep_going: Go on with the next wave after one that failed and was rolled back.
-        force_locked: Change what somebody is editing too; by default it is skipped.
-        leave_out_blocked: Apply the rest of a plan in which some are blocked.
-    """
-
-    keep_going: bool = False
-    force_locked: bool = False
-    leave_out_blocked: bool = False
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run has come.
-
-    Attributes:
-        done: Units written and handed in by this run, of `total` that it took up.
-        seconds: Since it began.
-    """
-
-    done: int
-    total: int
-    wave: int
-    waves: int
-    seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Units a second."""
-        return self.done / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def left_seconds(self) -> float | None:
-        """Seconds that the rest will take at this rate; None: not known yet."""
-        return (self.total - self.done) / self.rate if self.done else None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-        seconds: How long it took.
-    """
-
-    plan: str
-    state: PlanState
-    counts: Mapping[StepState, int]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Audience:
-    """Who hears of a run while it lasts."""
-
-    progress: Callable[[Progress], object] = lambda _: None
-    remark: Callable[[str], object] = lambda _: None
-
-
 async def apply(
     store: Store,
     plan: str,
     adapters: Mapping[str, Adapter],
     observer: Observer,
     by: By,
-    options: Options = Options(),
-    audience: Audience = Audience(),
+    options: Options = PLAINLY,
+    audience: Audience = NOBODY,
 ) -> Outcome:
     """Apply a plan, or go on with one that was paused, failed or killed.
 
@@ -134,7 +72,7 @@ async def rollback(
     adapters: Mapping[str, Adapter],
     observer: Observer,
     by: By,
-    audience: Audience = Audience(),
+    audience: Audience = NOBODY,
 ) -> Outcome:
     """Take back everything that a plan has done, or go on with taking it back.
 
@@ -149,7 +87,7 @@ async def rollback(
     found = _expect(store.plans.get(plan))
     with store.plans.hold(found.id):
         found = store.plans.get(found.id)
-        return await _Run(store, found, adapters, observer, by, Options(), audience).rollback()
+        return await _Run(store, found, adapters, observer, by, PLAINLY, audience).rollback()
 
 
 def pause(store: Store, plan: str, by: By) -> model.Plan:

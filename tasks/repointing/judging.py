@@ -56,12 +56,14 @@ class Subject:
     Attributes:
         grants: Those of the new one.
         bound: Workspace -> the resource groups that are bound to it.
+        actor: Whoever plans: what he locks himself is not locked.
     """
 
     old: DataSource
     new: DataSource
     grants: Sequence[Grant] = ()
     bound: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    actor: str = ""
 
     def side(self, use: Use) -> str | None:
         """The side of the new source that a dependent would get; None: none is shared with it."""
@@ -95,7 +97,7 @@ def judge(use: Use, subject: Subject, observed: Observed) -> list[Finding]:
         told = f"{subject.new.path} is not shared with workspace {use.workspace} for {use.env}"
         return [Finding(Severity.BLOCKED, told)]
     return [
-        *_rewritable(use),
+        *_rewritable(use, subject.actor),
         *_types(use, subject, side),
         *_permitted(use, subject, side),
         *_reachable(use, subject, observed, side),
@@ -103,10 +105,10 @@ def judge(use: Use, subject: Subject, observed: Observed) -> list[Finding]:
     ]
 
 
-def _rewritable(use: Use) -> Iterator[Finding]:
+def _rewritable(use: Use, actor: str) -> Iterator[Finding]:
     if not use.places:
         yield Finding(Severity.BLOCKED, "it names the source in its code, which no rewrite reaches: change it there")
-    if use.locked_by:
+    if use.locked_by.partition(" (")[0] not in ("", actor):
         yield Finding(Severity.WARN, f"{use.locked_by} is editing it: it is skipped unless forced")
 
 

@@ -101,7 +101,7 @@ def know(store: Store, request: Request, by: By) -> Known:
     with store.database.read() as session:
         for name in sorted({use.workspace for use in chosen} | {old.workspace.name}):
             access.require(session, by, Verb.REPOINT, _workspace(session, name))
-        subject = Subject(old, new, _grants(session, new), _bound(session))
+        subject = Subject(old, new, _grants(session, new), _bound(session), by.actor)
         return Known(subject, chosen, others, plans.versions_of(session, _read(subject, chosen)))
 
 

@@ -22,16 +22,13 @@ from registry.plans import PlanState, StepState
 from registry.store import Store, open_store
 from tasks.dependents import Place, Rename
 from tasks.repointing import applying, records
-from tasks.repointing.applying import Audience, Options, Outcome, Progress
+from tasks.repointing.running import NOBODY, Audience, Options, Outcome, Progress
 from tests.registry.conftest import home, postgresql_url, sqlite_template, store
 from tests.tasks.killing import Fuse, in_child, run
 from tests.tasks.repointing_support import NEW, OLD, World, deployed
 
 MEMORY = Path("/dev/shm")
 __all__ = ["home", "postgresql_url", "sqlite_template", "store"]
-
-
-NOBODY = Audience()
 
 
 @pytest.fixture

@@ -252,3 +252,11 @@ def test_deployments_before_midnight_come_a_day_later() -> None:
 )
 def test_what_fits_into_a_column(old: str, new: str, severity: Severity) -> None:
     assert compare(old, new) is severity
+
+
+def test_what_others_edit_is_told_and_what_one_edits_oneself_is_not(world: World) -> None:
+    world.file("a", {"reads": "orders", "locked_by": "bob (changes that are not committed)"})
+    world.file("b", {"reads": "orders", "locked_by": "alice (changes that are not committed)"})
+    told = {one["name"]: one["reasons"] for action in _actions(world, world.plan()) for one in action["dependents"]}
+    assert "is editing it" in " ".join(told["a_0"])
+    assert "is editing it" not in " ".join(told["b_0"])
