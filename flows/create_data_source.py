@@ -92,7 +92,8 @@ async def _create_data_source(
 
     Args:
         workspace: The workspace that will own it.
-        name: Letters, digits and _, not first a digit or _.
+        name: Letters, digits and _, not first a digit or _. One that tells the business, such as orders_mysql; where
+            both sides do not go by one name, the environment too, such as orders_mysql_dev.
         type: A data source type, such as postgresql.
         description: What it is for, at most 3000 characters.
         dev: Its fields in development, for example {"address": [{"host": "db", "port": 5432}], "database": "orders",

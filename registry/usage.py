@@ -352,11 +352,10 @@ def broken(rules: Sequence[Rule], case: Case) -> list[Refusal]:
     ]
 
 
-def is_incomplete(source: model.DataSource) -> bool:
-    """Whether one side of a source in a standard workspace is still to be filled in; with its workspace and entries."""
-    return source.workspace.mode == "standard" and len(source.entries) < len(
-        SIDES_OF_NEW["management_center", "standard"]
-    )
+def missing_sides(source: model.DataSource) -> tuple[str, ...]:
+    """The sides of a source that are still to be filled in; with its workspace and entries."""
+    wanted = SIDES_OF_NEW["management_center", source.workspace.mode]
+    return tuple(env for env in wanted if source.entry(env) is None)
 
 
 def expect_own(source: model.DataSource, verb: str) -> None:

@@ -103,7 +103,16 @@ def list_sources(
 
 
 def _remark(row: DataSource) -> str:
-    return f"(shared by {row.shared_by}) {row.description}".rstrip() if row.shared_by else row.description
+    if row.shared_by:
+        return f"(shared by {row.shared_by}) {row.description}".rstrip()
+    missing = "".join(f"(no {env} side: fill it in) " for env in _missing(row))
+    return f"{missing}{row.description}".rstrip()
+
+
+def _missing(row: DataSource) -> tuple[str, ...]:
+    from registry.usage import missing_sides
+
+    return () if row.shared_by else missing_sides(row)
 
 
 def show(source: Source, output: Form = Output.TABLE) -> int:
@@ -213,8 +222,11 @@ def types(output: Form = Output.TABLE) -> int:
 
     found = catalogue().values()
     if output is Output.TABLE:
-        rows = [(one.name, one.title, str(one.default_port), ", ".join(one.aliases)) for one in found]
-        table(("type", "product", "port", "aliases"), rows)
+        rows = [
+            (one.name, one.title, str(one.default_port), ", ".join(one.aliases), ", ".join(one.modules))
+            for one in found
+        ]
+        table(("type", "product", "port", "aliases", "modules"), rows)
         return 0
     dump(
         [
@@ -225,6 +237,8 @@ def types(output: Form = Output.TABLE) -> int:
                 "default_port": one.default_port,
                 "modes": [str(mode) for mode in one.modes],
                 "tested": one.tested,
+                "kind": one.kind,
+                "modules": list(one.modules),
             }
             for one in found
         ]
@@ -271,6 +285,7 @@ def _document(row: DataSource) -> dict[str, Any]:
         "type": row.type,
         "description": row.description,
         "tags": row.tags,
+        **({"missing": list(missing)} if (missing := _missing(row)) else {}),
         "version": row.version,
         "modified_by": row.modifier,
         "modified_at": row.modified_at.isoformat(timespec="seconds"),

@@ -19,8 +19,8 @@ from registry.usage import (
     case_of,
     env_for,
     expect_own,
-    is_incomplete,
     kind_of,
+    missing_sides,
     refusals,
 )
 
@@ -162,20 +162,20 @@ def test_each_module_takes_the_types_it_supports(type_: str, module: str, kind: 
 
 def test_a_source_without_a_development_side_is_not_for_data_studio_until_it_is_filled_in() -> None:
     half = made("postgresql", "prod")
-    assert is_incomplete(half)
+    assert missing_sides(half) == ("dev",)
     assert rules(half, *_STUDIO) == ["development"]
     assert rules(half, *_STUDIO, env="dev") == ["development"]
     assert rules(half, "operation_center", "node") == []
     assert rules(half, "data_integration", "realtime_sync", env="dev") == []
     assert rules(half, "data_integration", "batch_sync", env="dev") == ["side"]
     whole = made()
-    assert not is_incomplete(whole)
+    assert missing_sides(whole) == ()
     assert rules(whole, *_STUDIO, env="dev") == []
 
 
 def test_a_basic_workspace_lacks_nothing_with_production_alone() -> None:
     basic = made("postgresql", "prod", mode="basic")
-    assert not is_incomplete(basic)
+    assert missing_sides(basic) == ()
     assert rules(basic, *_STUDIO, env="dev") == []
 
 
