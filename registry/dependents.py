@@ -8,10 +8,10 @@ forgets them only after `SEEN_FOR`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Select, and_, func, literal, select, update
 from sqlalchemy.orm import Session, aliased
@@ -21,65 +21,11 @@ from registry.access import Verb
 from registry.audit import By
 from registry.database import Database
 from registry.errors import InvalidInput
+from registry.findings import FoundDependent
 from registry.impacts import RISKS
 
 #: How long a use without a place is believed after it was seen.
 SEEN_FOR = timedelta(days=30)
-
-
-class FoundPlace(Protocol):
-    """Where a name stands; see `tasks.dependents.Place`."""
-
-    @property
-    def unit(self) -> str: ...
-    @property
-    def pointer(self) -> str: ...
-
-
-class FoundReference(Protocol):
-    """One use of a data source; see `tasks.dependents.FoundReference`."""
-
-    @property
-    def source(self) -> str: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def role(self) -> str: ...
-    @property
-    def objects(self) -> Sequence[str]: ...
-    @property
-    def places(self) -> Sequence[FoundPlace]: ...
-
-
-class FoundDependent(Protocol):
-    """One dependent as its adapter sees it; see `tasks.dependents.FoundDependent`."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def unit(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def module(self) -> str: ...
-    @property
-    def references(self) -> Sequence[FoundReference]: ...
-    @property
-    def task_kind(self) -> str: ...
-    @property
-    def env(self) -> str: ...
-    @property
-    def owner(self) -> str: ...
-    @property
-    def resource_group(self) -> str: ...
-    @property
-    def location(self) -> str: ...
-    @property
-    def locked_by(self) -> str: ...
-    @property
-    def last_run_at(self) -> datetime | None: ...
-    @property
-    def details(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from registry.errors import InvalidInput
 from registry.resolving import Meant, chunks, resolve
 
 if TYPE_CHECKING:
-    from registry.dependents import Counts, FoundDependent, FoundReference
+    from registry.dependents import Counts
+    from registry.findings import FoundDependent, FoundReference
 
 #: What a scan says of a dependent, besides when it saw it.
 _COLUMNS = (
