@@ -170,7 +170,7 @@ class Upgrades:
             InvalidInput: The workspace was not upgraded.
             Conflict: Something was changed since; says what, by whom, when.
         """
-        plan = self.latest(named) or self._get(named)
+        plan = self.latest(named) or self._get(self._expect_plan(named))
         with self._plans.hold(plan.id):
             plan, name = self._plans.get(plan.id), self._workspace_of(plan)
             if plan.state == PlanState.ROLLED_BACK:
@@ -181,8 +181,9 @@ class Upgrades:
             if self._is_switched(plan):
                 with self._database.read() as session:
                     upgrade_undo.expect_untouched(session, name, plan.id)
+                    _expect_alone(session, workspaces.find(session, name), plan)
                 self._plans.move(plan.id, PlanState.ROLLING_BACK, by)
-                with texts.collector_paused():
+                with self._failing(plan, by, PlanState.APPLIED), texts.collector_paused():
                     seconds = self._switch_back(plan, name, by, progress)
             done = self._copied(plan, StepState.ROLLED_BACK)
             self._plans.move(plan.id, PlanState.ROLLED_BACK, by)
@@ -212,6 +213,13 @@ class Upgrades:
             raise InvalidInput(f"plan {plan.id} is no upgrade: it is of kind {plan.kind}", where=f"plan:{plan.id}")
         return plan
 
+    def _expect_plan(self, named: str) -> str:
+        with self._database.read() as session:
+            if session.scalar(select(model.Workspace.id).where(model.Workspace.name == named)) is not None:
+                told = f"workspace {named} was not upgraded: there is nothing to take back"
+                raise InvalidInput(told, where=f"workspace:{named}")
+        return named
+
     def _workspace_of(self, plan: model.Plan) -> str:
         with self._database.read() as session:
             return session.get_one(model.Workspace, plan.workspace_id).name
@@ -225,11 +233,12 @@ class Upgrades:
             return session.scalar(wanted) == StepState.DONE
 
     @contextmanager
-    def _failing(self, plan: model.Plan, by: By) -> Iterator[None]:
+    def _failing(self, plan: model.Plan, by: By, state: PlanState = PlanState.FAILED) -> Iterator[None]:
+        """Nothing was changed where it fails: the plan says so."""
         try:
             yield
         except HeadwaterError:
-            self._plans.move(plan.id, PlanState.FAILED, by)
+            self._plans.move(plan.id, state, by)
             raise
 
     def _unreadable(self, workspace: str, outlooks: Sequence[Outlook]) -> list[dict[str, str]]:
@@ -318,6 +327,7 @@ class Upgrades:
             owner = workspaces.find(session, name)
             access.require(session, by, Verb.UPGRADE, owner)
             upgrade_undo.expect_untouched(session, name, plan.id)
+            _expect_alone(session, owner, plan)
             upgrade_undo.take_back(session, owner, steps, by, lambda done, total: progress("taking back", done, total))
             owner.mode = "basic"
             for column, value in by.changed(owner.version).items():

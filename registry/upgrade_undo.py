@@ -38,15 +38,24 @@ def expect_untouched(session: Session, workspace: str, plan: str) -> None:
     here = or_(one.object == f"workspace:{workspace}", one.object.startswith("dependent:"), *inside)
     since = select(one).where(one.id > last, one.action.not_in(_NO_CHANGE), here).order_by(one.id)
     found = [record for record in session.scalars(since) if _concerns(record, workspace)]
-    if found:
-        lines = [
-            f"{record.actor} at {record.at:%Y-%m-%d %H:%M:%S} UTC: {record.action} {record.object}"
-            for record in found[:_MOST_NAMED]
-        ]
+    lines = [
+        f"{record.actor} at {record.at:%Y-%m-%d %H:%M:%S} UTC: {record.action} {record.object}"
+        for record in found[:_MOST_NAMED]
+    ]
+    lines += _shared_with_development(session, workspace)
+    if lines:
         more = [f"and {len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
         told = "\n  ".join([f"{workspace} was changed since it became standard", *lines, *more])
         advice = "an upgrade is taken back only until the first change: from here on the workspace stays standard"
         raise Conflict(told, where=f"plan:{plan}", instruction=advice)
+
+
+def _shared_with_development(session: Session, workspace: str) -> list[str]:
+    """What other workspaces share with a side that a basic workspace has not."""
+    rule = model.SharingRule
+    wanted = select(rule).join(model.Workspace, model.Workspace.id == rule.target_workspace_id)
+    found = session.scalars(wanted.where(model.Workspace.name == workspace, rule.env == "dev"))
+    return [f"{one.creator} at {one.created_at:%Y-%m-%d %H:%M:%S} UTC: share with its development" for one in found]
 
 
 def _concerns(record: model.AuditRecord, workspace: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select, update
 
-from registry import compute_resources, model, reconcile, upgrade_mapping, workspaces
+from registry import audit, compute_resources, model, reconcile, upgrade_mapping, workspaces
 from registry.access import Role
 from registry.entries import SourceDraft, draft_source
 from registry.errors import Conflict, Forbidden, InvalidInput, InvalidInputs
@@ -380,6 +380,17 @@ def touched(store: Store, change: str) -> None:
         store.sources.create("retail", stored("newer"), store.by())
     elif change == "member":
         store.members.grant(Membership("dora", Role.DEVELOP, "retail"), store.by())
+    elif change == "share":
+        store.workspaces.create(WorkspaceDraft("sales"), store.by())
+        store.sources.create("sales", source("forecast"), store.by())
+        with store.database.write() as session:
+            names = select(model.Workspace.name, model.Workspace.id)
+            target = dict(session.execute(names).tuples().all())["retail"]
+            entry_id = session.scalars(
+                select(model.Entry.id).join(model.DataSource).where(model.DataSource.name == "forecast")
+            ).one()
+            rule = {"entry_id": entry_id, "target_workspace_id": target, "env": "dev", "user": "", "creator": "sam"}
+            session.add(model.SharingRule(**rule, created_at=model.now()))
     elif change == "deletion":
         store.deletions.delete("retail/orders", store.by(), env="dev")
     else:
@@ -387,10 +398,10 @@ def touched(store: Store, change: str) -> None:
         with store.database.write() as session:
             sides = {"source": "retail/orders"}, {"source": "retail/other"}
             record = by.record("repoint", "dependent:flowspec:a", version=None, before=sides[0], after=sides[1])
-            session.execute(model.AuditRecord.__table__.insert(), [record])
+            audit.write(session, [record])
 
 
-@pytest.mark.parametrize("change", ["source", "new source", "member", "deletion", "repoint"])
+@pytest.mark.parametrize("change", ["source", "new source", "member", "share", "deletion", "repoint"])
 def test_the_first_change_makes_it_irreversible(store: Store, change: str) -> None:
     basic(store)
     store.members.grant(Membership("alice", Role.TENANT_OWNER), store.by())
@@ -399,6 +410,28 @@ def test_the_first_change_makes_it_irreversible(store: Store, change: str) -> No
     with pytest.raises(Conflict, match="was changed since it became standard"):
         store.upgrades.undo("retail", store.by())
     assert store.workspaces.get("retail").mode == "standard"
+
+
+def test_what_was_not_upgraded_or_is_undone_already_is_not_taken_back(store: Store) -> None:
+    basic(store)
+    with pytest.raises(InvalidInput, match="was not upgraded"):
+        store.upgrades.undo("retail", store.by())
+    upgraded(store)
+    store.upgrades.undo("retail", store.by())
+    with pytest.raises(InvalidInput, match="is undone already"):
+        store.upgrades.undo("retail", store.by())
+
+
+def test_it_is_not_taken_back_under_a_plan_in_progress(store: Store) -> None:
+    basic(store)
+    plan = upgraded(store)
+    other = store.plans.create(PlanDraft("repoint", None, {}, {"entry:retail/orders/dev": 1}), store.by())
+    store.plans.begin(other.id, store.by())
+    with pytest.raises(Conflict, match=r"a plan is applying \(repoint\)"):
+        store.upgrades.undo("retail", store.by())
+    assert store.plans.get(plan.id).state == PlanState.APPLIED
+    store.plans.move(other.id, PlanState.APPLIED, store.by())
+    store.upgrades.undo("retail", store.by())
 
 
 def test_changes_elsewhere_and_tests_leave_it_reversible(store: Store) -> None:
