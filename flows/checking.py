@@ -52,16 +52,70 @@ def gather(
     Raises:
         NotFound: Nothing in the registry answers to these names.
     """
-    found = store.targets(workspace=workspace, source=source, env=env, group=group)
-    store.expect(Verb.TEST, *sorted({one.seen_by or one.workspace for one in found}))
-    if not found:
-        raise NotFound(
-            "there is nothing to test",
-            where=workspace or "registry",
-            instruction="register data sources with `headwater apply -f FILE`, "
-            "and bind a resource group to their workspace",
+    named = () if source is None else (source,)
+    return gather_many(store, named, workspace=workspace, env=env, group=group)
+
+
+def gather_many(
+    store: Store,
+    sources: Sequence[str],
+    *,
+    workspace: str | None = None,
+    env: Environment | None = None,
+    group: str | None = None,
+    tags: Sequence[str] = (),
+    types: Sequence[str] = (),
+) -> list[GroupPlan]:
+    """As `gather`, for some of the data sources.
+
+    Args:
+        sources: `name` or `workspace/name` each; none: all.
+        tags: Those that have all of these.
+        types: Those of one of these types.
+
+    Raises:
+        NotFound: Nothing in the registry answers to these names.
+        InvalidInput: A source that is named with another workspace than the one asked for.
+    """
+    found: dict[tuple[str, str, str], CheckTarget] = {}
+    for named in sources or (None,):
+        owner, name = _split(named, workspace)
+        for one in store.targets(workspace=owner, source=name, env=env, group=group):
+            found.setdefault((one.seen_by, one.path, one.group.name), one)
+    chosen = [*found.values()]
+    if tags or types:
+        names = _named(store, workspace, tags, types)
+        chosen = [one for one in chosen if (one.workspace, one.source) in names]
+    store.expect(Verb.TEST, *sorted({one.seen_by or one.workspace for one in chosen}))
+    if not chosen:
+        told = "no data source passes the filters" if tags or types else "there is nothing to test"
+        advice = (
+            "register data sources with `headwater apply -f FILE`, and bind a resource group to their workspace"
+            if not (tags or types)
+            else "`headwater list` shows what there is"
         )
-    return plan(store, found)
+        raise NotFound(told, where=workspace or "registry", instruction=advice)
+    return plan(store, chosen)
+
+
+def _split(named: str | None, workspace: str | None) -> tuple[str | None, str | None]:
+    owner, slash, name = (named or "").partition("/")
+    if not slash:
+        return workspace, named
+    if workspace not in (None, owner):
+        raise InvalidInput(f"{named} is of workspace {owner}, --workspace says {workspace}", where="SOURCE")
+    return owner, name
+
+
+def _named(store: Store, workspace: str | None, tags: Sequence[str], types: Sequence[str]) -> set[tuple[str, str]]:
+    """(workspace, name) of the sources that pass the filters."""
+    found: set[tuple[str, str]] = set()
+    number, left = 1, True
+    while left:
+        page = store.sources.list(workspace=workspace, tags=tags, types_=types, page_number=number, page_size=100)
+        found |= {(row.workspace.name, row.name) for row in (*page.items, *page.shared)}
+        number, left = number + 1, number * 100 < page.total
+    return found
 
 
 def plan(store: Store, found: Sequence[CheckTarget]) -> list[GroupPlan]:

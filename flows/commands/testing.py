@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -41,10 +42,11 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    source: Annotated[
-        str | None,
+    sources: Annotated[
+        list[str] | None,
         typer.Argument(
-            help="NAME or WORKSPACE/NAME; all sources when left out.",
+            metavar="[SOURCE]...",
+            help="NAME or WORKSPACE/NAME, one or several; all sources when left out.",
             show_default=False,
             autocompletion=completing.sources,
         ),
@@ -54,6 +56,11 @@ def check(
     group: Annotated[
         str, typer.Option("--group", "-g", help="From this resource group, or all.", autocompletion=completing.groups)
     ] = "all",
+    tag: Annotated[list[str] | None, typer.Option(help="Only sources with this tag; may be repeated.")] = None,
+    type_: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="Only sources of this type; may be repeated.", autocompletion=completing.types),
+    ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds that one check may take.", min=0.1, max=3600)] = 5.0,
     output: Annotated[Output, typer.Option("--output", "-o", help="Form of the output.")] = Output.TABLE,
     explain: Annotated[bool, typer.Option("--explain", help="Print every stage with times and evidence.")] = False,
@@ -70,12 +77,20 @@ def check(
     show = _Show(output, explain)
     if url is not None:
         _refuse(
-            "leave out with --url", source=source, workspace=workspace, env=env is not Env.ALL, group=group != "all"
+            "leave out with --url",
+            source=sources,
+            workspace=workspace,
+            env=env is not Env.ALL,
+            group=group != "all",
+            tag=tag,
+            type=type_,
         )
         verdicts = show.run(1, _checked(url, username, password_stdin, tuple(objects or ()), timeout))
     else:
         _refuse("needs --url", username=username, password_stdin=password_stdin, object=objects)
-        verdicts = _test_registered(show, source, workspace, env, group, timeout)
+        verdicts = _test_registered(
+            show, _Wanted(sources or (), workspace, env, group, tag or (), type_ or ()), timeout
+        )
     return 0 if all(verdict.connectable for verdict in verdicts) else 1
 
 
@@ -86,21 +101,33 @@ def _refuse(why: str, **given: Any) -> None:
             raise typer.BadParameter(f"{said}: {why}")
 
 
-def _test_registered(
-    show: _Show, source: str | None, workspace: str | None, env: Env, group: str, timeout: float
-) -> Sequence[Verdict]:
+@dataclass(frozen=True)
+class _Wanted:
+    """What is tested."""
+
+    sources: Sequence[str]
+    workspace: str | None
+    env: Env
+    group: str
+    tags: Sequence[str]
+    types: Sequence[str]
+
+
+def _test_registered(show: _Show, wanted: _Wanted, timeout: float) -> Sequence[Verdict]:
     from flows import checking
     from registry.store import open_store
 
-    if source and "/" in source:
-        stated, _, source = source.partition("/")
-        if workspace not in (None, stated):
-            raise typer.BadParameter(f"SOURCE is of workspace {stated}, --workspace says {workspace}")
-        workspace = stated
-    side: Literal["dev", "prod"] | None = None if env is Env.ALL else ("dev" if env is Env.DEV else "prod")
-    place = None if group == "all" else group
+    sides: dict[Env, Literal["dev", "prod"]] = {Env.DEV: "dev", Env.PROD: "prod"}
     with open_store() as store:
-        plans = checking.gather(store, workspace=workspace, source=source, env=side, group=place)
+        plans = checking.gather_many(
+            store,
+            wanted.sources,
+            workspace=wanted.workspace,
+            env=sides.get(wanted.env),
+            group=None if wanted.group == "all" else wanted.group,
+            tags=wanted.tags,
+            types=wanted.types,
+        )
         total = sum(len(plan.targets) for plan in plans)
         try:
             return show.run(total, checking.run(plans, timeout=timeout, history=store.verdicts))
