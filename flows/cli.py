@@ -22,6 +22,7 @@ from flows.commands import (
     allowlisting,
     approving,
     auditing,
+    batches,
     changing,
     comparing,
     computing,
@@ -104,6 +105,7 @@ for module in (
 ):
     module.register(app)
 deleting.register(app, source.app)
+batches.register(source.app)
 observing.register(groups.app)
 auditing.register(groups.app)
 app.add_typer(source.app, name="source")
