@@ -1,8 +1,10 @@
 """Whether two sides of a data source reach one physical target, by what the servers say of themselves.
 
-A server that has an identity is believed: PostgreSQL's system identifier with the id of the database, MySQL's UUID and
-the database, Redis' run and the number of the database. Where there is none, the address that was really connected to
-counts, with what is named inside; and where nothing was reached, the text of the two configurations.
+A server that says who it is is believed: PostgreSQL by its system identifier and the moment it was started, MySQL by
+its UUID, host and folder, Redis by its run; each with the database. A copy of a PostgreSQL keeps the identifier, so two
+of one identifier that were started at two moments are one only where they have one address. Where a server says
+nothing, the address that was really connected to counts, with what is named inside; and where nothing was reached, the
+text of the two configurations.
 """
 
 from __future__ import annotations
@@ -64,24 +66,32 @@ def compare(dev: Connection, prod: Connection, verdicts: Sequence[Verdict] = ())
 
 
 def _by_identity(verdicts: Sequence[Verdict]) -> Finding | None:
-    known = {one.env: seen for one in verdicts if (seen := _facts(one)).get("server_identity")}
+    known = {one.env: seen for one in verdicts if _who(seen := _facts(one))}
     if set(known) != {"dev", "prod"}:
         return None
     dev, prod = known["dev"], known["prod"]
-    if dev["server_identity"] != prod["server_identity"]:
-        return Finding(Same.NO, f"dev is {dev['server_identity']}, prod is {prod['server_identity']}")
-    one = dev.get("database_identity") == prod.get("database_identity")
-    return Finding(Same.TARGET if one else Same.SERVER, f"both are {dev['server_identity']}")
+    one = Same.TARGET if dev.get("database_identity") == prod.get("database_identity") else Same.SERVER
+    if _who(dev) == _who(prod):
+        return Finding(one, f"both are {_who(dev)}")
+    lasting = dev.get("server_identity"), prod.get("server_identity")
+    if not all(lasting):
+        return None  # another run: one that was started again since, or another server
+    if lasting[0] != lasting[1]:
+        return Finding(Same.NO, f"dev is {lasting[0]}, prod is {lasting[1]}")
+    both = [sides for sides in _addresses(verdicts).values() if len(sides) == len(known)]
+    if both and all(sides["dev"] == sides["prod"] for sides in both):
+        return Finding(one, f"both are {lasting[0]} at one address, started again since")
+    return Finding(Same.UNKNOWN, f"both are {lasting[0]}, started at two moments: a copy, or started again since")
+
+
+def _who(facts: Mapping[str, Any]) -> Any:
+    """What is the same for one server that is asked twice, and for no other."""
+    return facts.get("server_run") or facts.get("server_identity")
 
 
 def _by_address(dev: Connection, prod: Connection, verdicts: Sequence[Verdict]) -> Finding | None:
     """Addresses are compared as one resource group sees them: 127.0.0.1 is another machine elsewhere."""
-    seen: dict[str, dict[str, tuple[Any, Any]]] = {}
-    for one in verdicts:
-        facts = _facts(one)
-        if facts.get("address"):
-            seen.setdefault(one.resource_group, {})[one.env] = (facts["address"], facts.get("port"))
-    for group, sides in seen.items():
+    for group, sides in _addresses(verdicts).items():
         if set(sides) == {"dev", "prod"}:
             address, port = sides["dev"]
             if sides["dev"] != sides["prod"]:
@@ -92,6 +102,16 @@ def _by_address(dev: Connection, prod: Connection, verdicts: Sequence[Verdict]) 
     return None
 
 
+def _addresses(verdicts: Sequence[Verdict]) -> dict[str, dict[str, tuple[Any, Any]]]:
+    """Resource group -> environment -> address and port."""
+    seen: dict[str, dict[str, tuple[Any, Any]]] = {}
+    for one in verdicts:
+        facts = _facts(one)
+        if facts.get("address"):
+            seen.setdefault(one.resource_group, {})[one.env] = (facts["address"], facts.get("port"))
+    return seen
+
+
 def _facts(verdict: Verdict) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
     for stage in verdict.stages:
@@ -100,7 +120,7 @@ def _facts(verdict: Verdict) -> Mapping[str, Any]:
     return found
 
 
-_READ = ("server_identity", "database_identity", "address", "port")
+_READ = ("server_run", "server_identity", "database_identity", "address", "port")
 
 
 class Sides:
@@ -117,7 +137,7 @@ class Sides:
         together = list(verdicts)
         for one in together:
             facts = _facts(one)
-            if facts.get("server_identity"):
+            if _who(facts):
                 self._seen[_key(one, facts)].add(one.env)
         return [self._one(verdict) for verdict in together]
 
@@ -125,9 +145,9 @@ class Sides:
         facts = _facts(verdict)
         if len(self._seen.get(_key(verdict, facts), ())) < 2 or any(one.code == CODE for one in verdict.warnings):
             return verdict
-        warning = Warning(code=CODE, message=f"{_TOLD} (both are {facts['server_identity']})")
+        warning = Warning(code=CODE, message=f"{_TOLD} (both are {_who(facts)})")
         return verdict.model_copy(update={"warnings": [*verdict.warnings, warning]})
 
 
 def _key(verdict: Verdict, facts: Mapping[str, Any]) -> tuple[str, str, str]:
-    return verdict.workspace, verdict.source, f"{facts.get('server_identity')} {facts.get('database_identity')}"
+    return verdict.workspace, verdict.source, f"{_who(facts)} {facts.get('database_identity')}"

@@ -53,6 +53,15 @@ ONE, OTHER = {"address": "10.0.0.1", "port": 5432}, {"address": "10.0.0.2", "por
         (("a", seen("1") | ONE), ("b", seen("1") | OTHER), Same.TARGET),
         (("a", seen("1") | ONE), ("a", seen("2") | ONE), Same.NO),
         (("a", seen("1", "5")), ("a", seen("1", "6")), Same.SERVER),
+        # One cluster, started again between the tests; and a copy of it.
+        (("a", seen("1", server_run="r1") | ONE), ("b", seen("1", server_run="r1") | OTHER), Same.TARGET),
+        (("a", seen("1", server_run="r1") | ONE), ("b", seen("1", server_run="r2") | ONE), Same.TARGET),
+        (("a", seen("1", server_run="r1") | ONE), ("b", seen("1", server_run="r2") | OTHER), Same.UNKNOWN),
+        (("a", seen("1", server_run="r1")), ("b", seen("1", server_run="r2")), Same.UNKNOWN),
+        # A server without a lasting name.
+        (("a", {"server_run": "r1"} | ONE), ("b", {"server_run": "r1"} | OTHER), Same.TARGET),
+        (("a", {"server_run": "r1"} | ONE), ("a", {"server_run": "r2"} | ONE), Same.TARGET),
+        (("a", {"server_run": "r1"} | ONE), ("a", {"server_run": "r2"} | OTHER), Same.NO),
         # Only one of them says who it is.
         (("a", seen("1") | ONE), ("b", ONE), Same.TARGET),
         (("a", ONE), ("b", OTHER), Same.NO),

@@ -37,7 +37,8 @@ _NOT_READABLE = frozenset({1044, 1142, 1143, 1146, 1356, 1449})
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() LIMIT 20"
 _CONNECTIONS = "SHOW GLOBAL STATUS LIKE 'Threads_connected'"
 _FACTS = "SELECT @@max_connections, @@read_only, UNIX_TIMESTAMP(NOW(3)), USER()"
-#: MySQL has a UUID, MariaDB (from 10.11 on) a uid; before that, the host's name, the port and the id of replication.
+#: MySQL has a UUID, which copies of its data keep; MariaDB (from 10.11 on) a uid, made of its network card and port. So
+#: the host's name, the port and the folder count as well.
 _IDENTITY = (
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN "
     "('server_uuid', 'server_uid', 'hostname', 'port', 'server_id', 'datadir')"
@@ -331,10 +332,10 @@ class MysqlSession(Session):
 
     def _see_identity(self, recorder: Recorder, variables: Rows | ServerError) -> None:
         known = {} if isinstance(variables, ServerError) else {row[0]: row[1] for row in variables if len(row) == 2}
-        own = known.get("server_uuid") or known.get("server_uid")
-        names = [known.get(name) for name in ("hostname", "port", "datadir", "server_id")]
-        if own or all(names):
-            identity = own or " ".join(str(name) for name in names)
+        own = known.get("server_uuid") or known.get("server_uid") or known.get("server_id")
+        names = [own, *(known.get(name) for name in ("hostname", "port", "datadir"))]
+        if all(names):
+            identity = " ".join(str(name) for name in names)
             recorder.see(server_identity=f"MySQL server {identity}", database_identity=self.access.setting("database"))
 
     def _wants_writer(self) -> bool:

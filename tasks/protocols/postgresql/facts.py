@@ -20,10 +20,12 @@ SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace 
        extract(epoch FROM pg_catalog.clock_timestamp()),
        pg_catalog.host(pg_catalog.inet_client_addr())
 """
-#: Which cluster this is, and which database of it: names and addresses may differ, these do not. Asked by itself,
-#: because servers that only speak the protocol have no such functions.
+#: Which cluster this is, since when it runs, and which database of it: names and addresses may differ, these do not. A
+#: copy keeps the identifier, and was started at another moment. Asked by itself, because servers that only speak the
+#: protocol have no such functions.
 IDENTITY = (
     "SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system()), "
+    "extract(epoch FROM pg_catalog.pg_postmaster_start_time()), "
     "(SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"
 )
 #: For servers that speak the protocol without PostgreSQL's whole catalogue.

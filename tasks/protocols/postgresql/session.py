@@ -367,8 +367,9 @@ class PostgresqlSession(Session):
 
     async def _identity(self, recorder: Recorder) -> None:
         with contextlib.suppress(ServerError):
-            ((cluster, database),) = await self.query(IDENTITY)
+            ((cluster, started, database),) = await self.query(IDENTITY)
             recorder.see(server_identity=f"PostgreSQL system {cluster}", database_identity=database)
+            recorder.see(server_run=f"PostgreSQL system {cluster} started at {started}")
 
     async def _search_path(self) -> None:
         """Look names up where the driver will: in `currentSchema`."""

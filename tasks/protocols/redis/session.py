@@ -249,7 +249,7 @@ class RedisSession(LinesOrTls):
         )
         run_id = known.get("run_id", "")
         if re.fullmatch(r"[0-9a-f]{40}", run_id):
-            recorder.see(server_identity=f"Redis run {run_id}", database_identity=str(self._database))
+            recorder.see(server_run=f"Redis run {run_id}", database_identity=str(self._database))
         return size if isinstance(size, int) else None
 
     # -- words --------------------------------------------------------------------------------------------------------
