@@ -17,7 +17,7 @@ from tests.flows.waiting import eventually
 from tests.registry.depending import depend
 from tests.serving import GOOD_PASSWORD, STORED_PASSWORD, WRONG_PASSWORD, PrefectServer
 
-pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server", "registry"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server", "registry"), pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).parents[2]
 HEADWATER = str(Path(sys.executable).with_name("headwater"))
@@ -105,7 +105,7 @@ async def test_a_suspended_run_goes_on_with_the_plan_that_was_approved(prefect_s
         """What a worker does."""
         command = [sys.executable, "-m", "prefect.flow_engine", deployed["entrypoint"]]
         environment = {**prefect_server.environment(), "PREFECT__FLOW_RUN_ID": made["id"]}
-        subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, timeout=90, check=False)
+        subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, timeout=150, check=False)
 
     await asyncio.to_thread(execute)
     assert prefect_server.get(f"/flow_runs/{made['id']}")["state"]["name"] == "Suspended"
