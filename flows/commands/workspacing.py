@@ -181,6 +181,13 @@ def _confirmed(plan: Plan, name: str, pace: _Pace) -> bool:
         raise InvalidInput(
             told, where=f"plan:{plan.id}", instruction=f"headwater workspace upgrade {plan.id} --apply --yes"
         )
+    from registry.upgrade_plan import MEANING, Fate
+
+    for fate, count in plan.document["sources"].items():
+        print(f"{count} x {MEANING[Fate(fate)]}", file=sys.stderr)
+    shared = len(plan.document["shares_target"])
+    print(f"{shared} dev sides lead to the target of production (CONFIG.ENVS_SHARE_TARGET)", file=sys.stderr)
+    print(f"all of it: headwater plan show {plan.id}", file=sys.stderr)
     counts = sum(plan.document["sources"].values())
     print(
         f"Upgrading {name} with {counts} data sources to standard mode is irreversible once anything is changed in it.",
