@@ -226,10 +226,17 @@ def _tell(store: Store, outcome: Outcome, output: Output) -> int:
         print(f"plan {outcome.plan} {outcome.state} in {outcome.seconds:.1f} s: {listed}")
         _print_rest(found)
     if outcome.state not in ENDED:
-        advice = f"`headwater repoint continue {outcome.plan}` tries the rest again, `rollback` takes all of it back"
-        print(advice, file=sys.stderr)
+        print(_advice(outcome), file=sys.stderr)
     done = outcome.state in ENDED and not outcome.counts.get(StepState.SKIPPED)
     return 0 if done else 1
+
+
+def _advice(outcome: Outcome) -> str:
+    from registry.plans import PlanState
+
+    if outcome.state is PlanState.ROLLING_BACK:
+        return f"`headwater repoint rollback {outcome.plan}` tries the rest again"
+    return f"`headwater repoint continue {outcome.plan}` tries the rest again, `rollback` takes all of it back"
 
 
 def _status(plan: Plan, steps: Sequence[Any]) -> dict[str, Any]:
