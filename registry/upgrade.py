@@ -10,13 +10,12 @@ kill -9 it is either basic or standard; applied again, the plan goes on to the s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import select
 
 from registry import (
     access,
@@ -27,8 +26,8 @@ from registry import (
     reconcile,
     texts,
     upgrade_plan,
+    upgrade_switch,
     upgrade_undo,
-    usage,
     workspaces,
 )
 from registry.access import Verb
@@ -36,8 +35,8 @@ from registry.audit import By
 from registry.connection import Connection
 from registry.connection.reading import PENDING
 from registry.database import Database
-from registry.entries import EntryDraft, SourceDraft
-from registry.errors import Conflict, HeadwaterError, InvalidInput, InvalidInputs, SecretUnresolved
+from registry.entries import SourceDraft
+from registry.errors import HeadwaterError, InvalidInput, InvalidInputs, SecretUnresolved
 from registry.plans import ENDED, PlanDraft, PlannedStep, Plans, PlanState, StepState
 from registry.secrets import Secrets
 from registry.upgrade_mapping import Mapped
@@ -146,10 +145,12 @@ class Upgrades:
             with self._database.write() as session:  # for its audit, where it is refused
                 access.require(session, by, Verb.UPGRADE, workspaces.find(session, name))
             if plan.state not in ENDED:
-                _expect_clear(plan, name, confirmed)
+                upgrade_switch.expect_clear(plan, name, confirmed)
             if plan.state == PlanState.READY:
                 with self._database.read() as session:
-                    _expect_unmoved(session, workspaces.find(session, name), plan, self._plans.steps(plan.id))
+                    upgrade_switch.expect_unmoved(
+                        session, workspaces.find(session, name), plan, self._plans.steps(plan.id)
+                    )
             plan = self._plans.begin(plan.id, by)
             seconds = 0.0
             if not self._is_switched(plan):
@@ -181,7 +182,7 @@ class Upgrades:
             if self._is_switched(plan):
                 with self._database.read() as session:
                     upgrade_undo.expect_untouched(session, name, plan.id)
-                    _expect_alone(session, workspaces.find(session, name), plan)
+                    upgrade_switch.expect_alone(session, workspaces.find(session, name), plan)
                 self._plans.move(plan.id, PlanState.ROLLING_BACK, by)
                 with self._failing(plan, by, PlanState.APPLIED), texts.collector_paused():
                     seconds = self._switch_back(plan, name, by, progress)
@@ -272,9 +273,9 @@ class Upgrades:
             owner = workspaces.find(session, name)
             access.require(session, by, Verb.UPGRADE, owner)
             _expect_basic(owner)
-            _expect_unmoved(session, owner, plan, steps)
-            _expect_alone(session, owner, plan)
-            before = _prod_sides(session, owner, drafts)
+            upgrade_switch.expect_unmoved(session, owner, plan, steps)
+            upgrade_switch.expect_alone(session, owner, plan)
+            before = upgrade_switch.prod_sides(session, owner, drafts)
             owner.mode = "standard"
             for column, value in by.changed(owner.version).items():
                 setattr(owner, column, value)
@@ -286,9 +287,9 @@ class Upgrades:
             reconcile.put(
                 session, self._secrets, owner, list(drafts.values()), by, progress=report, by_compute_resource=True
             )
-            _point_development_at_dev(session, owner)
-            _note_done(session, self._plans, owner, steps, before)
-            audit.write(session, [_switched(owner, "upgrade", "basic", "standard", plan, by)])
+            upgrade_switch.point_development_at_dev(session, owner)
+            upgrade_switch.note_done(session, self._plans, owner, steps, before)
+            audit.write(session, [upgrade_switch.switched(owner, "upgrade", "basic", "standard", plan, by)])
         return time.perf_counter() - started
 
     def _make_ready(
@@ -312,7 +313,7 @@ class Upgrades:
                 outlooks = [upgrade_plan.outlook(row, attached, actions[row.name]["given"]) for row in found.values()]
                 secrets = self._secrets_of(workspace, outlooks)
                 for one in outlooks:
-                    draft = _draft(one, secrets.get(f"{workspace}/{one.row.name}/prod", {}))
+                    draft = upgrade_switch.draft(one, secrets.get(f"{workspace}/{one.row.name}/prod", {}))
                     if draft is not None:
                         made[one.row.name] = draft
                 session.expunge_all()
@@ -327,14 +328,14 @@ class Upgrades:
             owner = workspaces.find(session, name)
             access.require(session, by, Verb.UPGRADE, owner)
             upgrade_undo.expect_untouched(session, name, plan.id)
-            _expect_alone(session, owner, plan)
+            upgrade_switch.expect_alone(session, owner, plan)
             upgrade_undo.take_back(session, owner, steps, by, lambda done, total: progress("taking back", done, total))
             owner.mode = "basic"
             for column, value in by.changed(owner.version).items():
                 setattr(owner, column, value)
             session.flush()
             self._plans.record_all([(step, StepState.ROLLED_BACK, None, None, "") for step in steps], session=session)
-            audit.write(session, [_switched(owner, "undo upgrade", "standard", "basic", plan, by)])
+            audit.write(session, [upgrade_switch.switched(owner, "undo upgrade", "standard", "basic", plan, by)])
         return time.perf_counter() - started
 
 
@@ -379,122 +380,3 @@ def _counts(outlooks: Sequence[Outlook]) -> dict[str, int]:
     for one in outlooks:
         counts[one.fate] = counts.get(one.fate, 0) + 1
     return counts
-
-
-# --- applying -------------------------------------------------------------------------------------------------------
-
-
-def _expect_clear(plan: model.Plan, name: str, confirmed: bool) -> None:
-    where, stuck = f"plan:{plan.id}", plan.document["blocks"]
-    if stuck:
-        told = "\n  ".join(f"{one['where']}: {one['why']}; {one['remedy']}" for one in stuck[:20])
-        more = f"\n  and {len(stuck) - 20} more" if len(stuck) > 20 else ""
-        advice = f"mend them, then plan again: headwater workspace upgrade {name}"
-        raise InvalidInput(f"workspace {name} cannot be upgraded:\n  {told}{more}", where=where, instruction=advice)
-    if not confirmed:
-        told = f"upgrading {name} to standard is irreversible once something is changed in it, and nobody has said yes"
-        raise InvalidInput(told, where=where, instruction="say --yes after looking at the plan")
-
-
-def _expect_unmoved(
-    session: Session, owner: model.Workspace, plan: model.Plan, steps: Sequence[model.PlanStep]
-) -> None:
-    """Let the sources be those of the plan, each in the version that was planned.
-
-    Raises:
-        Conflict: They are not; names them.
-    """
-    planned = {step.action["source"]: step.action["version"] for step in steps if step.wave == 0}
-    wanted = select(model.DataSource.name, model.DataSource.version).where(model.DataSource.workspace_id == owner.id)
-    now = dict(session.execute(wanted).tuples().all())
-    moved = [
-        f"{owner.name}/{name}: {_moved(planned.get(name), now.get(name))}"
-        for name in sorted({*planned, *now})
-        if planned.get(name) != now.get(name)
-    ]
-    if moved:
-        told = "\n  ".join(["something has changed since the plan was made", *moved[:20]])
-        advice = f"plan again, and look at it again: headwater workspace upgrade {owner.name}"
-        raise Conflict(told, where=f"plan:{plan.id}", instruction=advice)
-
-
-def _moved(was: int | None, now: int | None) -> str:
-    if was is None:
-        return "is new"
-    return "is gone" if now is None else f"version {was} then, {now} now"
-
-
-def _expect_alone(session: Session, owner: model.Workspace, plan: model.Plan) -> None:
-    others = upgrade_plan.plans_in_progress(session, owner, but=plan.id)
-    if others:
-        told = f"{others[0]['where']}: {others[0]['why']}"
-        raise Conflict(told, where=f"plan:{plan.id}", instruction=others[0]["remedy"])
-
-
-def _draft(one: Outlook, secrets: Any) -> SourceDraft | None:
-    """A source as it shall be; None where nothing of it changes."""
-    prod = one.row.entry("prod")
-    if one.dev is None or prod is None:
-        return None
-    if isinstance(secrets, SecretUnresolved):
-        raise secrets
-    sides = {"dev": EntryDraft(one.dev.connection, dict(secrets), one.dev.removed)}
-    if one.prod:
-        changed = {**prod.properties, **{name: after for name, (_, after) in one.prod.items()}}
-        kept = entries.build(one.row.type, prod.mode, changed, prod.references)
-        sides["prod"] = EntryDraft(kept, removed=upgrade_plan.removed(prod))
-    return SourceDraft(one.row.name, one.row.type, sides)
-
-
-def _prod_sides(
-    session: Session, owner: model.Workspace, drafts: Mapping[str, SourceDraft]
-) -> dict[str, dict[str, Any]]:
-    """What upgrade_undo needs of the prod sides that change: source -> its properties before."""
-    names = [name for name, draft in drafts.items() if "prod" in draft.entries]
-    found = {}
-    for start in range(0, len(names), CHUNK):
-        for row in reconcile.existing(session, owner, names[start : start + CHUNK]).values():
-            prod = row.entry("prod")
-            assert prod is not None  # noqa: S101 - it has a draft
-            found[row.name] = dict(prod.properties)
-    return found
-
-
-def _point_development_at_dev(session: Session, owner: model.Workspace) -> None:
-    """References of what runs in development lead to dev sides from now on, by the rules of use."""
-    one = model.Dependent
-    wanted = select(one.id, one.task_kind, one.module).where(one.workspace_id == owner.id, one.env == "dev")
-    ids = [
-        id_ for id_, kind, module in session.execute(wanted) if usage.env_for(kind, module, "dev", "standard") == "dev"
-    ]
-    own = select(model.Entry.data_source_id).join(model.DataSource)
-    own = own.where(model.DataSource.workspace_id == owner.id, model.Entry.env == "dev")
-    for start in range(0, len(ids), CHUNK):
-        of_them = model.Reference.dependent_id.in_(ids[start : start + CHUNK])
-        moving = update(model.Reference).where(of_them, model.Reference.data_source_id.in_(own))
-        session.execute(moving.values(env="dev"), execution_options={"synchronize_session": False})
-
-
-def _note_done(
-    session: Session,
-    plans_: Plans,
-    owner: model.Workspace,
-    steps: Sequence[model.PlanStep],
-    before: Mapping[str, Mapping[str, Any]],
-) -> None:
-    wanted = select(model.DataSource.name, model.DataSource.version).where(model.DataSource.workspace_id == owner.id)
-    versions = dict(session.execute(wanted).tuples().all())
-    moves = []
-    for step in steps:
-        name = step.action.get("source", "")
-        old: dict[str, Any] = {"version": step.action.get("version"), "prod": before.get(name)}
-        new: dict[str, Any] = {"version": versions.get(name)}
-        if step.wave:
-            old, new = {"mode": "basic"}, {"mode": "standard", "version": owner.version}
-        moves.append((step, StepState.DONE, old, new, ""))
-    plans_.record_all(moves, session=session)
-
-
-def _switched(owner: model.Workspace, action: str, was: str, now: str, plan: model.Plan, by: By) -> dict[str, Any]:
-    after = {"mode": now, "plan": plan.id}
-    return by.record(action, f"workspace:{owner.name}", version=owner.version, before={"mode": was}, after=after)
