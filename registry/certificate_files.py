@@ -144,7 +144,8 @@ class CertificateFiles:
             users = [*_users(session, owner).get(row.id, ()), *_users(session, owner).get(row.name, ())]
             path = f"{workspace}/{row.name}"
             if users:
-                told = f"{len(users)} fields refer to it: {', '.join(users[:5])}{', ...' if len(users) > 5 else ''}"
+                count = "1 field refers" if len(users) == 1 else f"{len(users)} fields refer"
+                told = f"{count} to it: {', '.join(users[:5])}{', ...' if len(users) > 5 else ''}"
                 raise Conflict(told, where=path, instruction="give them another file first: headwater edit")
             before = {"id": row.id, "size": row.size, "digest": row.digest}
             session.delete(row)

@@ -28,7 +28,7 @@ def test_the_life_of_a_file(cli: CommandLine) -> None:
     assert f"{len(SECRET)} bytes, SHA-256 " in shown.out
     assert "referred to by retail/orders/prod.truststore_file" in shown.out
     assert SECRET not in shown.out
-    cli("file", "delete", "retail/ca").refused("refer to it", "retail/orders/prod.truststore_file")
+    cli("file", "delete", "retail/ca").refused("1 field refers to it", "retail/orders/prod.truststore_file")
     assert cli("file", "replace", "retail/ca", "-", stdin="another").status == 0
     assert cli("file", "show", "retail/ca", "-o", "json").json["size"] == 7
     assert cli("edit", "orders", "--set", "truststore_file=file:/etc/ca.pem").status == 0

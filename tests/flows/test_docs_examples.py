@@ -12,8 +12,8 @@ import pytest
 from tests.flows.cli_support import CommandLine
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("delete.md", "sharing.md", "upgrade.md")
-_ID = re.compile(r"\b[0-9a-f]{16}\b")
+PAGES = ("delete.md", "import.md", "sharing.md", "upgrade.md")
+_ID = re.compile(r"\b(?:[0-9a-f]{16}|[0-9a-f]{32})\b")
 _DATE = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b")
 
 
@@ -29,6 +29,12 @@ def examples(page: str) -> Iterator[tuple[list[str], str]]:
             yield shlex.split(command), said
 
 
+def files(page: str) -> list[tuple[str, str]]:
+    """What a page gives to the commands: the name of each file, told in the sentence before it, and its text."""
+    pattern = r"`([\w.]+)`:\n\n```(?:csv|json|pem)\n(.*?)^```$"
+    return re.findall(pattern, (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
 def plain(text: str) -> str:
     return _DATE.sub("DATE", _ID.sub("ID", text))
 
@@ -36,6 +42,8 @@ def plain(text: str) -> str:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_example_does_what_it_says(page: str, cli: CommandLine) -> None:
     cli.write("shop.yaml", blocks(page, "yaml")[0])
+    for name, text in files(page):
+        cli.write(name, text)
     plan = ""
     for arguments, said in examples(page):
         done = cli(*(plan if one == "PLAN" else one for one in arguments))
