@@ -117,6 +117,10 @@ def _test_registered(show: _Show, wanted: _Wanted, timeout: float) -> Sequence[V
     from flows import checking
     from registry.store import open_store
 
+    for named in wanted.sources:
+        stated, slash, _ = named.partition("/")
+        if slash and wanted.workspace not in (None, stated):
+            raise typer.BadParameter(f"SOURCE is of workspace {stated}, --workspace says {wanted.workspace}")
     sides: dict[Env, Literal["dev", "prod"]] = {Env.DEV: "dev", Env.PROD: "prod"}
     with open_store() as store:
         plans = checking.gather_many(

@@ -72,5 +72,5 @@ def test_what_no_source_answers_to_is_told(cli: CommandLine) -> None:
     cli("test", "orders", "nothing").refused("nothing")
     cli("test", "--tag", "silver").refused("no data source passes the filters")
     cli("test", "--type", "mysqll").refused("unknown data source type", "mysql")
-    cli("test", "retail/orders", "-w", "other").refused("retail/orders is of workspace retail")
+    cli("test", "retail/orders", "-w", "other").refused("SOURCE is of workspace retail, --workspace says other")
     cli("test", "--url", "mysql://h/d", "--tag", "gold").refused("--tag: leave out with --url")
