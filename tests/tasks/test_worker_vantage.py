@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from registry import types
 from registry.connection import read_entry
+from registry.errors import SecretUnresolved
 from registry.groups import WorkerSettings
 from registry.network import Network
 from registry.verdict import Warning
@@ -71,6 +72,20 @@ def test_a_worker_that_takes_no_work_is_never_blamed_on_the_source(agent: str) -
         verdict = pool._down(made(name), {"agent": agent}, "2026-01-01T00:00:00Z", 0.0)
         assert verdict.cause == "PROBE.AGENT_DOWN"
         assert [stage.name for stage in verdict.stages if stage.status == "failed"] == ["resolve"]
+
+
+@pytest.mark.parametrize("kept", ["stored:" + "0" * 32, "certificate:ca"])
+async def test_what_the_registry_keeps_is_sent_sealed_or_not_at_all(kept: str) -> None:
+    kind = types.get("postgresql")
+    reading = read_entry(kind, {**kind.example, "truststore_file": kept})
+    values = {"truststore_file": SecretStr("PEM")}
+    target = Target(
+        "retail", "orders", "postgresql", "prod", "pool", "postgresql", 5432, reading.connection, lambda: values
+    )
+    settings = WorkerSettings(work_pool="k8s")
+    assert await WorkerPool("pool", settings, "a key")._secrets(target) == values
+    with pytest.raises(SecretUnresolved, match="truststore_file is kept in the registry"):
+        await WorkerPool("pool", settings, None)._secrets(target)
 
 
 async def test_an_outpost_of_the_kind_worker() -> None:
