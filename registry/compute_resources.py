@@ -133,7 +133,7 @@ class ComputeResources:
             Forbidden: Whoever acts may not create data sources there.
             NotFound: No such workspace.
             Conflict: There is a compute resource, or a data source, of this name.
-            InvalidInput: It lacks its prod side, or its sides are one project.
+            InvalidInput: It lacks its prod side, or its dev side has no project or identity of its own.
         """
         with self._database.write() as session:
             owner = workspaces.find(session, workspace)
@@ -142,11 +142,12 @@ class ComputeResources:
             _expect_new(session, owner, wanted)
             made = None
             if wanted.source is not None:
-                _expect_apart(wanted.source, path)
+                _expect_prod(wanted.source, path)
                 attributes = {**wanted.source.attributes, "origin": "automatically"}
                 automatic = replace(wanted.source, attributes=attributes)
                 reconcile.put(session, self._secrets, owner, [automatic], by, by_compute_resource=True)
                 made = reconcile.existing(session, owner, [wanted.name])[wanted.name].id
+                _expect_own_dev(session, made, wanted.type, path)
             row = model.ComputeResource(
                 workspace_id=owner.id,
                 name=wanted.name,
@@ -168,7 +169,7 @@ class ComputeResources:
         Raises:
             Forbidden: Whoever acts may not edit data sources there.
             NotFound: No such workspace or compute resource.
-            InvalidInput: Another type; or as `Sources.update`.
+            InvalidInput: Another type; a dev side without project or identity of its own; or as `Sources.update`.
         """
         with self._database.write() as session:
             owner = workspaces.find(session, workspace)
@@ -180,6 +181,8 @@ class ComputeResources:
                 raise InvalidInput(told, where=_object(path), instruction="detach it and attach another one")
             if wanted.source is not None:
                 reconcile.put(session, self._secrets, owner, [wanted.source], by, by_compute_resource=True)
+                source = reconcile.existing(session, owner, [wanted.name])[wanted.name]
+                _expect_own_dev(session, source.id, wanted.type, path)
             row = session.get_one(model.ComputeResource, id_)
             before = _snapshot(row)
             row.settings = dict(wanted.settings) if wanted.settings is not None else row.settings
@@ -264,15 +267,25 @@ def _expect_new(session: Session, owner: model.Workspace, wanted: ComputeDraft) 
         raise Conflict("there is a data source of this name", where=f"data_source:{path}", instruction=advice)
 
 
-def _expect_apart(source: SourceDraft, path: str) -> None:
-    """The prod side is there; of MaxCompute, the two sides of a standard workspace are two projects."""
+def _expect_prod(source: SourceDraft, path: str) -> None:
     if "prod" not in source.entries:
         advice = "give the fields of prod (and of dev, in a standard workspace)"
         raise InvalidInput("a compute resource needs its prod side", where=_object(path), instruction=advice)
-    projects = [getattr(entry.connection, "project", None) for entry in source.entries.values()]
-    if source.type == "maxcompute" and len(projects) == 2 and projects[0] == projects[1]:
-        advice = f"give dev a project of its own, such as {projects[0]}_dev"
-        raise InvalidInput(f"dev and prod are one project, {projects[0]}", where=_object(path), instruction=advice)
+
+
+def _expect_own_dev(session: Session, source_id: int, type_: str, path: str) -> None:
+    """In dev MaxCompute has a project of its own, and runs as whoever executes (associating a MaxCompute project)."""
+    wanted = select(model.Entry).where(model.Entry.data_source_id == source_id)
+    sides = {entry.env: entry.properties for entry in session.scalars(wanted)}
+    if type_ != "maxcompute" or len(sides) < 2:
+        return
+    project, identity = sides["dev"]["project"], sides["dev"].get("auth_type", "Executor")
+    if project == sides["prod"]["project"]:
+        advice = f"give dev a project of its own, such as {project}_dev"
+        raise InvalidInput(f"dev and prod are one project, {project}", where=_object(path), instruction=advice)
+    if identity != "Executor":
+        told = f"dev runs as whoever executes (Executor), not as {identity}"
+        raise InvalidInput(told, where=_object(path), instruction="leave out auth_type and auth_identity of dev")
 
 
 def _only_default(session: Session, row: model.ComputeResource) -> None:

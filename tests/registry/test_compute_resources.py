@@ -146,13 +146,22 @@ def test_a_workspace_has_one_default_of_a_type(shop: Store) -> None:
     assert [one.is_default for one in shop.compute_resources.list("retail")] == [False, True]
 
 
-def test_the_two_sides_of_maxcompute_are_two_projects(shop: Store) -> None:
+def test_the_two_sides_of_maxcompute_are_two_projects_and_dev_is_run_as_who_executes(shop: Store) -> None:
     side = {"project": "orders", "region_id": "cn-hangzhou", "auth_type": "PrimaryAccount"}
-    one = draft("retail", "mc", "maxcompute", {"dev": side, "prod": side}, literals_allowed=False)
+
+    def lake(**dev: str) -> ComputeDraft:
+        sides = {"dev": {**side, **dev}, "prod": side}
+        return draft("retail", "mc", "maxcompute", sides, literals_allowed=False)
+
+    resources, apart = shop.compute_resources, lake(project="orders_dev", auth_type="Executor")
     with pytest.raises(InvalidInput, match="dev and prod are one project, orders") as caught:
-        shop.compute_resources.attach("retail", one, shop.by())
+        resources.attach("retail", lake(), shop.by())
     assert "orders_dev" in caught.value.instruction
-    two = draft(
-        "retail", "mc", "maxcompute", {"dev": {**side, "project": "orders_dev"}, "prod": side}, literals_allowed=False
-    )
-    assert shop.compute_resources.attach("retail", two, shop.by()).source
+    with pytest.raises(InvalidInput, match="not as PrimaryAccount"):
+        resources.attach("retail", lake(project="orders_dev"), shop.by())
+    assert resources.list() == []
+    assert resources.attach("retail", apart, shop.by()).source
+    with pytest.raises(InvalidInput, match="dev and prod are one project, orders"):
+        resources.edit("retail", lake(auth_type="Executor"), shop.by())
+    with pytest.raises(InvalidInput, match="not as PrimaryAccount"):
+        resources.edit("retail", lake(project="orders_dev"), shop.by())
