@@ -57,6 +57,7 @@ def _type(type_: DataSourceType) -> Iterator[str]:
     yield f"{type_.title}. {type_.notes}".strip() + "\n"
     if type_.aliases:
         yield f"Also known as {_listed(type_.aliases)}.\n"
+    yield f"For {_listed(type_.modules)}.\n"
     if type_.url_schemes:
         yield f"URL schemes: {_listed(type_.url_schemes)}.\n"
     for mode, model in type_.modes.items():
