@@ -57,6 +57,7 @@ ACCESS: Mapping[tuple[Naming, str], Access] = {
     (Naming.PLAIN, "prod"): Access(Identity.SCHEDULING, "prod"),
 }
 
+
 @dataclass(frozen=True)
 class Execution:
     """What a piece of code does where it runs.
