@@ -31,6 +31,7 @@ _INSIDE = (
     "url",
     "url_prefix",
     "virtual_host",
+    "warehouse",
 )
 
 Place = tuple[Any, ...]

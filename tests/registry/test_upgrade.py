@@ -138,6 +138,14 @@ def test_what_another_compute_resource_made_follows_it(store: Store) -> None:
     assert sides(store).keys() == {"dev", "prod"}
 
 
+def test_a_catalogue_of_metadata_is_copied_and_told_as_such(store: Store) -> None:
+    prod = {"endpoint": "https://catalog.example.com:8080", "warehouse": "lake"}
+    basic(store, draft_source("lake", "paimon_catalog", {"prod": prod}, where="retail/lake", literals_allowed=False))
+    plan = upgraded(store)
+    assert plan.document["sources"] == {"metadata": 1}
+    assert sides(store, "lake")["dev"] == sides(store, "lake")["prod"]
+
+
 def test_a_source_without_a_prod_side_stays_incomplete(store: Store) -> None:
     basic(store, SourceDraft("later", "postgresql", {}))
     assert upgraded(store).document["sources"] == {"empty": 1}
