@@ -353,7 +353,8 @@ def _route(facts: Facts) -> Finding:
         facts.vpc.id,
         f"no route of {facts.vpc.id} leads to {wanted}",
         f"Connect the networks (CEN, VPC peering, VPN, Express Connect) and add a route with the destination {entry}, "
-        f"or the data source's own network, to {facts.vpc.id}",
+        f"or the data source's own network, to {facts.vpc.id}; a new instance is best made in {facts.vpc.id} itself, "
+        "which needs neither",
         entry,
     )
 

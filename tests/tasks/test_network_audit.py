@@ -122,6 +122,7 @@ def test_a_private_address_without_a_route() -> None:
     given = private(address="192.168.5.5", allowlist=parse(["10.1.0.0/24"]))
     assert missing(given) == {"route": "192.168.5.5/32"}
     assert "NAT" not in found(given)["route"].remedy
+    assert "a new instance is best made in vpc-1 itself" in found(given)["route"].remedy
 
 
 def test_the_default_route_leads_to_no_private_address() -> None:
