@@ -57,7 +57,7 @@ def test_a_template_is_filled_in_and_goes_in(cli: CommandLine) -> None:
         (["--type", "mysql", "--type", "postgres"], {"orders", "stock", "shop"}),
         (["shop", "stock", "--tag", "slow"], {"stock"}),
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(sorted(words)),
 )
 def test_several_are_tested_in_one_call(cli: CommandLine, arguments: list[str], tested: set[str]) -> None:
     prepared(cli)

@@ -104,8 +104,10 @@ async def test_a_server_without_postgresqls_catalogue_is_asked_more_plainly(coun
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1024)
         writer.write(_message(b"R", bytes(4)) + _message(b"S", b"server_version\0009\0") + ready)
-        for answer in (unknown, row):
-            await reader.read(4096)
+        for answer in (unknown, unknown, row):  # two of the long ones are asked at once
+            kind, length = struct.unpack("!cI", await reader.readexactly(5))
+            assert kind == b"Q"
+            await reader.readexactly(length - 4)
             writer.write(answer + ready)
         await reader.read(1024)
 

@@ -169,7 +169,7 @@ class MysqlSession(Session):
             error = await self._read(quoted(name))
             if error is not None:
                 raise self._failed(error, object=name)
-        tables, connections, facts = await self._several(_TABLES, _CONNECTIONS, _FACTS)
+        tables, connections, facts, identity = await self._several(_TABLES, _CONNECTIONS, _FACTS, _IDENTITY)
         read_only = self._see_facts(recorder, connections, facts)
         if objects:
             recorder.see(objects=list(objects))
@@ -177,7 +177,7 @@ class MysqlSession(Session):
             raise self._failed(tables, object="information_schema.tables")
         else:
             await self._read_one_of([str(name) for (name,) in tables], recorder)
-        self._see_identity(recorder, (await self._several(_IDENTITY))[0])
+        self._see_identity(recorder, identity)
         if read_only and self._wants_writer():
             raise StageFailed(wrong_role=True)
 

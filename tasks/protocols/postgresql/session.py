@@ -295,6 +295,10 @@ class PostgresqlSession(Session):
     async def query(self, sql: str) -> list[list[str | None]]:
         """The rows of one statement, as text. Raises `ServerError`; the session can go on after it."""
         await self._send(b"Q", sql.encode() + b"\0")
+        return await self._answer()
+
+    async def _answer(self) -> list[list[str | None]]:
+        """The rows of the next statement that was sent; as `query`."""
         rows: list[list[str | None]] = []
         failure: ServerError | None = None
         while True:
@@ -336,9 +340,14 @@ class PostgresqlSession(Session):
         return {}
 
     async def _facts(self, recorder: Recorder, *, demand_something: bool) -> None:
+        # Both in one round trip: the second is answered whatever comes of the first.
+        await self._send(b"Q", FACTS.encode() + b"\0")
+        await self._send(b"Q", IDENTITY.encode() + b"\0")
         try:
-            (row,) = await self.query(FACTS)
+            (row,) = await self._answer()
         except ServerError as refused:
+            with contextlib.suppress(ServerError, StreamBroken):
+                await self._answer()
             try:
                 ((count,),) = await self._plain_facts()
             except StreamBroken:
@@ -367,7 +376,7 @@ class PostgresqlSession(Session):
 
     async def _identity(self, recorder: Recorder) -> None:
         with contextlib.suppress(ServerError):
-            ((cluster, started, database),) = await self.query(IDENTITY)
+            ((cluster, started, database),) = await self._answer()
             recorder.see(server_identity=f"PostgreSQL system {cluster}", database_identity=database)
             recorder.see(server_run=f"PostgreSQL system {cluster} started at {started}")
 
