@@ -61,10 +61,17 @@ class Conversation:
             await self.converse(stream, self.access, steps, plainly=False)
         except StageFailed:
             failed = steps.failed()
-            preferred = self.access.tls.mode == "prefer"
-            may_fall_back = preferred and failed is not None and failed.name in self.protocol.fall_back_after
-            if not (may_fall_back and failed is not None and await self._fell_back(steps, failed)):
+            if failed is None or not self._may_fall_back(failed) or not await self._fell_back(steps, failed):
                 raise
+
+    def _may_fall_back(self, failed: Stage) -> bool:
+        """Whether a client would now come without TLS: after a refusal or an error, and never out of a silence.
+
+        A peer that has agreed to TLS and says no more leaves clients waiting: libpq's `sslmode=prefer` comes back in
+        clear after an answer alone.
+        """
+        hangs = failed.evidence.get("broken") == "silent"
+        return self.access.tls.mode == "prefer" and failed.name in self.protocol.fall_back_after and not hangs
 
     async def _fell_back(self, steps: Steps, failed: Stage) -> bool:
         """Whether the conversation succeeds without TLS, where TLS was only preferred; its stages then stand."""
