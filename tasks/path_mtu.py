@@ -14,6 +14,10 @@ from typing import Any
 
 from tasks.budget import Budget
 
+#: Said to a peer and asked back from it in a round trip that a check makes anyway: too much for one Ethernet frame, so
+#: that a path which swallows large packets shows whatever else is asked. A literal, which every dialect of SQL has.
+LARGE = "." * 1600
+
 #: What every IPv4 host takes (RFC 9293, section 3.7.1); the same for IPv6, well below its 1220.
 SMALL = 536
 #: The segment size of Ethernet, by the IP version: 1500 less the headers of IP and TCP.

@@ -18,6 +18,8 @@ from tests.tasks.scripted import Conversation, Peer, converse
 PASSWORD = "canary-passw0rd"
 NOAUTH = b"-NOAUTH Authentication required.\r\n"
 OK, PONG, NOPERM = b"+OK\r\n", b"+PONG\r\n", b"-NOPERM this user has no permissions\r\n"
+#: What answers PING once logged in, and beside it an echo that the account may not ask for.
+ALIVE = PONG + NOPERM
 #: Answers to INFO, CLIENT INFO, TIME and DBSIZE where the account may see nothing.
 NO_FACTS = NOPERM * 4
 
@@ -70,20 +72,20 @@ async def test_what_is_no_reply_is_refused(reply: bytes) -> None:
         (b"-ERR illegal address: 8.8.8.9:40112\r\n", {}, "ADMIT.ALLOWLIST"),
         (b"-LOADING laedt\r\n", {}, "SERVER.NOT_READY"),
         (b"-FANCY new error\r\n", {}, "SERVER.ERROR"),
-        (NOAUTH + OK + b"-MASTERDOWN weg\r\n", {}, "SERVER.NOT_READY"),
-        (NOAUTH + OK + b"-ERR DB index is out of range\r\n" + PONG, {"database": 99}, "TARGET.MISSING"),
-        (NOAUTH + OK + NOPERM + PONG, {"database": 1}, "TARGET.NO_CONNECT"),
+        (NOAUTH + OK + b"-MASTERDOWN weg\r\n" + NOPERM, {}, "SERVER.NOT_READY"),
+        (NOAUTH + OK + b"-ERR DB index is out of range\r\n" + ALIVE, {"database": 99}, "TARGET.MISSING"),
+        (NOAUTH + OK + NOPERM + ALIVE, {"database": 1}, "TARGET.NO_CONNECT"),
         # A server that fails in between is not one that lacks the database.
-        (NOAUTH + OK + b"-BUSY script\r\n" + b"-BUSY script\r\n", {"database": 1}, "SERVER.NOT_READY"),
-        (NOAUTH + OK + PONG + NO_FACTS + scan(b"a") + b"+string\r\n+string\r\n" + bulk(b"v"), {}, None),
-        (NOAUTH + OK + PONG + NO_FACTS + scan(b"a") + NOPERM * 3, {}, "PRIV.OBJECT_DENIED"),
-        (NOAUTH + OK + PONG + NO_FACTS + NOPERM * 3, {}, "PRIV.OBJECT_DENIED"),
-        (NOAUTH + OK + PONG + NO_FACTS + scan(), {}, None),
-        (NOAUTH + OK + PONG + NO_FACTS + b"+none\r\n" + scan(), {"objects": ["a"]}, "TARGET.OBJECT_MISSING"),
+        (NOAUTH + OK + b"-BUSY script\r\n" * 3, {"database": 1}, "SERVER.NOT_READY"),
+        (NOAUTH + OK + ALIVE + NO_FACTS + scan(b"a") + b"+string\r\n+string\r\n" + bulk(b"v"), {}, None),
+        (NOAUTH + OK + ALIVE + NO_FACTS + scan(b"a") + NOPERM * 3, {}, "PRIV.OBJECT_DENIED"),
+        (NOAUTH + OK + ALIVE + NO_FACTS + NOPERM * 3, {}, "PRIV.OBJECT_DENIED"),
+        (NOAUTH + OK + ALIVE + NO_FACTS + scan(), {}, None),
+        (NOAUTH + OK + ALIVE + NO_FACTS + b"+none\r\n" + scan(), {"objects": ["a"]}, "TARGET.OBJECT_MISSING"),
         # A key of another node of the cluster may be read there.
-        (NOAUTH + OK + PONG + NO_FACTS + b"-MOVED 3999 127.0.0.1:6381\r\n", {"objects": ["a"]}, None),
+        (NOAUTH + OK + ALIVE + NO_FACTS + b"-MOVED 3999 127.0.0.1:6381\r\n", {"objects": ["a"]}, None),
         # A value of a module's kind can be told, if not read.
-        (NOAUTH + OK + PONG + NO_FACTS + b"+ReJSON-RL\r\n", {"objects": ["a"]}, None),
+        (NOAUTH + OK + ALIVE + NO_FACTS + b"+ReJSON-RL\r\n", {"objects": ["a"]}, None),
         (b"+OK POP3 ready\r\n", {}, "PROTO.MISMATCH"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", {}, "PROTO.MISMATCH"),
         (b"", {}, "PEER.RESET_EARLY"),
@@ -111,7 +113,7 @@ async def test_the_refused_address_is_the_one_that_the_server_names(said: str, a
 
 
 async def test_a_needless_password_is_a_warning_only() -> None:
-    went = await talk(PONG + b"-ERR AUTH called without any password\r\n" + PONG + NO_FACTS + scan(), username=None)
+    went = await talk(PONG + b"-ERR AUTH called without any password\r\n" + ALIVE + NO_FACTS + scan(), username=None)
     assert went.cause is None, str(went)
     assert "not_needed" in went.seen("login")
 
@@ -133,7 +135,7 @@ def repeated(heard: bytes) -> bytes:
     [
         (NOAUTH, repeated),
         (NOAUTH, OK, repeated),
-        (NOAUTH, OK + PONG + NO_FACTS, repeated),
+        (NOAUTH, OK + ALIVE + NO_FACTS, repeated),
         (NOAUTH, b"-" + PASSWORD.upper().encode() + b"\r\n"),
         (NOAUTH, OK, b"?" + PASSWORD.encode() + b"\r\n"),
     ],

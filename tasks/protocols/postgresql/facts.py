@@ -1,7 +1,10 @@
 """The statements that tell what a good check wants to know of a server."""
 
-#: One round trip that tells whether anything can be read, and what else a good check wants to know.
-FACTS = """
+from tasks.path_mtu import LARGE
+
+#: One round trip that tells whether anything can be read, and what else a good check wants to know; its last column is
+#: there to be large.
+FACTS = f"""
 SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
                AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
@@ -18,8 +21,9 @@ SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace 
        (SELECT CASE WHEN isfinite(rolvaliduntil) THEN extract(epoch FROM rolvaliduntil) END
         FROM pg_catalog.pg_roles WHERE rolname = current_user),
        extract(epoch FROM pg_catalog.clock_timestamp()),
-       pg_catalog.host(pg_catalog.inet_client_addr())
-"""
+       pg_catalog.host(pg_catalog.inet_client_addr()),
+       '{LARGE}'
+"""  # noqa: S608 - a constant
 #: Which cluster this is, since when it runs, and which database of it: names and addresses may differ, these do not. A
 #: copy keeps the identifier, and was started at another moment. Asked by itself, because servers that only speak the
 #: protocol have no such functions.
@@ -30,6 +34,6 @@ IDENTITY = (
 )
 #: For servers that speak the protocol without PostgreSQL's whole catalogue.
 PLAIN_FACTS = (
-    "SELECT count(*) FROM information_schema.tables "
+    f"SELECT count(*), '{LARGE}' FROM information_schema.tables "  # noqa: S608 - a constant
     "WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_schema NOT LIKE 'pg_toast%'"
 )

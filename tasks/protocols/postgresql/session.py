@@ -349,15 +349,17 @@ class PostgresqlSession(Session):
             with contextlib.suppress(ServerError, StreamBroken):
                 await self._answer()
             try:
-                ((count,),) = await self._plain_facts()
-            except StreamBroken:
+                ((count, *_),) = await self._plain_facts()
+            except StreamBroken as broken:
+                if broken.kind == "silent":
+                    raise
                 raise StageFailed(**refused.evidence()) from None
             readable_tables = int(count or 0)
             recorder.see(tables_readable=readable_tables)
             if demand_something and not readable_tables:
                 recorder.warn(nothing_to_read="the database shows no tables to this account")
             return
-        there, readable, replica, read_only, limit, used, until, clock, source = row
+        there, readable, replica, read_only, limit, used, until, clock, source, *_ = row
         recorder.see(
             connections_used=int(used or 0),
             connections_limit=int(limit or 0),

@@ -12,6 +12,7 @@ from tasks.comparison.survey import Survey, Wanted
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
 from tasks.networks.provenance import numeric
+from tasks.path_mtu import LARGE
 from tasks.protocols import Access, Dial, Retry
 from tasks.protocols.hanging_up import over_tls
 from tasks.protocols.redis.wire import GLOB, Refusal, Wire, info_lines
@@ -107,8 +108,9 @@ class RedisSession(LinesOrTls):
     async def target(self, recorder: Recorder) -> None:
         database = int(self.access.setting("database", 0))
         select = [("SELECT", database)] if database else []
-        # Without login nothing but NOAUTH is said: only now does PING tell how the server is.
-        *selected, ping = await self.ask_all(*select, ("PING",))
+        # Without login nothing but NOAUTH is said: only now does PING tell how the server is. The echo is there to be
+        # large; an account may be refused it.
+        *selected, ping, _ = await self.ask_all(*select, ("PING",), ("ECHO", LARGE))
         if isinstance(ping, Refusal) and ping.word != "NOPERM" and not ping.unknown_command:
             raise self._refused(ping)
         for reply in selected:
