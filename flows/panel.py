@@ -29,6 +29,8 @@ class Panel:
         self._missing = Counter(map(_subject, targets))
         self._waiting: defaultdict[_Subject, list[Verdict]] = defaultdict(list)
         self._history = history
+        #: Group, address and port -> the data sources for which they conversed in this run.
+        self._conversed: defaultdict[tuple[str, object], dict[str, None]] = defaultdict(dict)
         self._sides = same_target.Sides()
 
     async def add(self, verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -36,6 +38,7 @@ class Panel:
         complete: list[list[Verdict]] = []
         for verdict in verdicts:
             subject = _subject(verdict)
+            self._note(verdict)
             self._waiting[subject].append(verdict)
             self._missing[subject] -= 1
             if self._missing[subject] == 0:
@@ -47,13 +50,28 @@ class Panel:
         left, self._waiting = list(self._waiting.values()), defaultdict(list)
         return await self._reviewed(left)
 
+    def _note(self, verdict: Verdict) -> None:
+        """Remember where a peer was heard: what it says to a group for one data source counts for others there."""
+        seen = View(verdict)
+        if seen.counts and seen.conversed:
+            self._conversed[verdict.resource_group, seen.place][f"{verdict.source}/{verdict.env}"] = None
+
+    def _conversed_for(self, verdict: Verdict) -> tuple[str, ...]:
+        return tuple(self._conversed.get((verdict.resource_group, View(verdict).place), ()))
+
     async def _reviewed(self, subjects: Sequence[Sequence[Verdict]]) -> list[Verdict]:
         verdicts = [verdict for together in subjects for verdict in together]
         before, usual = await self._past(verdicts)
 
         def view(verdict: Verdict) -> View:
             pair = _pair(verdict)
-            return View(verdict, self._networks.get(pair, Network()), before.get(pair), usual.get(pair))
+            return View(
+                verdict,
+                self._networks.get(pair, Network()),
+                before.get(pair),
+                usual.get(pair),
+                self._conversed_for(verdict),
+            )
 
         reviewed = (told for together in subjects for told in perspectives.review([view(one) for one in together]))
         return self._sides.told(reviewed)

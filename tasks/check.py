@@ -168,6 +168,7 @@ class _Walk:
         if not references:
             raise StageSkipped("no secrets are configured")
         recorder.see(references=[f"{name} from {reference}" for name, reference in references.items()])
+        recorder.see(resolved_by=self.target.resource_group if self.target.resolves_secrets else None)
         remote = any(reference.startswith(_REMOTE_SCHEMES) for reference in references.values())
         try:
             return await asyncio.to_thread(self.target.secrets) if remote else self.target.secrets()

@@ -37,6 +37,7 @@ class Target:
         network: What is declared about the network of the resource group.
         warnings: What registration already found, such as removed URL parameters.
         version: The version of the entry in the registry, where it comes from there.
+        resolves_secrets: Whether the place that checks looks up itself what the references of secrets name.
     """
 
     workspace: str
@@ -52,6 +53,7 @@ class Target:
     network: Network = field(default_factory=Network)
     warnings: tuple[Warning, ...] = ()
     version: int | None = None
+    resolves_secrets: bool = False
     problem: HeadwaterError | None = field(default=None)
     problem_code: str = ""
 

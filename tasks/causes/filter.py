@@ -18,7 +18,9 @@ CAUSES = (
         component="{address}:{port}",
         message="{address} answers {answered_otherwise}, but nothing comes back from port {port}: a firewall drops "
         "it, or the server there is too busy to accept.",
-        remedy="Allow TCP port {port} on {address} from {source_cidr} (security group, host firewall, network ACL).",
+        remedy="Allow TCP port {port} on {address} from {source_cidr} (security group, host firewall, network ACL); if "
+        "nothing forbids it, the server is overloaded: look whether its queue of connections is full (Linux: ss -ltn, "
+        "TcpExtListenOverflows).",
         rules=(
             Rule("connect", {"silent": True, "ports_that_answer": bool}, rank=30),
             Rule("connect", {"silent": True, "answers_ping": True}, rank=31),

@@ -10,7 +10,7 @@ _REPORTED = (
 )
 _DECIDE = (
     "Test from another resource group, or ask the host's owner: if {address} is up, a firewall drops TCP port {port} "
-    "from {source_cidr} and has to allow it."
+    "from {source_cidr} and has to allow it, or its server is too busy to accept."
 )
 _SILENT_CANARIES = {
     "canaries_that_answer": bool,

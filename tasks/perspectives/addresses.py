@@ -33,7 +33,7 @@ def family_here(view: View, others: Sequence[View]) -> Insight | None:
     """The only family of the name's addresses is one that other places have."""
     if view.verdict.cause != "DNS.NO_USABLE_FAMILY":
         return None
-    able = [other for other in others if other.connected and other.address in view.addresses]
+    able = [other for other in others if other.conversed and other.address in view.addresses]
     family = view.fails_in("route").get("family")
     return Insight(also=f"{agreeing(able, 'reaches', 'reach')} it over {family}", decided_by=able) if able else None
 

@@ -17,7 +17,7 @@ def left_out_here(view: View, others: Sequence[View]) -> Insight | None:
     if not view.silent or standing not in (Standing.LACKS, Standing.UNSURE):
         return None
     alive = [other for other in others if other.address == view.address and other.host_answers]
-    through = [other for other in alive if other.connected and other.place == view.place]
+    through = [other for other in alive if other.conversed and other.place == view.place]
     if not alive or any(_standing(view, other) is Standing.LACKS for other in through):
         return None  # who is not in the list and comes through shows that it is not what decides
     deciding = through or alive
@@ -52,7 +52,7 @@ def nobody_let_in(view: View, others: Sequence[View]) -> Insight | None:
         return None
     tried = [view, *(other for other in others if other.address == view.address)]
     let_in = [one for one in tried if _standing(view, one) is Standing.CONTAINS]
-    if any(one.host_answers for one in tried) or len(let_in) > 1:
+    if any(one.host_answers or one.connected for one in tried) or len(let_in) > 1:
         return None
     told = f"the allowlist lets in {names(let_in)} alone" if let_in else "the allowlist lets in none of them"
     return Insight(also=f"that other places are met with silence as well proves nothing: {told}") if others else None

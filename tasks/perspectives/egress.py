@@ -61,7 +61,7 @@ def _egress(view: View, others: Sequence[View], told: str) -> Insight:
 
 
 def _through(view: View, others: Sequence[View]) -> list[View]:
-    return [other for other in others if other.connected and other.place == view.place]
+    return [other for other in others if other.conversed and other.place == view.place]
 
 
 def _silent_on_port(view: View) -> set[str]:

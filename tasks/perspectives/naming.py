@@ -57,7 +57,7 @@ def unknown_here(view: View, others: Sequence[View]) -> Insight | None:
     if view.fails_in("resolve").get("rcode") not in ("NXDOMAIN", "NOERROR"):
         return None
     name = str(view.fails_in("resolve").get("name") or "")
-    knowing = [other for other in others if other.name == name and other.connected]
+    knowing = [other for other in others if other.name == name and other.conversed]
     if not knowing:
         return None
     right = sorted({other.address for other in knowing})

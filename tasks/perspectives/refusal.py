@@ -12,7 +12,7 @@ _REFUSALS = ("PORT.CLOSED", "FILTER.REJECT", "FILTER.DROP")
 
 def refused_on_the_way(view: View, others: Sequence[View]) -> Insight | None:
     """A RST for this place from a port that accepts others: a closed port would be closed to everybody."""
-    through = [other for other in others if other.connected and other.place == view.place]
+    through = [other for other in others if other.conversed and other.place == view.place]
     if not ((view.refused or view.fails_in("connect").get("refusal_unclear")) and through):
         return None
     address, port = view.place
@@ -30,7 +30,7 @@ def refused_on_the_way(view: View, others: Sequence[View]) -> Insight | None:
 
 def rejected_here(view: View, others: Sequence[View]) -> Insight | None:
     """A firewall says no to this place and lets others pass."""
-    through = [other for other in others if other.connected and other.place == view.place]
+    through = [other for other in others if other.conversed and other.place == view.place]
     if view.verdict.cause != "FILTER.REJECT" or view.refused or not through:
         return None
     icmp_from = view.fails_in("connect").get("icmp_from")

@@ -8,6 +8,12 @@ from registry.verdict import INCONCLUSIVE
 from tasks.perspectives import Insight, Rule
 from tasks.perspectives.view import View, agreeing, names
 
+_BUSY = ", or the server there is too busy to accept"
+_OVERLOADED = (
+    "; if nothing forbids it, the server is overloaded: look whether its queue of connections is full (Linux: ss -ltn, "
+    "TcpExtListenOverflows)"
+)
+
 
 def no_way_out(view: View, others: Sequence[View]) -> Insight | None:
     """A public address, and no public place answers from here, while one does elsewhere."""
@@ -29,7 +35,7 @@ def no_way_out(view: View, others: Sequence[View]) -> Insight | None:
 
 def undeclared_way_out(view: View, others: Sequence[View]) -> Insight | None:
     """A public address that others reach; whether this place gets out at all is not known."""
-    through = [other for other in others if other.connected and other.place == view.place]
+    through = [other for other in others if other.conversed and other.place == view.place]
     if not (view.public and view.lost and view.gets_out is None and through):
         return None
     return Insight(
@@ -44,11 +50,30 @@ def undeclared_way_out(view: View, others: Sequence[View]) -> Insight | None:
     )
 
 
+def some_dropped(view: View, _others: Sequence[View]) -> Insight | None:
+    """The same address and port converse with this place at the same time: no rule about the port stands between."""
+    if not (view.silent and view.conversed_for):
+        return None
+    others = ", ".join(view.conversed_for[:3])
+    return Insight(
+        INCONCLUSIVE,
+        alternatives=("FILTER.DROP", "CAPACITY.CONNECTIONS"),
+        component=_endpoint(view),
+        message=f"{_endpoint(view)} converses with {view.group} for {others} in the same run and left this connection "
+        "request unanswered, so the port is open to it: a rate limit drops some of its connections, packets are lost, "
+        "or the server's queue of connections is full.",
+        remedy=f"Look at the limits of new connections from {view.entries} on the way to {_endpoint(view)} and on it "
+        "(nft list ruleset: limit rate, connlimit), and at the server's queue of connections (Linux: ss -ltn, "
+        "TcpExtListenOverflows). A test of this data source alone, a minute later, shows whether it is a limit.",
+        evidence={"conversed_for": list(view.conversed_for)},
+    )
+
+
 def dropped_here(view: View, others: Sequence[View]) -> Insight | None:
     """Nothing comes back to this place from a port, or a host, that answers another."""
     if not view.silent:
         return None
-    through = [other for other in others if other.connected and other.place == view.place]
+    through = [other for other in others if other.conversed and other.place == view.place]
     closed = [other for other in others if other.refused and other.place == view.place]
     alive = [other for other in others if other.host_answers and other.address == view.address]
     deciding = through or closed or (alive if not view.host_answers else [])
@@ -60,13 +85,15 @@ def dropped_here(view: View, others: Sequence[View]) -> Insight | None:
         said = f"{view.address} answers {names(closed)}, if only that port {view.place[1]} is closed"
     else:
         said = f"{view.address} answers {names(alive)}, though not on port {view.place[1]}"
+    # Whom the port answers tells that it is not the server itself that is too busy.
+    busy, overloaded = ("", "") if through or closed else (_BUSY, _OVERLOADED)
     return Insight(
         "FILTER.DROP",
         component=_endpoint(view),
         message=f"{said}, but nothing comes back to {view.group}: a firewall, security group or route between them "
-        "drops it.",
+        f"drops it{busy}.",
         remedy=f"Allow TCP port {view.place[1]} on {view.address} from {view.entries} (security group, host firewall, "
-        f"network ACL), and see that answers find their way back to {view.group}.",
+        f"network ACL), and see that answers find their way back to {view.group}{overloaded}.",
         decided_by=deciding,
     )
 
@@ -114,6 +141,7 @@ def _endpoint(view: View) -> str:
 
 
 RULES = (
+    Rule("some dropped", some_dropped, 5),
     Rule("no way out", no_way_out, 20),
     Rule("way out unknown", undeclared_way_out, 35),
     Rule("dropped here only", dropped_here, 40),

@@ -12,6 +12,8 @@ from tasks.networks import provenance
 from tasks.vantages import is_public
 
 _REACHED = (Status.PASSED, Status.WARNED)
+#: What a peer that was never heard to speak its protocol fails with: whoever accepted may be anybody on the way.
+_UNHEARD = ("PEER.MUTE", "PEER.RESET_EARLY", "PROTO.", "FILTER.", "INCONCLUSIVE")
 #: Where an answer of the server itself tells from where it sees us come.
 _SEEN_BY_SERVER = ("privilege", "target", "login", "admit")
 
@@ -24,12 +26,14 @@ class View:
         network: What is declared about the place.
         before: The last verdict from there that was Connectable, if there is one.
         usual_ms: What a check from there usually takes, in milliseconds; None where too little is known.
+        conversed_for: The other data sources for which the same address and port conversed with it in the same run.
     """
 
     verdict: Verdict
     network: Network = field(default_factory=Network)
     before: Verdict | None = None
     usual_ms: float | None = None
+    conversed_for: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
@@ -88,8 +92,18 @@ class View:
 
     @property
     def connected(self) -> bool:
-        """Whether somebody accepted the connection."""
+        """Whether somebody accepted the connection, whoever that was."""
         return self.passed("connect")
+
+    @property
+    def conversed(self) -> bool:
+        """Whether the peer was heard to speak the right protocol: only then is it known that the connection got there.
+
+        A transparent proxy accepts in the peer's name, and then says nothing or hangs up.
+        """
+        failed = self.failed
+        spoke = failed is not None and not (self.verdict.cause or "").startswith(_UNHEARD)
+        return self.connected and (self.verdict.connectable or self.beyond("connect") or spoke)
 
     # -- what came back ------------------------------------------------------------------------------------------------
 
@@ -110,7 +124,7 @@ class View:
         """Whether the host itself gave any sign of life."""
         connect = self.fails_in("connect")
         otherwise = connect.get("ports_that_answer") or connect.get("answers_ping")
-        return self.connected or self.refused or bool(otherwise)
+        return self.conversed or self.refused or bool(otherwise)
 
     @property
     def lost(self) -> bool:

@@ -16,7 +16,7 @@ from registry.verdicts import Pair, Verdicts
 from tasks.target import Target
 from tests.flows.cli_support import CommandLine, source, workspace
 from tests.tasks.support import target
-from tests.tasks.test_perspectives import fine, refused, silent
+from tests.tasks.test_perspectives import _AT, fine, refused, silent, view
 
 
 class Past:
@@ -52,6 +52,20 @@ async def test_verdicts_wait_for_each_other_and_are_reviewed_together() -> None:
     assert await panel.add([_of(silent("a").verdict)]) == []
     told = await panel.add([_of(fine("b").verdict)])
     assert [verdict.cause for verdict in told] == ["FILTER.DROP", None]
+
+
+async def test_a_port_that_converses_for_another_source_of_the_run_is_not_closed_by_a_rule() -> None:
+    panel = Panel(_targets("a", "b", sources=2))
+    refused_login = view("a", "AUTH.BAD_CREDENTIALS", "login", connect=_AT).verdict
+    silenced = [_of(silent("a", answers_ping=True).verdict, 1), _of(silent("b", answers_ping=True).verdict, 1)]
+    told = await panel.add([_of(refused_login, 0), _of(silent("b").verdict, 0), *silenced])
+    assert [(one.source, one.resource_group, one.cause) for one in told[2:]] == [
+        ("orders1", "a", "INCONCLUSIVE"),
+        ("orders1", "b", "INCONCLUSIVE"),
+    ]
+    assert "orders0/prod" in told[2].message
+    assert "CAPACITY.CONNECTIONS" in told[2].alternatives
+    assert "CAPACITY.CONNECTIONS" not in told[3].alternatives
 
 
 async def test_a_group_that_broke_off_keeps_nothing_back() -> None:

@@ -59,10 +59,21 @@ def silent(group: str, at: Mapping[str, Any] = _AT, *, network: Mapping[str, Any
     )  # fmt: skip
 
 
-def fine(group: str, at: Mapping[str, Any] = _AT, **evidence: Mapping[str, Any]) -> View:
-    """A place where everything works."""
+def fine(
+    group: str, at: Mapping[str, Any] = _AT, elapsed: Mapping[str, float] | None = None, **evidence: Mapping[str, Any]
+) -> View:
+    """A place where everything works; `elapsed`: the milliseconds of some stages."""
     connect = {**at, "source_address": "10.8.0.2", **evidence.pop("connect", {})}
-    return view(group, connect=connect, **evidence)
+    seen = view(group, connect=connect, **evidence)
+    times = elapsed or {}
+    stages = [replace(one, elapsed_ms=times.get(one.name, one.elapsed_ms)) for one in seen.verdict.stages]
+    return replace(seen, verdict=seen.verdict.model_copy(update={"stages": stages}))
+
+
+def mute(group: str, silent_ms: float = 3000.0, at: Mapping[str, Any] = _AT) -> View:
+    """A place where somebody accepts and says nothing."""
+    greet = {"broken": "silent", "mute": True, "received_bytes": 0, "silent_ms": silent_ms}
+    return view(group, "PEER.MUTE", "greet", connect=at, greet=greet)
 
 
 def refused(group: str) -> View:
@@ -74,6 +85,11 @@ def _unclear(group: str) -> View:
     unclear = {"errno": "ECONNREFUSED", "refusal_unclear": True}
     left = ("PORT.CLOSED", "FILTER.REJECT")
     return view(group, INCONCLUSIVE, "connect", alternatives=left, connect={**_AT, **unclear})
+
+
+def _hung_up(group: str) -> View:
+    """A place where somebody accepts and hangs up without a word."""
+    return view(group, "PEER.RESET_EARLY", "greet", connect=_AT, greet={"broken": "reset", "received_bytes": 0})
 
 
 def rejected(group: str) -> View:
@@ -210,8 +226,24 @@ SCENES = (
                 credentials={"references": ["password from stored:1"]}), fine("b")),
           "ADMIT.ALLOWLIST", ("b",), ("10.9.0.2",)),
     Scene("same credentials elsewhere",
-          (view("a", "AUTH.BAD_CREDENTIALS", "login", connect=_AT, credentials={"references": ["password from env:X"]}),
+          (view("a", "AUTH.BAD_CREDENTIALS", "login", connect=_AT,
+                credentials={"references": ["password from env:X"], "resolved_by": "a"}),
            fine("b")), INCONCLUSIVE, ("b",), ("secret",), ("ADMIT.ALLOWLIST", "AUTH.BAD_CREDENTIALS")),
+    Scene("same credentials elsewhere",
+          (view("a", "AUTH.BAD_CREDENTIALS", "login", connect={**_AT, "source_address": "10.9.0.2"},
+                credentials={"references": ["password from env:X"]}, config={"protocol": "mysql"}), fine("b")),
+          "ADMIT.ALLOWLIST", ("b",), ("another account user@host", "mysql.user", "10.9.0.2", "the same in both")),
+    Scene("same credentials elsewhere",
+          (view("a", "AUTH.BAD_CREDENTIALS", "login", connect=_AT, config={"protocol": "postgresql"}), fine("b")),
+          "ADMIT.ALLOWLIST", ("b",), ("line of pg_hba.conf",)),
+    Scene("waited too short", (mute("a", 3401.0), fine("b", elapsed={"greet": 3500.0})), "PROBE.DEADLINE", ("b",),
+          ("b waits 3500 ms", "a had 3401 ms", "headwater test orders --timeout 14")),
+    Scene("accepted by whom", (mute("a"), rejected("b")), "PEER.MUTE", ("b",), ("b gets no connection", "proxy")),
+    Scene("some dropped", (replace(silent("a", answers_ping=True), conversed_for=("users/prod",)),), INCONCLUSIVE, (),
+          ("converses with a for users/prod", "rate limit", "TcpExtListenOverflows"),
+          ("FILTER.DROP", "CAPACITY.CONNECTIONS")),
+    Scene("some dropped", (replace(silent("a"), conversed_for=("users/prod",)), fine("b")), INCONCLUSIVE, (), (),
+          ("FILTER.DROP", "CAPACITY.CONNECTIONS")),
     Scene("not admitted here only",
           (view("a", "ADMIT.ALLOWLIST", "admit", _SERVERLESS, connect={**_AT, "source_address": "10.9.0.2"}),
            fine("b")),
@@ -296,6 +328,18 @@ UNCHANGED = (
     (named("a", "10.1.2.9", cause="PORT.CLOSED", failed="connect", connect={"silent": False, "errno": "EMFILE"}),
      named("b", "10.1.2.3"), named("c", "10.1.2.9")),
     (fine("a"), silent("b")),
+    # Who is accepted and hears nothing has not got through: a proxy accepts in anybody's name.
+    *((here, there) for here in (refused("a"), _unclear("a"), rejected("a"), silent("a"), silent("a", **_LEFT_OUT))
+      for there in (mute("b"), _hung_up("b"))),
+    *((silent("a", _PUBLIC, **seen), mute("b", at=_PUBLIC))
+      for seen in ({}, _BLOCKED, {**_BLOCKED, "port_blocked": True})),
+    (silent("a", _PUBLIC, network=_SERVERLESS, **_NO_CANARY), mute("b", at=_PUBLIC)),
+    (named("a", cause="DNS.NXDOMAIN", failed="resolve", resolve={"rcode": "NXDOMAIN"}),
+     named("b", "10.1.2.3", cause="PEER.MUTE", failed="greet")),
+    (named("a", "2001:db8::3", cause="DNS.NO_USABLE_FAMILY", failed="route", route={"family": "IPv6"}),
+     named("b", "2001:db8::3", cause="PEER.MUTE", failed="greet")),
+    # Who waited long enough is told so; and who heard nothing does not know how long it takes.
+    (mute("a", 3401.0), mute("b")),
     (named("a", "10.1.2.9", cause="TARGET.MISSING", failed="target", tls={"fingerprint_sha256": "ab"}),
      named("b", "10.1.2.3", tls={"fingerprint_sha256": "ab"})),
     (named("a", "10.1.2.3", network={"dns_servers": ["10.0.0.99"]}, resolve={"nameservers": ["127.0.0.53"]}),),
@@ -306,6 +350,25 @@ UNCHANGED = (
 @pytest.mark.parametrize("views", UNCHANGED)
 def test_what_others_did_not_see_outweighs_nothing(views: tuple[View, ...]) -> None:
     assert review(views)[0] == views[0].verdict
+
+
+def test_a_peer_that_refused_with_a_word_of_its_own_was_heard() -> None:
+    admitted_not = view("b", "CAPACITY.CONNECTIONS", "greet", connect=_AT)
+    assert review([silent("a"), admitted_not])[0].cause == "FILTER.DROP"
+
+
+def test_who_waited_far_longer_than_others_need_was_not_waiting_too_short() -> None:
+    told = review([mute("a", 3401.0), fine("b", elapsed={"greet": 12.0})])[0]
+    assert told.cause == "PEER.MUTE"
+    assert "with b it converses" in told.message
+
+
+def test_an_overloaded_server_is_named_where_a_firewall_is_only_one_of_two() -> None:
+    alive = review([silent("a"), silent("b", answers_ping=True)])[0]
+    assert "too busy to accept" in alive.message
+    assert "its queue of connections is full" in alive.remedy
+    through = review([silent("a"), fine("b")])[0]
+    assert "busy" not in through.message + through.remedy
 
 
 def test_the_way_out_is_never_blamed_for_a_private_address() -> None:

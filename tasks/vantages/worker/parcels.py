@@ -109,6 +109,7 @@ def unpack(packed: Mapping[str, Any], files: Mapping[str, str]) -> Target:
         network=declared(parcel.network),
         warnings=parcel.warnings,
         version=parcel.version,
+        resolves_secrets=parcel.secrets is None,
     )
 
 
