@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from registry.verdict import Verdict
+from registry.verdict import Status, Verdict
 from tasks.comparison import Difference
 
 
@@ -85,6 +85,13 @@ _TRIPPING = (
     ("kind", "{subject} is a {dev} in dev and a {prod} in prod: {why}."),
     ("setting", "{subject} is {dev} in dev and {prod} in prod: {why}."),
 )
+#: What a server refuses by failing in a stage: whoever comes as far has been talking to it.
+_REFUSED = {
+    "admit": "entry",
+    "login": "the login",
+    "target": "what the entry names",
+    "privilege": "what is to be read",
+}
 #: Causes that lie before the login: what is on the server explains none of them.
 _ON_THE_WAY = ("DNS.", "ROUTE.", "HOST.", "FILTER.", "PORT.", "PEER.", "ADMIT.", "INCONCLUSIVE")
 
@@ -165,16 +172,33 @@ def _on_the_way(verdict: Verdict, mine: Sequence[Verdict], others: Sequence[Verd
     """A cause between the group and the server: the two environments are two addresses."""
     ill = [one.resource_group for one in mine if one.cause == verdict.cause]
     well = [one.resource_group for one in mine if one.connectable]
-    told = f"{verdict.env} cannot be reached from {', '.join(ill)} ({verdict.cause}): {verdict.message}"
-    if well:
+    refused = _refused_in(verdict)
+    cause = " or ".join(verdict.alternatives) or verdict.cause
+    fails = f"refuses {', '.join(ill)} {refused}" if refused else f"cannot be reached from {', '.join(ill)}"
+    told = f"{verdict.env} {fails} ({cause}): {verdict.message}"
+    if well and refused:
+        told += (
+            f" From {', '.join(well)} it works: the server is reached from both, and treats their addresses otherwise."
+        )
+    elif well:
         told += f" From {', '.join(well)} it works, so what differs is the network of the group."
     reached = [one for one in others if one.connectable and one.resource_group in ill]
-    if reached:
+    if reached and refused:
+        told += f" {reached[0].env} at {_address(reached[0])} lets {reached[0].resource_group} in."
+    elif reached:
         told += (
             f" {reached[0].resource_group} does reach {reached[0].env} at {_address(reached[0])}, so what differs is "
             f"the way to {_address(verdict)}, or what is let in there."
         )
     return f"{told} {verdict.remedy}"
+
+
+def _refused_in(verdict: Verdict) -> str:
+    """What a server that was reached refused; empty when it was not heard to speak."""
+    failed = next((stage for stage in verdict.stages if stage.status is Status.FAILED), None)
+    codes = verdict.alternatives or [str(verdict.cause)]
+    silent = any(code.startswith(_ON_THE_WAY) and not code.startswith("ADMIT.") for code in codes)
+    return _REFUSED.get(failed.name, "") if failed is not None and not silent else ""
 
 
 def _address(verdict: Verdict) -> str:

@@ -147,6 +147,28 @@ def test_a_failure_on_the_way_is_told_by_the_groups_and_addresses() -> None:
     assert "vpc_a does reach dev at 10.1.0.1:5432, so what differs is the way to 10.2.0.1:5432" in why
 
 
+def _fails_in(stage: str, verdict: Verdict, *alternatives: str) -> Verdict:
+    stages = [*verdict.stages, Stage(stage, Status.FAILED, "", 1.0, {})]
+    return verdict.model_copy(update={"stages": stages, "alternatives": list(alternatives)})
+
+
+def test_a_server_that_refuses_one_group_was_reached_from_it() -> None:
+    codes = ("ADMIT.ALLOWLIST", "AUTH.BAD_CREDENTIALS")
+    refused = _fails_in("login", _verdict("prod", "INCONCLUSIVE"), *codes)
+    (why,) = explanations([GOOD, _verdict("prod", None, group="office"), refused], [])
+    assert why.startswith("prod refuses vpc_a the login (ADMIT.ALLOWLIST or AUTH.BAD_CREDENTIALS): It fails.")
+    assert "From office it works: the server is reached from both" in why
+    assert "dev at 10.1.0.1:5432 lets vpc_a in" in why
+    assert "cannot be reached" not in why
+    assert "network of the group" not in why
+
+
+def test_a_peer_that_never_spoke_was_not_reached() -> None:
+    mute = _fails_in("login", _verdict("prod", "PEER.MUTE"))
+    (why,) = explanations([GOOD, mute], [])
+    assert why.startswith("prod cannot be reached from vpc_a (PEER.MUTE)")
+
+
 def test_both_failing_alike_is_no_difference() -> None:
     (why,) = explanations([_verdict("dev", "PORT.CLOSED"), _verdict("prod", "PORT.CLOSED")], [])
     assert why.startswith("Both environments fail with PORT.CLOSED")
