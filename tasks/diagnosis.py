@@ -160,6 +160,7 @@ def context(
         "address": attempt.address if attempt else _first_host(target),
         "username": getattr(connection, "username", None) or "this client",
         "database": getattr(connection, "database", None) or "the default database",
+        **_written(protocol, connection),
         "source_address": source,
         "looks_like": "an unknown protocol",
         "tls_error": "the server closed the channel",
@@ -173,6 +174,17 @@ def context(
     words["socket"] = _socket(words["address"], words["port"])
     words["answered_otherwise"] = _otherwise(evidence)
     return defaultdict(lambda: UNKNOWN, {key: _told(value) for key, value in words.items()})
+
+
+def _written(protocol: Protocol | None, connection: Any) -> Mapping[str, str]:
+    """User and database as they stand in statements, for whoever copies one."""
+    username, database = getattr(connection, "username", None), getattr(connection, "database", None)
+    written = protocol.written if protocol else str
+    written_user = (protocol.written_user if protocol else None) or written
+    return {
+        "username_sql": written_user(username) if username else "the account of this client",
+        "database_sql": written(database) if database else "the database",
+    }
 
 
 def _first_host(target: Target) -> str:

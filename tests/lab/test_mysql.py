@@ -40,6 +40,7 @@ def entry(host: str, **changes: Any) -> dict[str, Any]:
     return {"address": address, "database": "shop", "username": "app", "password": PASSWORD, **changes}
 
 
+_NETWORK = HERE.rpartition(".")[0] + ".%"
 _ACCOUNTS = f"""
 CREATE USER locked@'%' IDENTIFIED BY '{PASSWORD}' ACCOUNT LOCK;
 CREATE USER expired@'%' IDENTIFIED BY '{PASSWORD}' PASSWORD EXPIRE;
@@ -51,6 +52,8 @@ CREATE USER by_tls@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL;
 CREATE USER by_x509@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE X509;
 CREATE USER limited@'%' IDENTIFIED BY '{PASSWORD}' WITH MAX_USER_CONNECTIONS 1;
 CREATE USER one_table@'%' IDENTIFIED BY '{PASSWORD}';
+CREATE USER one_net@'{_NETWORK}' IDENTIFIED BY '{PASSWORD}';
+GRANT SELECT ON shop.order_lines TO one_net@'{_NETWORK}';
 CREATE USER one_column@'%' IDENTIFIED BY '{PASSWORD}'; GRANT SELECT (id) ON shop.orders TO one_column@'%';
 CREATE ROLE reader; GRANT SELECT ON shop.* TO reader;
 CREATE USER by_role@'%' IDENTIFIED BY '{PASSWORD}'; GRANT reader TO by_role@'%';
@@ -207,7 +210,7 @@ ANSWERS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     (
         "no grant on the database, seen by all",
         {"username": "lists", "database": "vault"},
-        {"code": "TARGET.NO_CONNECT", "component": "vault", "remedy": "GRANT SELECT ON vault.* TO lists"},
+        {"code": "TARGET.NO_CONNECT", "component": "vault", "remedy": "GRANT SELECT ON vault.* TO 'lists'@'%';"},
     ),
     (
         "unknown database, hidden",
@@ -217,7 +220,7 @@ ANSWERS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     (
         "no grant on the database, hidden",
         {"database": "vault"},
-        {"code": "INCONCLUSIVE", "alternatives": _TWO, "component": "vault", "remedy": "GRANT SELECT ON vault.*"},
+        {"code": "INCONCLUSIVE", "alternatives": _TWO, "component": "vault", "remedy": "ON vault.* TO 'app'@'%';"},
     ),
     (
         "object missing",
@@ -227,7 +230,12 @@ ANSWERS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     (
         "object denied",
         {"username": "one_table", "objects": ["orders"]},
-        {"code": "PRIV.OBJECT_DENIED", "component": "orders", "remedy": "GRANT SELECT ON orders TO one_table"},
+        {"code": "PRIV.OBJECT_DENIED", "component": "orders", "remedy": "ON shop.orders TO 'one_table'@'%';"},
+    ),
+    (
+        "object denied to an account of one network",
+        {"username": "one_net", "objects": ["orders"]},
+        {"code": "PRIV.OBJECT_DENIED", "remedy": f"GRANT SELECT ON shop.orders TO 'one_net'@'{_NETWORK}';"},
     ),
     (
         "object of another database denied",
@@ -247,7 +255,7 @@ ANSWERS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     (
         "nothing readable",
         {"username": "writes_only"},
-        {"code": "PRIV.OBJECT_DENIED", "component": "any table of shop", "remedy": "GRANT SELECT ON shop.*"},
+        {"code": "PRIV.OBJECT_DENIED", "component": "any table of shop", "remedy": "ON shop.* TO 'writes_only'@'%';"},
     ),
     (
         "nothing visible",

@@ -29,7 +29,7 @@ from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.protocols import Access
 from tasks.protocols.mysql import PROTOCOL, authentication, wire
 from tasks.protocols.mysql.grants import select_granted
-from tasks.protocols.mysql.names import quoted
+from tasks.protocols.mysql.names import account, quoted, table_in
 from tasks.protocols.mysql.session import MysqlSession
 from tasks.streams import Stream, StreamBroken
 from tasks.target import Target
@@ -406,3 +406,40 @@ def test_an_account_of_the_operating_system_has_no_password(on_socket: bool) -> 
     target = Target("w", "s", "mysql", "dev", "local", "mysql", 3306, connection())
     finding = explain(target, failed("login", seen), None)
     assert finding.code == ("AUTH.BAD_CREDENTIALS" if on_socket else "AUTH.METHOD_UNSUPPORTED")
+
+
+# -- statements to copy -----------------------------------------------------------------------------------------------
+
+
+def _remedy(stage: str, username: str = "app", database: str = "shopB", **evidence: Any) -> str:
+    target = Target("w", "s", "mysql", "dev", "l", "mysql", 3306, connection(username=username, database=database))
+    return explain(target, failed(stage, evidence), None).remedy
+
+
+def test_an_account_is_granted_to_as_the_server_knows_it() -> None:
+    """`GRANT SELECT ON hidden TO app` would make app@'%' on a server without NO_AUTO_CREATE_USER, with no password."""
+    seen = {"mysql_error": 1142, "object": "hidden", "table_sql": table_in("hidden", "shopB")}
+    known = account("app@10.93.1.%")
+    assert _remedy("privilege", account=known, **seen).startswith("GRANT SELECT ON shopB.hidden TO 'app'@'10.93.1.%';")
+    unknown = _remedy("privilege", **seen)
+    assert "SELECT user, host FROM mysql.user WHERE user = 'app'" in unknown
+    assert "GRANT" not in unknown
+
+
+@pytest.mark.parametrize("number", [1130, 1251, 1820, 1862, 3118, 4151])
+def test_before_the_login_no_statement_names_an_account_without_its_host(number: int) -> None:
+    told = _remedy("login", username="o'neil", mysql_error=number, server_said="no")
+    assert "o'neil" not in told
+    assert "'o''neil'" in told
+    assert not {"CREATE", "GRANT"} & set(told.split())
+
+
+def test_names_are_quoted_for_whoever_copies_them() -> None:
+    assert account("o'neil@%") == "'o''neil'@'%'"
+    assert account("'root'@'%'") == "'root'@'%'"  # as Doris and StarRocks say it
+    assert account("a@b@10.1.%") == "'a@b'@'10.1.%'"
+    assert table_in("t-1", "order") == "`order`.`t-1`"
+    assert table_in("vault.gold", "shop") == "vault.gold"
+    assert "GRANT SELECT ON `web-shop`.* TO 'a'@'h'" in _remedy(
+        "target", database="web-shop", mysql_error=1044, there="yes", account="'a'@'h'"
+    )

@@ -7,6 +7,9 @@ numbers: MySQL "Server Error Message Reference" and MariaDB knowledge base, "Mar
 
 from tasks.protocols import Protocol
 from tasks.protocols.mysql.answers import ANSWERS
+from tasks.protocols.mysql.names import literal, written
 from tasks.protocols.mysql.session import MysqlSession
 
-PROTOCOL = Protocol(name="mysql", title="MySQL", session=MysqlSession, answers=ANSWERS)
+PROTOCOL = Protocol(
+    name="mysql", title="MySQL", session=MysqlSession, answers=ANSWERS, written=written, written_user=literal
+)

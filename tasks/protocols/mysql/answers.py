@@ -12,13 +12,33 @@ ACCESS_DENIED, ACCESS_DENIED_NO_PASSWORD, DATABASE_DENIED = 1045, 1698, 1044
 
 _DENIED: Mapping[str, Any] = {"mysql_error": ACCESS_DENIED}
 
+#: A user without its host part is user@'%', which may be somebody else, or nobody: GRANT then even makes it.
+_ACCOUNT = "Let the DBA look for the account's host (SELECT user, host FROM mysql.user WHERE user = {username_sql})"
+
+_DATABASE = "{database_sql}.*"
+
+
+def _granted(code: str, when: Mapping[str, Any], on: str, more: str = "", **row: Any) -> tuple[Answer, Answer]:
+    """A row whose remedy is a GRANT: to the account as the server knows it, or, unknown, to what has to be looked for.
+
+    Args:
+        on: What is to be read, as SQL.
+        more: What follows in the remedy.
+    """
+    return (
+        Answer(code, {**when, "account": bool}, remedy=f"GRANT SELECT ON {on} TO {{account}};{more}", **row),
+        Answer(code, when, remedy=f"{_ACCOUNT} and grant that user@host SELECT ON {on};{more}", **row),
+    )
+
+
 ANSWERS = (
     Answer(
         "ADMIT.ALLOWLIST",
         {"mysql_error": 1130},
         message="{address}:{port} has no account that clients from {source_address} may use.",
-        remedy="CREATE USER {username}@'{source_address}' (headwater allowlist {source} tells the host part of a whole "
-        "group; for a cloud instance: add {source_cidr} to its allowlist).",
+        remedy="Let the DBA make an account for {username_sql} with a password and with a host that covers "
+        "{source_address} (headwater allowlist {source} tells the statement for a whole group; for a cloud instance: "
+        "add {source_cidr} to its allowlist).",
     ),
     # Before the greeting nobody has named a user: an access denied (28000) there can be meant for the address alone.
     # So do ApsaraDB and its proxies refuse who is not in their list.
@@ -73,7 +93,7 @@ ANSWERS = (
         "unknown, its host part excludes this address, or it demands a client certificate; the server does not say "
         "which.",
         remedy="Correct the user name or the password of {source}/{env}; else let the DBA look at SELECT user, host, "
-        "ssl_type FROM mysql.user WHERE user = '{username}': the host must cover {source_address}, and ssl_type X509 "
+        "ssl_type FROM mysql.user WHERE user = {username_sql}: the host must cover {source_address}, and ssl_type X509 "
         "or SPECIFIED demands keystore_file and key_file.",
     ),
     Answer(
@@ -87,7 +107,7 @@ ANSWERS = (
         {"mysql_error": ACCESS_DENIED_NO_PASSWORD, "method": "unix_socket"},
         message="{address}:{port} asks {username} for no password at all: the account is for {method} on the server "
         "itself.",
-        remedy="ALTER USER {username} IDENTIFIED BY a password, or use another account.",
+        remedy=f"{_ACCOUNT} and give that user@host a password (ALTER USER ... IDENTIFIED BY), or use another account.",
     ),
     Answer("AUTH.BAD_CREDENTIALS", {"mysql_error": ACCESS_DENIED_NO_PASSWORD}),
     Answer(
@@ -105,19 +125,21 @@ ANSWERS = (
         component="{username}",
         message="{address}:{port} cannot authenticate {username} ({server_said}): the account's method is an old one, "
         "or its plugin is not loaded.",
-        remedy="ALTER USER {username} with a current method, or load the plugin on the server.",
+        remedy=f"{_ACCOUNT} and give that user@host a current method (ALTER USER ... IDENTIFIED VIA or WITH), or load "
+        "the plugin on the server.",
     ),
     Answer(
         "AUTH.EXPIRED_OR_LOCKED",
         {"mysql_error": frozenset({1820, 1862})},
         message="The password of {username} on {address}:{port} has expired.",
-        remedy="ALTER USER {username} IDENTIFIED BY a new password, and store it in {source}/{env}.",
+        remedy=f"{_ACCOUNT} and give that user@host a new password (ALTER USER ... IDENTIFIED BY); then store it in "
+        "{source}/{env}.",
     ),
     Answer(
         "AUTH.EXPIRED_OR_LOCKED",
         {"mysql_error": frozenset({3118, 3955, 4150, 4151})},
         message="The account {username} on {address}:{port} is locked ({server_said}).",
-        remedy="ALTER USER {username} ACCOUNT UNLOCK;",
+        remedy=f"{_ACCOUNT} and unlock that user@host: ALTER USER ... ACCOUNT UNLOCK;",
     ),
     Answer(
         "TARGET.OBJECT_MISSING",
@@ -127,7 +149,7 @@ ANSWERS = (
     Answer(
         "TARGET.MISSING",
         {"mysql_error": 1049},
-        remedy="Correct the name of the database, or: CREATE DATABASE {database};",
+        remedy="Correct the name of the database, or: CREATE DATABASE {database_sql};",
     ),
     Answer(
         "CONFIG.BAD_VALUE",
@@ -137,29 +159,25 @@ ANSWERS = (
         remedy="Correct database of {source}/{env}: at most 64 characters, none of them a blank at the end.",
     ),
     Answer("TARGET.MISSING", {"mysql_error": DATABASE_DENIED, "there": "no"}, stage="target"),
-    Answer(
-        "TARGET.NO_CONNECT",
-        {"mysql_error": DATABASE_DENIED, "there": "yes"},
-        stage="target",
-        remedy="GRANT SELECT ON {database}.* TO {username};",
-    ),
+    *_granted("TARGET.NO_CONNECT", {"mysql_error": DATABASE_DENIED, "there": "yes"}, _DATABASE, stage="target"),
     # Whoever has no right on a database is not told whether it is there.
-    Answer(
+    *_granted(
         INCONCLUSIVE,
         {"mysql_error": DATABASE_DENIED},
+        _DATABASE,
+        " if it is not there (SHOW DATABASES LIKE '{database}'), correct its name.",
         stage="target",
         alternatives=("TARGET.NO_CONNECT", "TARGET.MISSING"),
         component="{database}",
         message="{username} may not enter {database} on {address}:{port}, and is not told whether it exists (it may "
         "enter: {databases_visible}).",
-        remedy="Correct the name of the database; or let the DBA look at SHOW DATABASES LIKE '{database}', and GRANT "
-        "SELECT ON {database}.* TO {username}.",
     ),
-    Answer(
+    *_granted(
         "PRIV.OBJECT_DENIED",
         {"mysql_error": frozenset({1044, 1142, 1143})},
+        "{table_sql}",
+        " if it is there: the server does not tell.",
         stage="privilege",
-        remedy="GRANT SELECT ON {object} TO {username}; if it is there: the server does not tell.",
     ),
     Answer(
         INCONCLUSIVE,
@@ -180,11 +198,12 @@ ANSWERS = (
         remedy="Let the DBA look at SHOW FULL PROCESSLIST for a lock; or test with more time: headwater test {source} "
         "--timeout 30.",
     ),
-    Answer(
+    *_granted(
         "PRIV.OBJECT_DENIED",
         {"nothing_readable": True},
+        _DATABASE,
+        " or bind the tables that are needed.",
         message="{username} is logged in to {database}, but may not read a single table in it.",
-        remedy="GRANT SELECT ON {database}.* TO {username}; or bind the tables that are needed.",
     ),
     Answer("SERVER.WRONG_ROLE", {"wrong_role": True}),
 )

@@ -17,7 +17,7 @@ from tasks.protocols.mysql import wire
 from tasks.protocols.mysql.answers import ACCESS_DENIED, ACCESS_DENIED_NO_PASSWORD, DATABASE_DENIED
 from tasks.protocols.mysql.authentication import CACHING_SHA2, ED25519, NATIVE, Exchange
 from tasks.protocols.mysql.grants import select_granted
-from tasks.protocols.mysql.names import identifier, quoted
+from tasks.protocols.mysql.names import account, identifier, quoted, table_in
 from tasks.protocols.mysql.wire import Greeting, Malformed, ServerError
 from tasks.streams import Reader, Stream, StreamBroken, printable
 from tasks.tls import start_tls
@@ -29,6 +29,8 @@ _MOST_ROWS = 10_000
 #: Packets that an authentication may take: MariaDB tries one method after another.
 _MOST_ROUNDS = 16
 
+#: A right of the account is missing: to a database, a table, a column.
+_NO_RIGHT = frozenset({DATABASE_DENIED, 1142, 1143})
 #: Of a table among others: may not be read, dropped meanwhile, a view over something that may not be read.
 _NOT_READABLE = frozenset({1044, 1142, 1143, 1146, 1356, 1449})
 
@@ -160,7 +162,7 @@ class MysqlSession(Session):
         if answer[0] == wire.ERROR:
             error = wire.server_error(answer)
             seen = await self._visible(str(database)) if error.number == DATABASE_DENIED else {}
-            raise self._failed(error, **seen)
+            raise self._failed(error, **seen, **await self._known_as(error))
         recorder.see(database=database)
 
     async def privilege(self, recorder: Recorder) -> None:
@@ -168,13 +170,13 @@ class MysqlSession(Session):
         for name in objects:
             error = await self._read(quoted(name))
             if error is not None:
-                raise self._failed(error, object=name)
+                raise self._failed(error, object=name, table_sql=self._named(name), **await self._known_as(error))
         tables, connections, facts, identity = await self._several(_TABLES, _CONNECTIONS, _FACTS, _IDENTITY)
         read_only = self._see_facts(recorder, connections, facts)
         if objects:
             recorder.see(objects=list(objects))
         elif isinstance(tables, ServerError):
-            raise self._failed(tables, object="information_schema.tables")
+            raise self._failed(tables, object="information_schema.tables", table_sql="information_schema.tables")
         else:
             await self._read_one_of([str(name) for (name,) in tables], recorder)
         self._see_identity(recorder, identity)
@@ -286,6 +288,23 @@ class MysqlSession(Session):
             "databases_visible": [name for name in names if name != "information_schema"],
         }
 
+    async def _known_as(self, refusal: ServerError | None = None) -> dict[str, Any]:
+        """``account``, this one as statements name it, where a right is missing and the server tells.
+
+        A user without its host part would be another account: user@'%', which a GRANT may even make.
+        """
+        if refusal is not None and refusal.number not in _NO_RIGHT:
+            return {}
+        try:
+            (rows,) = await self._several("SELECT CURRENT_USER()")
+        except (StreamBroken, ValueError, LookupError):
+            return {}  # the refusal stands without it
+        named = None if isinstance(rows, ServerError) or not rows else rows[0][0]
+        return {"account": account(named)} if named else {}
+
+    def _named(self, table: str) -> str:
+        return table_in(table, self.access.setting("database"))
+
     async def _read(self, table: str) -> ServerError | None:
         try:
             (answer,) = await self._several(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - quoted
@@ -301,9 +320,11 @@ class MysqlSession(Session):
                 recorder.see(read=name)
                 return
             if error.number not in _NOT_READABLE:
-                raise self._failed(error, object=name)
+                raise self._failed(error, object=name, table_sql=self._named(identifier(name)))
         if tables or await self._select_granted(str(database)) is False:
-            raise StageFailed(nothing_readable=True, object=f"any table of {database}", tables_tried=list(tables))
+            known = await self._known_as()
+            tried = {"object": f"any table of {database}", "tables_tried": list(tables)}
+            raise StageFailed(nothing_readable=True, **tried, **known)
         recorder.warn(nothing_to_read="the database has no tables yet")
 
     async def _select_granted(self, database: str) -> bool | None:
