@@ -21,9 +21,12 @@ from registry.network import Network
 from registry.verdict import Warning
 from tasks import prefect_api
 from tasks.causes.probe import CAUSES
+from tasks.check import check
 from tasks.evidence import StageFailed
+from tasks.perspectives import View
 from tasks.target import Target
 from tasks.vantages import Outpost, open_vantage
+from tasks.vantages.local import LocalVantage
 from tasks.vantages.worker import WorkerPool, _answers, _orders, flow_runs, parcels
 from tasks.vantages.worker.flow_runs import Ended
 from tasks.vantages.worker.parcels import Packed
@@ -86,6 +89,23 @@ async def test_what_the_registry_keeps_is_sent_sealed_or_not_at_all(kept: str) -
     assert await WorkerPool("pool", settings, "a key")._secrets(target) == values
     with pytest.raises(SecretUnresolved, match="truststore_file is kept in the registry"):
         await WorkerPool("pool", settings, None)._secrets(target)
+
+
+@pytest.mark.parametrize(("sealed", "resolved_by"), [(True, None), (False, "pool")])
+async def test_only_a_worker_without_a_key_resolves_references_itself(
+    sealed: bool, resolved_by: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THERE", "another")
+    kind = types.get("redis")
+    entry = {"address": [{"host": "127.0.0.1", "port": 1}], "password": "env:THERE"}
+    target = Target(
+        "retail", "orders", "redis", "prod", "pool", "redis", 6379, read_entry(kind, entry).connection
+    )  # fmt: skip
+    packed = parcels.pack(target, {"password": SecretStr("one")} if sealed else None)
+    there = parcels.unpack(packed.parcel, packed.files)
+    assert there.secrets()["password"].get_secret_value() == ("one" if sealed else "another")
+    seen = View(await check(there, LocalVantage("pool"), timeout=1)).seen("credentials")
+    assert seen.get("resolved_by") == resolved_by
 
 
 async def test_an_outpost_of_the_kind_worker() -> None:
