@@ -310,7 +310,7 @@ def answering(*packets: bytes) -> list[bytes]:
         (answering(b"\xfemysql_clear_password\0"), "AUTH.METHOD_UNSUPPORTED", "mysql_clear_password"),
         (answering(OK, error(1047, "08S01")), "SERVER.NOT_READY", "127.0.0.1"),
         (answering(OK, OK, b"\xfb/etc/passwd"), "SERVER.ERROR", "127.0.0.1"),
-        (answering(OK, OK, *[error(1815)] * 5), "SERVER.ERROR", "127.0.0.1"),
+        (answering(OK, OK, *[error(1815)] * 6), "SERVER.ERROR", "127.0.0.1"),
         (answering(b"\x77?"), "SERVER.ERROR", "127.0.0.1"),
         ([b"\x05\x00\x00\x00\x0b\x08\x05\x1a\x00"], "PROTO.MISMATCH", "127.0.0.1"),
         ([b"no\n"], "PROTO.MISMATCH", "127.0.0.1"),

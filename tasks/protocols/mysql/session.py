@@ -12,6 +12,7 @@ from typing import Any
 from tasks.comparison.survey import Survey, Wanted
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.fingerprints import identify
+from tasks.path_mtu import LARGE
 from tasks.protocols import Access, Dial, Retry, Session
 from tasks.protocols.mysql import wire
 from tasks.protocols.mysql.answers import ACCESS_DENIED, ACCESS_DENIED_NO_PASSWORD, DATABASE_DENIED
@@ -34,8 +35,9 @@ _NO_RIGHT = frozenset({DATABASE_DENIED, 1142, 1143})
 #: Of a table among others: may not be read, dropped meanwhile, a view over something that may not be read.
 _NOT_READABLE = frozenset({1044, 1142, 1143, 1146, 1356, 1449})
 
-#: In one round trip where the server takes several statements at once. Tables come first: the others may fail on
-#: servers that speak the protocol without all of MySQL's variables.
+#: In one round trip where the server takes several statements at once. What is there to be large comes first, then the
+#: tables: the others may fail on servers that speak the protocol without all of MySQL's variables.
+_LARGE = f"SELECT '{LARGE}' AS padding"
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() LIMIT 20"
 _CONNECTIONS = "SHOW GLOBAL STATUS LIKE 'Threads_connected'"
 _FACTS = "SELECT @@max_connections, @@read_only, UNIX_TIMESTAMP(NOW(3)), USER()"
@@ -171,7 +173,7 @@ class MysqlSession(Session):
             error = await self._read(quoted(name))
             if error is not None:
                 raise self._failed(error, object=name, table_sql=self._named(name), **await self._known_as(error))
-        tables, connections, facts, identity = await self._several(_TABLES, _CONNECTIONS, _FACTS, _IDENTITY)
+        _, tables, connections, facts, identity = await self._several(_LARGE, _TABLES, _CONNECTIONS, _FACTS, _IDENTITY)
         read_only = self._see_facts(recorder, connections, facts)
         if objects:
             recorder.see(objects=list(objects))
