@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from registry.verdict import Verdict
 from tests.lab.certificates import Authority
@@ -147,6 +150,37 @@ def test_some_connections_are_dropped(lab: Lab, expect: Expectation) -> None:
     expect(verdict, "some connections are dropped", code="INCONCLUSIVE", state=UNREACHABLE, within=2.5,
            alternatives=["FILTER.DROP", "CAPACITY.CONNECTIONS"])  # fmt: skip
     assert "accepted 2 of the next 2" in verdict.message
+
+
+def test_a_limit_of_new_connections_is_no_closed_port(lab: Lab, expect: Expectation, tmp_path: Path) -> None:
+    """Several sources behind one address: one is answered, and the limit leaves the others without an answer."""
+    server = lab.postgresql()
+    names = [f"orders{number}" for number in range(4)]
+    entries = [{"name": name, "type": "postgresql", "prod": entry(lab, server.v4)} for name in names]
+    workspace = {"name": "sales", "mode": "basic", "resource_groups": ["client"], "data_sources": entries}
+    groups = [{"name": "client", "kind": "local"}]
+    for one in entries:
+        one["prod"] |= {"password": "env:SECRET", "properties": {"sslmode": "disable"}}
+    declared = tmp_path / "sales.yaml"
+    declared.write_text(yaml.safe_dump({"version": 1, "resource_groups": groups, "workspaces": [workspace]}))
+    env = {"HEADWATER_HOME": str(tmp_path / "home"), "SECRET": lab.password}
+    applied = lab.cli(["apply", "-f", str(declared)], env=env)
+    assert applied.returncode == 0, applied.stderr
+    chain = (
+        f"chain pre {{ type filter hook input priority -5; ip daddr {server.v4} tcp dport 5432 ct state new "
+        "limit rate over 1/minute burst 2 packets drop; }"
+    )
+    with rules(lab, "server", "ip limited", chain):
+        told = lab.cli(["test", "--timeout", "3", "--output", "json"], env=env)
+    verdicts = [Verdict.model_validate(one) for one in json.loads(told.stdout)]
+    answered = [one for one in verdicts if one.connectable]
+    silent = [one for one in verdicts if not one.connectable]
+    assert answered, told.stdout
+    assert silent, told.stdout
+    for verdict in silent:
+        expect(verdict, "a limit of new connections, seen by several sources", code="INCONCLUSIVE", state=UNREACHABLE,
+               alternatives=["FILTER.DROP", "CAPACITY.CONNECTIONS"], within=3.5, remedy="limits")  # fmt: skip
+        assert "converses with client for orders" in verdict.message
 
 
 # -- inspected TLS ----------------------------------------------------------------------------------------------------
