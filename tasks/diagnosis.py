@@ -14,12 +14,14 @@ from itertools import chain
 from typing import Any
 
 from registry.verdict import INCONCLUSIVE, STAGES, Owner, Stage, State, Status, Verdict, Warning
-from tasks import causes, cautions
+from tasks import causes, cautions, tls_words
 from tasks.evidence import Attempt, Trace, matches, skipped
 from tasks.networks import provenance
 from tasks.protocols import Answer, Protocol, load
 from tasks.target import Target
 
+#: Words that are clauses.
+_CLAUSES = ("{enable_tls}", "{disable_tls}", "{give_certificate}")
 #: How a word reads that nobody knows.
 UNKNOWN = "?"
 
@@ -126,7 +128,9 @@ def _owner(code: str, row: Answer | causes.Rule) -> Owner:
 
 def _fill(template: str, words: Mapping[str, str]) -> str:
     # An address of IPv6 has colons of its own (RFC 3986, section 3.2.2).
-    return template.replace("{address}:{port}", "{socket}").format_map(words)
+    filled = template.replace("{address}:{port}", "{socket}").format_map(words)
+    # A clause of `tls_words` may begin a sentence.
+    return filled[:1].upper() + filled[1:] if template.startswith(_CLAUSES) else filled
 
 
 def context(
@@ -161,6 +165,7 @@ def context(
         "username": getattr(connection, "username", None) or "this client",
         "database": getattr(connection, "database", None) or "the default database",
         **_written(protocol, connection),
+        **tls_words.words(connection, target.type, target.protocol),
         "source_address": source,
         "looks_like": "an unknown protocol",
         "tls_error": "the server closed the channel",

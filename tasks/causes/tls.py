@@ -30,9 +30,9 @@ CAUSES = (
         State.CONFIG_ERROR,
         Owner.USER,
         "The server refuses plaintext, and the same client gets further over TLS.",
-        component="security_protocol",
+        component="{tls_field}",
         message="{address}:{port} admits {username} over TLS only.",
-        remedy="Set security_protocol: authTypeSsl (or the finer mode of the type) for this data source.",
+        remedy="{enable_tls} for {source}/{env}.",
         rules=(
             Rule(
                 "greet",
@@ -52,7 +52,7 @@ CAUSES = (
         "TLS is configured, and the server says that it has none.",
         component="{address}:{port}",
         message="TLS is configured for {source}, but {address}:{port} does not offer it.",
-        remedy="Enable TLS on the server, or set security_protocol: authTypeNone if the network may be trusted.",
+        remedy="Enable TLS on the server, or {disable_tls} if the network may be trusted.",
         rules=(
             Rule("tls", {"tls_refused": True}, rank=10),
             # A peer that lets the handshake hang, and answers in its own protocol, in clear, to what begins like one.
@@ -80,7 +80,7 @@ CAUSES = (
         "The certificate's chain does not lead to a CA that the data source trusts (verify codes 18 to 21).",
         component="{issuer}",
         message="The certificate of {address}:{port} is issued by {issuer}, which is not trusted here.",
-        remedy="Give the certificate of the CA {issuer} as truststore_file, if you trust it.",
+        remedy="Give the certificate of the CA {issuer} {trust_ca}, if you trust it.",
         rules=(Rule("tls", {"verify_code": _UNTRUSTED}),),
     ),
     Cause(
@@ -118,8 +118,7 @@ CAUSES = (
                 component="{issuer}",
                 message="A CA certificate in the chain of {address}:{port} has expired, that of {issuer} or of one "
                 "above it; the server's own ({subject}) has not.",
-                remedy="Let the server send a chain of valid CA certificates, or renew the expired one in "
-                "truststore_file.",
+                remedy="Let the server send a chain of valid CA certificates, or renew the expired one in {ca_store}.",
             ),
             Rule("tls", {"verify_code": 10}),
         ),
@@ -152,9 +151,9 @@ CAUSES = (
         Owner.USER,
         "The server demands a client certificate and gets none or one that it does not accept (alerts 42, 116), or the "
         "certificate or key of this data source cannot be read.",
-        component="keystore_file",
+        component="{certificate_field}",
         message="{address}:{port} demands a client certificate that it accepts ({tls_error}).",
-        remedy="Give a certificate signed by the server's client CA as keystore_file, and its key as key_file.",
+        remedy="{give_certificate}.",
         rules=(
             Rule(
                 "tls",

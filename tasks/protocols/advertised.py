@@ -123,7 +123,7 @@ ADVERTISED_ANSWERS: tuple[Answer, ...] = (
                 "bears another name",
                 "Have the certificate name what the cluster advertises.",
             ),
-            ("TLS.UNTRUSTED_CA", bool, "is not trusted here", "Give the CA of {advertised} in truststore_file."),
+            ("TLS.UNTRUSTED_CA", bool, "is not trusted here", "Give the CA of {advertised} {trust_ca}."),
         )
     ),
     _row("PEER.MUTE", {"broken": "silent", "mute": True}, "which accepts and says nothing", "Look at {advertised}."),

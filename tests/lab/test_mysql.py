@@ -187,7 +187,7 @@ ANSWERS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     (
         "account REQUIRE SSL, no TLS",
         {"username": "by_tls", "properties": PLAIN},
-        {"code": "TLS.REQUIRED", "component": "security_protocol", "remedy": "authTypeSsl"},
+        {"code": "TLS.REQUIRED", "component": "sslMode", "remedy": "sslMode: REQUIRED"},
     ),
     ("account locked", {"username": "locked"}, {"code": "AUTH.EXPIRED_OR_LOCKED", "remedy": "ACCOUNT UNLOCK"}),
     ("password expired", {"username": "expired"}, {"code": "AUTH.EXPIRED_OR_LOCKED", "remedy": "a new password"}),
@@ -281,7 +281,7 @@ def test_server_requires_tls(lab: Lab, expect: Expectation, shop: Shop) -> None:
     finally:
         shop.server.sql("SET GLOBAL require_secure_transport = OFF")
     expect(
-        refused, "server requires TLS", code="TLS.REQUIRED", state=CONFIG, within=SOON, component="security_protocol",
+        refused, "server requires TLS", code="TLS.REQUIRED", state=CONFIG, within=SOON, component="sslMode",
         language=shop.language,
     )  # fmt: skip
     assert admitted.cause is None

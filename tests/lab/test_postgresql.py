@@ -175,7 +175,7 @@ CASES = (
         tls="require",
     ),
     Case("client rejected by pg_hba", _as("rejected"), "ADMIT.ALLOWLIST", "10.77.1.2", UNREACHABLE),
-    Case("server requires TLS", _as("tls_only"), "TLS.REQUIRED", "security_protocol", owner="user"),
+    Case("server requires TLS", _as("tls_only"), "TLS.REQUIRED", "sslmode", owner="user"),
     Case("server refuses TLS", _as("plain_only"), "ADMIT.ALLOWLIST", "", UNREACHABLE, "hostssl", tls="require"),
     Case("server refuses TLS, only preferred", _as("plain_only"), None, "", FINE, tls="prefer"),
     Case(

@@ -15,7 +15,7 @@ ANSWERS: tuple[Answer, ...] = (
     Answer(
         "TLS.NOT_OFFERED",
         {"in_clear": "answers"},
-        remedy="Use the server's TLS port (8443, natively 9440); or set security_protocol: authTypeNone.",
+        remedy="Use the server's TLS port (8443, natively 9440); or {disable_tls}.",
     ),
     *TRANSPORT_ANSWERS,
     Answer(

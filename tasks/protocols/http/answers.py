@@ -16,9 +16,9 @@ def _tls_required(when: Mapping[str, Any]) -> Answer:
     return Answer(
         "TLS.REQUIRED",
         when,
-        component="url",
+        component="{tls_field}",
         message="{host}:{port} speaks HTTP over TLS only.",
-        remedy="Write the URL of {source}/{env} with https://.",
+        remedy="{enable_tls} for {source}/{env}.",
     )
 
 
@@ -28,7 +28,7 @@ ANSWERS: tuple[Answer, ...] = (
         "TLS.NOT_OFFERED",
         {"not_tls": True, "looks_like": "HTTP"},
         stage="tls",
-        remedy="Write the URL with http://, if the network may be trusted; or enable TLS on the server.",
+        remedy="{disable_tls}, if the network may be trusted; or enable TLS on the server.",
     ),
     Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),
     Answer(

@@ -129,7 +129,7 @@ TRANSPORT_ANSWERS: tuple[Answer, ...] = (
         {"over_tls": "answers"},
         component="{host}:{port}",
         message="{host}:{port} is spoken to over TLS only.",
-        remedy="Configure TLS for {source}/{env}: https:// in its endpoint, or security_protocol: authTypeSsl.",
+        remedy="{enable_tls} for {source}/{env}.",
     ),
     Answer("TLS.NOT_OFFERED", {"not_tls": True, "looks_like": "HTTP"}, stage="tls"),
     Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),

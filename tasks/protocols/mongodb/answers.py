@@ -64,7 +64,7 @@ ANSWERS = (
         "AUTH.METHOD_UNSUPPORTED",
         {"needs_privacy": True},
         message="{method} sends the password itself, which is not done without TLS.",
-        remedy="Set security_protocol: authTypeSsl for {source}/{env}.",
+        remedy="{enable_tls} for {source}/{env}.",
     ),
     Answer("AUTH.METHOD_UNSUPPORTED", {"unsupported": True}),
     # MechanismUnavailable; before 4.4 a mechanism that is not enabled is BadValue.

@@ -115,8 +115,7 @@ ANSWERS = (
         {"needs_privacy": True},
         message="{address}:{port} asks {username} to authenticate by {method}, which sends the password itself: not "
         "without TLS.",
-        remedy="Set security_protocol: authTypeSsl (or sslMode: REQUIRED); on a network that may be trusted also "
-        "allowPublicKeyRetrieval: true.",
+        remedy="{enable_tls}; on a network that may be trusted, allowPublicKeyRetrieval: true does as well.",
     ),
     Answer("AUTH.METHOD_UNSUPPORTED", {"unsupported": True}),
     Answer(

@@ -15,11 +15,7 @@ _NOT_ONLINE = frozenset({"OFFLINE", "RESTORING", "RECOVERING", "RECOVERY_PENDING
 
 ANSWERS = (
     *ADVERTISED_ANSWERS,
-    Answer(
-        "TLS.REQUIRED",
-        {"tls_demanded": True},
-        remedy="Set security_protocol: authTypeSsl for {source}/{env} (or the property encrypt: true).",
-    ),
+    Answer("TLS.REQUIRED", {"tls_demanded": True}),
     Answer("TLS.REQUIRED", {"mssql_error": 17835}),
     Answer("TLS.REQUIRED", {"over_tls_too": "further"}, stage="login"),
     # Azure SQL Database: a firewall rule, a rule for virtual networks, public access switched off.
