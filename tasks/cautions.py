@@ -45,6 +45,17 @@ def _not_verified(evidence: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _fell_back(evidence: Mapping[str, Any]) -> str:
+    return (
+        f"TLS is only preferred, failed (stage {evidence['fell_back_from_tls_after']}), and all went in clear text: "
+        "anybody between here and the server can read it; demand TLS to have its failure told"
+    )
+
+
+def _nothing_read(evidence: Mapping[str, Any]) -> str:
+    return f"nothing has been read, so it is not proved that this account may: {evidence['nothing_to_read']}"
+
+
 def _host_key_not_verified(evidence: Mapping[str, Any]) -> str | None:
     if evidence.get("host_key_verified") is False:
         return (
@@ -109,11 +120,13 @@ _RULES: tuple[tuple[str, str, Callable[[Mapping[str, Any]], str | None]], ...] =
     ("allowlist", "ADMIT.ALLOWLIST_TOO_WIDE", provenance.too_wide),
     ("let_in_unlisted", "ADMIT.ALLOWLIST_DIFFERS", _let_in_unlisted),
     ("verified", "TLS.NOT_VERIFIED", _not_verified),
+    ("fell_back_from_tls_after", "TLS.FELL_BACK", _fell_back),
     ("host_key_verified", "TLS.NOT_VERIFIED", _host_key_not_verified),
     ("not_after", "TLS.EXPIRES_SOON", _expires_soon),
     ("account_valid_until", "AUTH.EXPIRES_SOON", _account_expires_soon),
     ("connections_used", "CAPACITY.NEARLY_FULL", _nearly_full),
     ("clock_skew_s", "SERVER.CLOCK_SKEW", _skewed),
+    ("nothing_to_read", "PRIV.NOTHING_READ", _nothing_read),
     ("unreached", "DNS.SOME_ADDRESSES_FAIL", _unreached),
     ("access_key_used", "AUTH.ACCESS_KEY_USED", _access_key_used),
 )

@@ -46,7 +46,8 @@ class Store(Server):
 class RabbitMQ(Store):
     """RabbitMQ 3.10: virtual host `shop` with the queues `orders` and `closed`, which `app` may not read.
 
-    Further: the virtual host `private` without `app`, `full` without room for a connection; `lines` of rabbitmq.conf.
+    Further: the account `barred`, which may read nothing of it, the virtual host `private` without `app`, `full` without
+    room for a connection; `lines` of rabbitmq.conf.
     """
 
     needs = ("/usr/lib/rabbitmq/bin/rabbitmq-server",)
@@ -80,11 +81,12 @@ class RabbitMQ(Store):
             "rabbit_version": "3.10.8",
             "vhosts": [{"name": name} for name in ("/", "shop", "private", "full")],
             "users": [
-                {"name": name, "password": PASSWORD, "tags": ""} for name in ("app", "guest")
+                {"name": name, "password": PASSWORD, "tags": ""} for name in ("app", "barred", "guest")
             ],
             "permissions": [
                 {"user": "guest", "vhost": "/", **everything}, {"user": "app", "vhost": "shop", **app},
                 {"user": "app", "vhost": "full", **app},
+                {"user": "barred", "vhost": "shop", "configure": "^$", "write": "^$", "read": "^$"},
             ],
             "queues": [
                 {"name": name, "vhost": "shop", "durable": True, "auto_delete": False, "arguments": {}}

@@ -33,8 +33,20 @@ def test_good(lab: Lab, expect: Expectation, broker: RabbitMQ) -> None:
     verdict = lab.check("rabbitmq", entry(broker))
     expect(verdict, "good", code=None, state="Connectable", within=2)
     verdict = lab.check("rabbitmq", entry(broker, objects=None))
-    expect(verdict, "good, no queue bound", code=None, state="Connectable", within=2)
+    expect(verdict, "good, no queue bound", code=None, state="Connectable", within=2, warnings=["PRIV.NOTHING_READ"])
     assert verdict.stages[-1].status == "warned"
+
+
+def test_an_account_that_may_read_nothing_is_not_told_to_be_well(
+    lab: Lab, expect: Expectation, broker: RabbitMQ
+) -> None:
+    verdict = lab.check("rabbitmq", entry(broker, username="barred", objects=None))
+    expect(
+        verdict, "may log in, and read no queue", code=None, state="Connectable", within=2,
+        warnings=["PRIV.NOTHING_READ"],
+    )  # fmt: skip
+    verdict = lab.check("rabbitmq", entry(broker, username="barred"))
+    expect(verdict, "may read no queue", code="PRIV.OBJECT_DENIED", state="ConfigError", component="orders", within=2)
 
 
 def test_over_tls(lab: Lab, expect: Expectation, broker: RabbitMQ) -> None:

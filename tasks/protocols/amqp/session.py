@@ -100,6 +100,8 @@ class AmqpSession(TlsFirst):
         if objects:
             recorder.see(objects=list(objects))
         else:
+            # A passive declaration asks for no right (RabbitMQ, "Access Control"), and a name that is made up tells of
+            # itself alone: an account may be let read by a pattern that it does not fit.
             recorder.warn(nothing_to_read="no queue is bound, and AMQP cannot list them: bind one to have it proved")
 
     async def close(self) -> None:
