@@ -4,10 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from registry.verdict import INCONCLUSIVE
 from tasks.perspectives import Insight, Rule
 from tasks.perspectives.view import View, agreeing, names
 
 _REFUSALS = ("PORT.CLOSED", "FILTER.REJECT", "FILTER.DROP")
+
+
+def some_refused(view: View, _others: Sequence[View]) -> Insight | None:
+    """The same address and port converse with this place at the same time: neither is it shut, nor the port closed."""
+    unclear = view.refused or bool(view.fails_in("connect").get("refusal_unclear"))
+    if not view.conversed_for or not (unclear or view.verdict.cause == "FILTER.REJECT"):
+        return None
+    address, port = view.place
+    others = ", ".join(view.conversed_for[:3])
+    return Insight(
+        INCONCLUSIVE if unclear else "FILTER.REJECT",
+        alternatives=("FILTER.REJECT", "PORT.CLOSED") if unclear else (),
+        component=f"{address}:{port}",
+        message=f"{address}:{port} converses with {view.group} for {others} in the same run and refuses this "
+        "connection: a limit of new connections"
+        + (", a load balancer with a backend that is down, or a server that just stopped." if unclear else "."),
+        remedy=f"Look at the limits of new connections from {view.entries} on the way to {address}:{port} and on it"
+        + (", and at each backend behind it." if unclear else " (nft list ruleset: limit rate, connlimit)."),
+        evidence={"conversed_for": list(view.conversed_for)},
+    )
 
 
 def refused_on_the_way(view: View, others: Sequence[View]) -> Insight | None:
@@ -31,7 +52,7 @@ def refused_on_the_way(view: View, others: Sequence[View]) -> Insight | None:
 def rejected_here(view: View, others: Sequence[View]) -> Insight | None:
     """A firewall says no to this place and lets others pass."""
     through = [other for other in others if other.conversed and other.place == view.place]
-    if view.verdict.cause != "FILTER.REJECT" or view.refused or not through:
+    if view.verdict.cause != "FILTER.REJECT" or view.refused or view.conversed_for or not through:
         return None
     icmp_from = view.fails_in("connect").get("icmp_from")
     return Insight(
@@ -77,6 +98,7 @@ def refused_everywhere(view: View, others: Sequence[View]) -> Insight | None:
 
 
 RULES = (
+    Rule("some refused", some_refused, 5),
     Rule("refused on the way", refused_on_the_way, 40),
     Rule("refusal read elsewhere", refusal_seen_elsewhere, 41),
     Rule("rejected here only", rejected_here, remark=True),
