@@ -38,6 +38,8 @@ def worked_before(view: View, _others: Sequence[View]) -> Insight | None:
         changes.setdefault(what, change)
     told = [f"{what} {change}" for what, change in changes.items()]
     clause = f"it worked from {view.group} until {_clock(before.started_at)}"
+    if view.verdict.cause == "FILTER.DROP" and view.place == View(before).place:
+        clause += ", so what drops it now is either new or a limit of connections"
     return Insight(
         also=f"{clause}; since then {', '.join(told)}" if told else clause,
         evidence={"last_worked_at": before.started_at, "changed_since": told},

@@ -263,6 +263,10 @@ SCENES = (
                 resolve={**_NAMED, "addresses": ["10.1.2.3"]}, connect={**_AT, "errno": "ECONNREFUSED"}),),
           "PORT.CLOSED", (), ("it worked from a until 2026-03-01 12:00 UTC", "the address changed from 10.1.2.2 to",
                               "the version of the configuration changed from 3 to 4")),
+    Scene("worked before",
+          (replace(view("a", "FILTER.DROP", "connect", connect={**_AT, **_SILENT, "answers_ping": True}),
+                   before=fine("a").verdict),),
+          "FILTER.DROP", (), ("until 2026-03-01 12:00 UTC, so what drops it now is either new or a limit",)),
     Scene("slower than usual", (replace(fine("a"), verdict=fine("a").verdict.model_copy(update={"elapsed_ms": 2000.0}),
                                         usual_ms=100.0),), None, (), (), (), "LATENCY.HIGH"),
 )  # fmt: skip
