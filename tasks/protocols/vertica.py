@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import struct
 
+from tasks import sql_names
 from tasks.evidence import Recorder, StageFailed
 from tasks.protocols import Answer, Protocol
 from tasks.protocols.postgresql.session import PostgresqlSession
@@ -111,7 +112,7 @@ ANSWERS = (
         "AUTH.EXPIRED_OR_LOCKED",
         {"password_expired": True},
         message="The password of {username} on {address}:{port} has expired: the server asks for a new one.",
-        remedy="ALTER USER {username} IDENTIFIED BY a new password, and store it in {source}/{env}.",
+        remedy="ALTER USER {username_sql} IDENTIFIED BY a new password, and store it in {source}/{env}.",
     ),
     Answer(
         "AUTH.BAD_CREDENTIALS",
@@ -141,14 +142,21 @@ ANSWERS = (
         "PRIV.OBJECT_DENIED",
         {"sqlstate": "42501"},
         stage="privilege",
-        remedy="GRANT SELECT ON {object} TO {username}; and USAGE on its schema.",
+        remedy="GRANT SELECT ON {object} TO {username_sql}; and USAGE on its schema.",
     ),
     Answer(
         "PRIV.OBJECT_DENIED",
         {"nothing_readable": True},
         message="{username} is logged in to {database}, but may not read a single table in it.",
-        remedy="GRANT USAGE ON SCHEMA and SELECT ON the tables that are needed TO {username};",
+        remedy="GRANT USAGE ON SCHEMA and SELECT ON the tables that are needed TO {username_sql};",
     ),
 )
 
-PROTOCOL = Protocol(name="vertica", title="Vertica", session=VerticaSession, answers=ANSWERS, fingerprint="PostgreSQL")
+PROTOCOL = Protocol(
+    name="vertica",
+    title="Vertica",
+    session=VerticaSession,
+    answers=ANSWERS,
+    fingerprint="PostgreSQL",
+    written=sql_names.quoted,
+)

@@ -7,6 +7,6 @@ own, so that only a ClickHouse ever sees it.
 
 from tasks.protocols import Protocol
 from tasks.protocols.clickhouse.answers import ANSWERS
-from tasks.protocols.clickhouse.session import ClickHouseSession
+from tasks.protocols.clickhouse.session import ClickHouseSession, written
 
-PROTOCOL = Protocol(name="clickhouse", title="ClickHouse", session=ClickHouseSession, answers=ANSWERS)
+PROTOCOL = Protocol(name="clickhouse", title="ClickHouse", session=ClickHouseSession, answers=ANSWERS, written=written)

@@ -5,6 +5,23 @@ from __future__ import annotations
 from tasks.protocols import Answer
 from tasks.protocols.http.rest import STATUS_ANSWERS, TRANSPORT_ANSWERS
 
+
+def _denied(code: str, stage: str, on: str) -> tuple[Answer, ...]:
+    """Without a right: servers before 20.4 have no access control by SQL, only `allow_databases` in their files."""
+    when = {"error_code": frozenset({291, 497})}
+    in_files = "Let the DBA add {database} to allow_databases of {username} in users.xml"
+    return (
+        Answer(
+            code,
+            {**when, "access_by_sql": True},
+            stage=stage,
+            remedy=f"GRANT SELECT ON {on} TO {{username_sql}}; where the account stands in users.xml, its "
+            "allow_databases or grants there have to let it in.",
+        ),
+        Answer(code, when, stage=stage, remedy=f"{in_files}."),
+    )
+
+
 ANSWERS: tuple[Answer, ...] = (
     Answer(
         "PROTO.MISMATCH",
@@ -42,19 +59,9 @@ ANSWERS: tuple[Answer, ...] = (
         remedy="Add {source_cidr} to the networks of {username} on the server.",
     ),
     Answer("TARGET.MISSING", {"error_code": 81}, stage="target"),
-    Answer(
-        "TARGET.NO_CONNECT",
-        {"error_code": frozenset({291, 497})},
-        stage="target",
-        remedy="GRANT SELECT ON {database}.* TO {username}",
-    ),
+    *_denied("TARGET.NO_CONNECT", "target", "{database_sql}.*"),
     Answer("TARGET.OBJECT_MISSING", {"error_code": frozenset({60, 81})}, stage="privilege"),
-    Answer(
-        "PRIV.OBJECT_DENIED",
-        {"error_code": frozenset({291, 497})},
-        stage="privilege",
-        remedy="GRANT SELECT ON {object} TO {username}",
-    ),
+    *_denied("PRIV.OBJECT_DENIED", "privilege", "{table_sql}"),
     Answer(
         "CONFIG.BAD_VALUE",
         {"bad_name": bool},

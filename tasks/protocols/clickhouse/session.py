@@ -33,6 +33,7 @@ class ClickHouseSession(RestSession):
         self._native = bool(access.setting("native", False))
         self._database = str(access.setting("database", "default"))
         self._wire: NativeWire | None = None
+        self._access_by_sql: bool | None = None
 
     # -- stages -------------------------------------------------------------------------------------------------------
 
@@ -57,6 +58,7 @@ class ClickHouseSession(RestSession):
         if isinstance(answer, Refusal):
             raise _refused(answer)
         version = answer if isinstance(answer, str) else next(iter(answer), None)
+        self._access_by_sql = access_by_sql(version)
         recorder.see(authenticated=True, server_version=version)
 
     async def target(self, recorder: Recorder) -> None:
@@ -65,7 +67,7 @@ class ClickHouseSession(RestSession):
         # Whether the database is there and may be entered is said before the table is looked for.
         answer = await self._rows(f"SELECT toUInt8(1) FROM `{self._database}`.`headwater probe`")  # noqa: S608
         if isinstance(answer, Refusal) and answer.code != _UNKNOWN_TABLE:
-            raise _refused(answer)
+            raise _refused(answer, access_by_sql=self._access_by_sql)
         recorder.see(database=self._database)
 
     async def privilege(self, recorder: Recorder) -> None:
@@ -73,14 +75,14 @@ class ClickHouseSession(RestSession):
         for name in objects:
             refusal = await self._read(name)
             if refusal is not None:
-                raise _refused(refusal, object=name)
+                raise self._denied(refusal, name, name)
         if objects:
             recorder.see(objects=list(objects))
             return
         here = _literal(self._database)
         tables = await self._rows(f"SELECT name FROM system.tables WHERE database = {here} LIMIT {_TRIES}")  # noqa: S608
         if isinstance(tables, Refusal):
-            raise _refused(tables, object="system.tables")
+            raise self._denied(tables, "system.tables", "system.tables")
         refusals = []
         for table in tables:
             refusals.append(await self._read(table))
@@ -90,7 +92,13 @@ class ClickHouseSession(RestSession):
         if not tables:
             recorder.warn(nothing_to_read="the database shows this account no table")
         elif refusals[0] is not None:
-            raise _refused(refusals[0], object=f"any of the first {len(tables)} tables of {self._database}")
+            several = f"any of the first {len(tables)} tables of {self._database}"
+            raise self._denied(refusals[0], several, f"{self._database}.*")
+
+    def _denied(self, refusal: Refusal, told: str, table: str) -> StageFailed:
+        parts = table.split(".", 1) if "." in table else [self._database, table]
+        table_sql = ".".join(part if part == "*" else written(part) for part in parts)
+        return _refused(refusal, object=told, table_sql=table_sql, access_by_sql=self._access_by_sql)
 
     async def close(self) -> None:
         if self._wire is not None:
@@ -179,6 +187,17 @@ def _written(body: bytes) -> str | None:
 def _literal(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def written(name: str) -> str:
+    """One name for people to copy into a statement: in backticks where it needs them."""
+    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else f"`{name.replace('`', '``')}`"
+
+
+def access_by_sql(version: str | None) -> bool | None:
+    """Whether a server has GRANT: from 20.4 on (changelog of ClickHouse 20.4); None where its version is not told."""
+    found = re.search(r"(\d+)\.(\d+)", version or "")
+    return (int(found[1]), int(found[2])) >= (20, 4) if found else None
 
 
 def _refused(refusal: Refusal, **more: Any) -> StageFailed:

@@ -43,12 +43,12 @@ ANSWERS = (
     Answer(
         "TARGET.NO_CONNECT",
         {"drda_reply": "RDBATHRM"},
-        remedy="GRANT CONNECT ON DATABASE TO USER {username};",
+        remedy="GRANT CONNECT ON DATABASE TO USER {username_sql};",
     ),
     Answer(
         "TARGET.NO_CONNECT",
         {"drda_reply": "RDBAFLRM", "sqlstate": frozenset({"42501", "42502", "08004"})},
-        remedy="GRANT CONNECT ON DATABASE TO USER {username};",
+        remedy="GRANT CONNECT ON DATABASE TO USER {username_sql};",
     ),
     # Not activated, quiesced, being backed up or restored, stopping.
     Answer(
@@ -60,7 +60,7 @@ ANSWERS = (
         "PRIV.OBJECT_DENIED",
         {"sqlstate": NOT_READABLE},
         stage="privilege",
-        remedy="GRANT SELECT ON {object} TO USER {username};",
+        remedy="GRANT SELECT ON {object} TO USER {username_sql};",
     ),
     Answer("TARGET.OBJECT_MISSING", {"sqlstate": NO_SUCH_NAME}, stage="privilege"),
     Answer(
@@ -75,6 +75,6 @@ ANSWERS = (
         "PRIV.OBJECT_DENIED",
         {"nothing_readable": True},
         message="{username} is logged in to {database}, but may not read a single table in it.",
-        remedy="GRANT SELECT ON the tables that are needed TO USER {username}; or bind those that it may read.",
+        remedy="GRANT SELECT ON the tables that are needed TO USER {username_sql}; or bind those that it may read.",
     ),
 )

@@ -5,8 +5,11 @@ length, payload), Hive's `ErrorMsg` for error codes. A client's first frames car
 only after them: so a mechanism that no server has is asked for first, and its refusal tells who listens.
 """
 
+from tasks import sql_names
 from tasks.protocols import Protocol
 from tasks.protocols.hive2.answers import ANSWERS
 from tasks.protocols.hive2.session import HiveSession
 
-PROTOCOL = Protocol(name="hive2", title="HiveServer2", session=HiveSession, answers=ANSWERS)
+PROTOCOL = Protocol(
+    name="hive2", title="HiveServer2", session=HiveSession, answers=ANSWERS, written=sql_names.backticked
+)

@@ -10,8 +10,8 @@ _NO_TABLE = frozenset({"42S02", "42P01"})
 _NO_DATABASE = frozenset({"42704", "3F000"})
 #: Hive's own numbers for a missing privilege.
 _DENIED = frozenset({403, 10265, 40000})
-_GRANT_DATABASE = "GRANT SELECT ON DATABASE {database} TO USER {username}"
-_GRANT_TABLE = "GRANT SELECT ON TABLE {object} TO USER {username}"
+_GRANT_DATABASE = "GRANT SELECT ON DATABASE {database_sql} TO USER {username_sql}"
+_GRANT_TABLE = "GRANT SELECT ON TABLE {object} TO USER {username_sql}"
 
 ANSWERS: tuple[Answer, ...] = (
     Answer("TLS.REQUIRED", {"over_tls": "answers"}, message="{address}:{port} speaks over TLS only."),
@@ -54,7 +54,7 @@ ANSWERS: tuple[Answer, ...] = (
         "TARGET.NO_CONNECT",
         {"hive_error": _DENIED},
         stage="target",
-        remedy="GRANT SELECT ON DATABASE {database} TO USER {username}",
+        remedy="GRANT SELECT ON DATABASE {database_sql} TO USER {username_sql}",
     ),
     Answer("TARGET.NO_CONNECT", {"sql_state": "42501"}, stage="target"),
     Answer("TARGET.OBJECT_MISSING", {"hive_error": frozenset({10001, 10072})}, stage="privilege"),
@@ -63,7 +63,7 @@ ANSWERS: tuple[Answer, ...] = (
         "PRIV.OBJECT_DENIED",
         {"hive_error": _DENIED},
         stage="privilege",
-        remedy="GRANT SELECT ON TABLE {object} TO USER {username}",
+        remedy="GRANT SELECT ON TABLE {object} TO USER {username_sql}",
     ),
     Answer("PRIV.OBJECT_DENIED", {"sql_state": "42501"}, stage="privilege"),
     Answer(

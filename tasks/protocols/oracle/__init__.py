@@ -6,8 +6,9 @@ Source of numbers: "Oracle Database Error Messages"; of the packets: Oracle Net 
 python-oracledb read them.
 """
 
+from tasks import sql_names
 from tasks.protocols import Protocol
 from tasks.protocols.oracle.answers import ANSWERS
 from tasks.protocols.oracle.session import OracleSession
 
-PROTOCOL = Protocol(name="oracle", title="Oracle", session=OracleSession, answers=ANSWERS)
+PROTOCOL = Protocol(name="oracle", title="Oracle", session=OracleSession, answers=ANSWERS, written=sql_names.quoted)

@@ -42,19 +42,19 @@ ANSWERS = (
         "AUTH.EXPIRED_OR_LOCKED",
         {"oracle_error": 28000},
         message="The account {username} on {address}:{port} is locked.",
-        remedy="ALTER USER {username} ACCOUNT UNLOCK;",
+        remedy="ALTER USER {username_sql} ACCOUNT UNLOCK;",
     ),
     Answer(
         "AUTH.EXPIRED_OR_LOCKED",
         {"oracle_error": frozenset({28001, 28011})},
         message="The password of {username} on {address}:{port} has expired.",
-        remedy="ALTER USER {username} IDENTIFIED BY a new password, and store it in {source}/{env}.",
+        remedy="ALTER USER {username_sql} IDENTIFIED BY a new password, and store it in {source}/{env}.",
     ),
     Answer(
         "AUTH.LOGIN_FORBIDDEN",
         {"oracle_error": 1045},
         message="{username} exists on {address}:{port}, but may not create a session ({server_said}).",
-        remedy="GRANT CREATE SESSION TO {username};",
+        remedy="GRANT CREATE SESSION TO {username_sql};",
     ),
     Answer(
         "AUTH.LOGIN_FORBIDDEN",
@@ -91,7 +91,7 @@ ANSWERS = (
         "PRIV.OBJECT_DENIED",
         {"oracle_error": frozenset({1031, 41900, 28113})},
         stage="privilege",
-        remedy="GRANT SELECT ON {object} TO {username};",
+        remedy="GRANT SELECT ON {object} TO {username_sql};",
     ),
     # Oracle has one answer for both, and tells only those who may look into its dictionary.
     Answer(
@@ -102,7 +102,7 @@ ANSWERS = (
         component="{object}",
         message="{username} sees no table or view {object}: it is not there, or may not be read; Oracle does not say "
         "which.",
-        remedy="Correct the name {object} (with its schema), or: GRANT SELECT ON {object} TO {username};",
+        remedy="Correct the name {object} (with its schema), or: GRANT SELECT ON {object} TO {username_sql};",
     ),
     Answer("TARGET.OBJECT_MISSING", {"oracle_error": frozenset({4043, 980, 2019, 903})}, stage="privilege"),
     Answer(
@@ -116,7 +116,7 @@ ANSWERS = (
         "PRIV.OBJECT_DENIED",
         {"nothing_readable": True},
         message="{username} is logged in, but owns no table and may read none of another schema.",
-        remedy="GRANT SELECT ON the tables that are needed TO {username};",
+        remedy="GRANT SELECT ON the tables that are needed TO {username_sql};",
     ),
     Answer(
         "PROBE.DEADLINE",

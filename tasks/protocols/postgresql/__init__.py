@@ -7,6 +7,7 @@ it works over any stream. Source of the message formats: PostgreSQL documentatio
 from tasks.protocols import Protocol
 from tasks.protocols.postgresql.answers import ANSWERS
 from tasks.protocols.postgresql.session import PostgresqlSession
+from tasks.protocols.postgresql.wire import written
 
 PROTOCOL = Protocol(
     name="postgresql",
@@ -14,4 +15,5 @@ PROTOCOL = Protocol(
     session=PostgresqlSession,
     answers=ANSWERS,
     fall_back_after=frozenset({"tls", "admit"}),
+    written=written,
 )

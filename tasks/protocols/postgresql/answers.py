@@ -61,7 +61,7 @@ ANSWERS = (
     Answer(
         "AUTH.LOGIN_FORBIDDEN",
         {**_INVALID, "routine": "InitializeSessionUserId", "password_proved": True},
-        remedy="ALTER ROLE {username} LOGIN;",
+        remedy="ALTER ROLE {username_sql} LOGIN;",
     ),
     # Without a password exchange the server answers an unknown role and one that may not log in alike.
     Answer(
@@ -71,7 +71,7 @@ ANSWERS = (
         component="{username}",
         message="The role {username} does not exist on {address}:{port}, or may not log in.",
         remedy="Ask the server: SELECT rolcanlogin FROM pg_roles WHERE rolname = '{username}'; then CREATE ROLE "
-        "or ALTER ROLE {username} LOGIN.",
+        "or ALTER ROLE {username_sql} LOGIN.",
     ),
     # Refused before a password was asked for: by the operating system's user, an ident server, a certificate.
     Answer(
@@ -102,25 +102,25 @@ ANSWERS = (
     Answer(
         "TARGET.MISSING",
         {"sqlstate": "3D000"},
-        remedy="Correct the name of the database, or: CREATE DATABASE {database};",
+        remedy="Correct the name of the database, or: CREATE DATABASE {database_sql};",
     ),
     Answer(
         "TARGET.NO_CONNECT",
         {"sqlstate": "42501"},
         stage="target",
-        remedy="GRANT CONNECT ON DATABASE {database} TO {username};",
+        remedy="GRANT CONNECT ON DATABASE {database_sql} TO {username_sql};",
     ),
     Answer(
         "TARGET.NO_CONNECT",
         {"sqlstate": "42501"},
         stage="login",
-        remedy="GRANT CONNECT ON DATABASE {database} TO {username};",
+        remedy="GRANT CONNECT ON DATABASE {database_sql} TO {username_sql};",
     ),
     Answer(
         "TARGET.NO_CONNECT",
         {"sqlstate": "55000", "routine": "CheckMyDatabase"},
         message="The database {database} on {address}:{port} does not accept connections.",
-        remedy="ALTER DATABASE {database} ALLOW_CONNECTIONS true;",
+        remedy="ALTER DATABASE {database_sql} ALLOW_CONNECTIONS true;",
     ),
     Answer("CAPACITY.CONNECTIONS", {"sqlstate": "53300"}),
     Answer("SERVER.NOT_READY", {"sqlstate": frozenset({"57P01", "57P02", "57P03"})}),
@@ -136,7 +136,8 @@ ANSWERS = (
         "PRIV.OBJECT_DENIED",
         {"sqlstate": "42501"},
         stage="privilege",
-        remedy="GRANT SELECT ON {object} TO {username}; if it is a view, its owner needs that on what it reads from.",
+        remedy="GRANT SELECT ON {object} TO {username_sql}; if it is a view, its owner needs that on what it reads "
+        "from.",
     ),
     Answer(
         "PROBE.DEADLINE",
@@ -152,7 +153,7 @@ ANSWERS = (
         "PRIV.OBJECT_DENIED",
         {"nothing_readable": True},
         message="{username} is logged in to {database}, but may not read a single table in it.",
-        remedy="GRANT SELECT ON ALL TABLES IN SCHEMA public TO {username}; or bind the tables that are needed.",
+        remedy="GRANT SELECT ON ALL TABLES IN SCHEMA public TO {username_sql}; or bind the tables that are needed.",
     ),
     Answer("SERVER.WRONG_ROLE", {"wrong_role": True}),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tasks.protocols.postgresql.wire import ServerError
+from tasks.protocols.postgresql.wire import ServerError, written
 
 #: The refusal has one code for both (42501, insufficient_privilege), and names neither in a field; the catalog tells.
 #: A table without its schema was found by the search path, which passes over schemas that may not be used.
@@ -38,12 +38,13 @@ async def lacking(
         return {}
     if not rows:
         return {}
-    schema, name, written, enters, reads = rows[0]
+    schema, name, table_sql, enters, reads = rows[0]
+    role = username if username == "PUBLIC" else written(username)
     missing = []
     if enters == "f":
-        missing.append((f"USAGE on its schema {schema}", f"GRANT USAGE ON SCHEMA {schema} TO {username};"))
+        missing.append((f"USAGE on its schema {schema}", f"GRANT USAGE ON SCHEMA {schema} TO {role};"))
     if reads == "f":
-        missing.append((f"SELECT on {name}", f"GRANT SELECT ON {written} TO {username};"))
+        missing.append((f"SELECT on {name}", f"GRANT SELECT ON {table_sql} TO {role};"))
     if not missing:
         return {}
     return {

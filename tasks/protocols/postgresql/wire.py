@@ -82,6 +82,19 @@ def _folded(part: str) -> str:
     return "".join(char.lower() if char.isascii() else char for char in part)
 
 
+#: Reserved words that somebody would call a role or a database (PostgreSQL documentation, "SQL Key Words").
+_RESERVED = frozenset(
+    {"all", "analyse", "analyze", "array", "column", "default", "end", "group", "limit", "offset", "order", "public"}
+    | {"select", "session_user", "table", "user", "current_user", "current_role", "references", "window"}
+)
+
+
+def written(name: str) -> str:
+    """One name for people to copy into a statement: in quotes where it would fold or be read otherwise."""
+    plain = re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in _RESERVED
+    return name if plain else '"' + name.replace('"', '""') + '"'
+
+
 def quoted(name: str, *, fold: bool = True) -> str:
     """A table's name as SQL: ``schema.table``; parts that are not quoted fold to lower case as in SQL (ASCII only).
 

@@ -20,13 +20,13 @@ ANSWERS = (
         "AUTH.EXPIRED_OR_LOCKED",
         {"hana_error": frozenset({414, 416, 417})},
         message="{username} on {address}:{port} must change its password first, or is locked ({server_said}).",
-        remedy="ALTER USER {username} PASSWORD ...; or ALTER USER {username} RESET CONNECT ATTEMPTS;",
+        remedy="ALTER USER {username_sql} PASSWORD ...; or ALTER USER {username_sql} RESET CONNECT ATTEMPTS;",
     ),
     Answer(
         "AUTH.LOGIN_FORBIDDEN",
         {"hana_error": 415},
         message="{username} on {address}:{port} is deactivated.",
-        remedy="ALTER USER {username} ACTIVATE USER NOW;",
+        remedy="ALTER USER {username_sql} ACTIVATE USER NOW;",
     ),
     Answer(
         "TARGET.MISSING",
@@ -38,13 +38,13 @@ ANSWERS = (
         "PRIV.OBJECT_DENIED",
         {"hana_error": INSUFFICIENT_PRIVILEGE},
         stage="privilege",
-        remedy="GRANT SELECT ON {object} TO {username};",
+        remedy="GRANT SELECT ON {object} TO {username_sql};",
     ),
     Answer("TARGET.OBJECT_MISSING", {"hana_error": frozenset({259, 362, 397})}, stage="privilege"),
     Answer(
         "PRIV.OBJECT_DENIED",
         {"nothing_readable": True},
         message="{username} is logged in, but owns no table and was granted none.",
-        remedy="GRANT SELECT ON SCHEMA, or ON the tables that are needed, TO {username};",
+        remedy="GRANT SELECT ON SCHEMA, or ON the tables that are needed, TO {username_sql};",
     ),
 )

@@ -47,19 +47,19 @@ ANSWERS = (
         "AUTH.LOGIN_FORBIDDEN",
         {"mssql_error": frozenset({18470, 17892})},
         message="The login {username} on {address}:{port} is disabled, or a logon trigger refuses it ({server_said}).",
-        remedy="ALTER LOGIN [{username}] ENABLE; or let the DBA look at the logon triggers.",
+        remedy="ALTER LOGIN {username_sql} ENABLE; or let the DBA look at the logon triggers.",
     ),
     Answer(
         "AUTH.EXPIRED_OR_LOCKED",
         {"mssql_error": 18486},
         message="The login {username} on {address}:{port} is locked out.",
-        remedy="ALTER LOGIN [{username}] WITH PASSWORD = '...' UNLOCK;",
+        remedy="ALTER LOGIN {username_sql} WITH PASSWORD = '...' UNLOCK;",
     ),
     Answer(
         "AUTH.EXPIRED_OR_LOCKED",
         {"mssql_error": frozenset({18487, 18488})},
         message="The password of {username} on {address}:{port} has expired, or must be changed before it is used.",
-        remedy="ALTER LOGIN [{username}] WITH PASSWORD = '...'; and store the new password in {source}/{env}.",
+        remedy="ALTER LOGIN {username_sql} WITH PASSWORD = '...'; and store the new password in {source}/{env}.",
     ),
     Answer(
         "AUTH.BAD_CREDENTIALS",
@@ -98,8 +98,8 @@ ANSWERS = (
         "TARGET.NO_CONNECT",
         {"mssql_error": CANNOT_OPEN, "there": "yes"},
         stage="target",
-        remedy="In {database}: CREATE USER [{username}] FOR LOGIN [{username}]; ALTER ROLE db_datareader ADD MEMBER "
-        "[{username}];",
+        remedy="In {database}: CREATE USER {username_sql} FOR LOGIN {username_sql}; ALTER ROLE db_datareader ADD "
+        "MEMBER {username_sql};",
     ),
     Answer("TARGET.NO_CONNECT", {"mssql_error": 916}, stage="target"),
     # Only who may log in without a database is told whether this one is there.
@@ -117,7 +117,7 @@ ANSWERS = (
         "PRIV.OBJECT_DENIED",
         {"mssql_error": frozenset({229, 230, 262, 297, 300, 916})},
         stage="privilege",
-        remedy="GRANT SELECT ON {object} TO [{username}];",
+        remedy="GRANT SELECT ON {object} TO {username_sql};",
     ),
     Answer(
         "TARGET.OBJECT_MISSING",
@@ -140,7 +140,7 @@ ANSWERS = (
         "PRIV.OBJECT_DENIED",
         {"nothing_readable": True},
         message="{username} is logged in to {database}, but may not read a single table in it.",
-        remedy="ALTER ROLE db_datareader ADD MEMBER [{username}]; or bind the tables that are needed.",
+        remedy="ALTER ROLE db_datareader ADD MEMBER {username_sql}; or bind the tables that are needed.",
     ),
     Answer("SERVER.WRONG_ROLE", {"wrong_role": True}),
 )
