@@ -86,7 +86,7 @@ def _told(call: Callable[[], T]) -> T:
 app = typer.Typer(
     name="headwater",
     cls=_Commands,
-    help="The lifecycle of data sources: register, test, diagnose, watch.",
+    help="The lifecycle of data sources: register, test, diagnose, change, watch.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -137,7 +137,7 @@ def headwater(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """The lifecycle of data sources: register, test, diagnose, watch."""
+    """The lifecycle of data sources: register, test, diagnose, change, watch."""
 
 
 def main() -> NoReturn:
