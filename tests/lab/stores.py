@@ -46,8 +46,8 @@ class Store(Server):
 class RabbitMQ(Store):
     """RabbitMQ 3.10: virtual host `shop` with the queues `orders` and `closed`, which `app` may not read.
 
-    Further: the account `barred`, which may read nothing of it, the virtual host `private` without `app`, `full` without
-    room for a connection; `lines` of rabbitmq.conf.
+    Further: the account `barred`, which may read nothing of it, the virtual host `private` without `app`, `full`
+    without room for a connection; `lines` of rabbitmq.conf.
     """
 
     needs = ("/usr/lib/rabbitmq/bin/rabbitmq-server",)
