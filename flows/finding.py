@@ -12,20 +12,24 @@ if TYPE_CHECKING:
     from registry.store import Store
 
 
-def find(store: Store, source: str, verb: Verb | None = None) -> DataSource:
+def find(store: Store, source: str, verb: Verb | None = None, *, workspace: str | None = None) -> DataSource:
     """The one data source of this name.
 
     Args:
         verb: What for, where it is more than to look at it.
+        workspace: The one that a name alone is of.
 
     Raises:
         Forbidden: No role of whoever acts allows it.
         NotFound: None has it; the nearest are named.
-        InvalidInput: Several workspaces have one.
+        InvalidInput: Several workspaces have one, or `source` is of another workspace.
     """
     from registry.access import Verb
 
-    found = _found(store, source)
+    found = _found(store, source if workspace is None or "/" in source else f"{workspace}/{source}")
+    if workspace not in (None, found.workspace.name):
+        told = f"{source} is of workspace {found.workspace.name}, --workspace says {workspace}"
+        raise InvalidInput(told, where="--workspace", instruction="drop one of the two")
     store.expect(verb or Verb.GET, found.workspace.name)
     return found
 

@@ -23,6 +23,10 @@ Source = Annotated[
     str,
     typer.Argument(help="NAME or WORKSPACE/NAME.", show_default=False, autocompletion=completing.sources),
 ]
+OfWorkspace = Annotated[
+    str | None,
+    typer.Option("--workspace", "-w", help="The workspace of SOURCE.", autocompletion=completing.workspaces),
+]
 Workspace = Annotated[
     str | None,
     typer.Option("--workspace", "-w", help="Only this workspace.", autocompletion=completing.workspaces),

@@ -11,7 +11,7 @@ import typer
 
 from flows.finding import find
 from flows.options import Form as OutputForm
-from flows.options import Output, Source
+from flows.options import OfWorkspace, Output, Source
 from flows.terminal import dump
 from registry.errors import NotFound
 
@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
 
 def allowlist(
     source: Source,
+    workspace: OfWorkspace = None,
     env: Annotated[Env, typer.Option("--env", "-e", help="Which environment.")] = Env.ALL,
     form: Annotated[
         Form | None,
@@ -68,7 +69,7 @@ def allowlist(
 
     side: Literal["dev", "prod"] | None = None if env is Env.ALL else ("dev" if env is Env.DEV else "prod")
     with open_store() as store:
-        row = find(store, source)
+        row = find(store, source, workspace=workspace)
         found = store.targets(workspace=row.workspace.name, source=row.name, env=side)
         if not found:
             raise NotFound(

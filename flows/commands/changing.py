@@ -10,7 +10,7 @@ import typer
 
 from flows import completing
 from flows.finding import find
-from flows.options import Source, Why
+from flows.options import OfWorkspace, Source, Why
 from registry.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def secret(
         str, typer.Argument(help="dev or prod.", show_default=False, autocompletion=completing.environments)
     ],
     field: Annotated[str, typer.Argument(help="The field, such as password.")] = "password",
+    workspace: OfWorkspace = None,
     why: Why = "",
 ) -> int:
     """Set a secret: typed at a prompt, or read from standard input. It is stored encrypted."""
@@ -37,7 +38,7 @@ def secret(
     from registry.store import open_store
 
     with open_store() as store:
-        row = find(store, source)
+        row = find(store, source, workspace=workspace)
         entry = row.entry(env)
         if entry is None:
             present = ", ".join(one.env for one in row.entries) or "none"

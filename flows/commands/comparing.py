@@ -11,7 +11,7 @@ import typer
 
 from flows import completing
 from flows.finding import find
-from flows.options import Form, Output, Source
+from flows.options import Form, OfWorkspace, Output, Source
 from flows.terminal import dump, table
 from registry.errors import InvalidInput, NotFound
 
@@ -28,10 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def compare(
     source: Source,
-    workspace: Annotated[
-        str | None,
-        typer.Option("--workspace", "-w", help="The workspace of SOURCE.", autocompletion=completing.workspaces),
-    ] = None,
+    workspace: OfWorkspace = None,
     group: Annotated[
         str | None,
         typer.Option("--group", "-g", help="Look from this resource group.", autocompletion=completing.groups),
@@ -51,11 +48,8 @@ def compare(
     from registry.store import open_store
     from tasks.comparison.survey import Wanted
 
-    name = source if workspace is None or "/" in source else f"{workspace}/{source}"
     with open_store() as store:
-        row = find(store, name)
-        if workspace not in (None, row.workspace.name):
-            raise typer.BadParameter(f"SOURCE is of workspace {row.workspace.name}, --workspace says {workspace}")
+        row = find(store, source, workspace=workspace)
         found = store.targets(workspace=row.workspace.name, source=row.name, group=group)
         _expect_both(row.path, found)
         wanted = Wanted(count, fresh, statement_ms=max(100, int(timeout * 1000 / 5)))

@@ -47,10 +47,12 @@ def start(
     why: Why = "",
 ) -> int:
     """Refuse new runs that would use a data source, with the reason and the end."""
+    from registry.maintenance import read
     from registry.store import open_store
 
     with open_store() as store:
         row = find(store, source)
+        before = read(row.maintenance)
         by = store.by(why or reason)
         wanted = tuple(env) if env else tuple(entry.env for entry in row.entries)
         if unknown := [one for one in wanted if row.entry(one) is None]:
@@ -59,6 +61,8 @@ def start(
             row.workspace.name, row.name, by, reason=reason, until=_moment(until), envs=wanted
         )
         print(f"{row.path} {' and '.join(wanted)}: in maintenance, {made}")
+        if before is not None and any(before.holds(env, made.since) for env in before.envs):
+            print(f"this replaces the maintenance of {' and '.join(before.envs)}: {before}")
         return _pause(store, row, wanted, why or reason) if pause_schedules else 0
 
 

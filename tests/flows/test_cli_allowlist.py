@@ -106,5 +106,11 @@ def test_a_source_without_groups_has_nobody_to_let_in(cli: CommandLine) -> None:
     cli("allowlist", "orders").refused("no resource group is bound to retail", "resource_groups")
 
 
+def test_the_workspace_may_be_an_option(declared: CommandLine) -> None:
+    assert declared("allowlist", "shop", "--workspace", "retail").out == declared("allowlist", "retail/shop").out
+    declared("allowlist", "retail/shop", "-w", "sales").refused("workspace retail", "--workspace says sales")
+    declared("secret", "shop", "prod", "-w", "sales").refused("sales")
+
+
 def test_an_unknown_source_is_refused(declared: CommandLine) -> None:
     declared("allowlist", "ordres").refused("ordres", "orders")

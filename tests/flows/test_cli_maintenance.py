@@ -25,6 +25,15 @@ def test_maintenance_begins_is_listed_and_ends(cli: CommandLine) -> None:
     assert told[-2:] == ["maintain", "end maintenance"]
 
 
+def test_a_second_start_tells_what_it_replaces(cli: CommandLine) -> None:
+    cli.apply(workspace(source("orders")))
+    assert "replaces" not in cli("maintenance", "start", "orders", "--reason", "disk is replaced", "--until", "2h").out
+    again = cli("maintenance", "start", "orders", "--reason", "moves").out
+    assert "this replaces the maintenance of prod: disk is replaced (until 20" in again
+    (listed,) = cli("maintenance", "list", "-o", "json").json
+    assert (listed["reason"], listed["until"]) == ("moves", None)
+
+
 def test_maintenance_that_cannot_be_is_refused(cli: CommandLine) -> None:
     cli.apply(workspace(source("orders")))
     cli("maintenance", "start", "orders", "--reason", " ").refused("needs a reason")
