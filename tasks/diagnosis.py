@@ -157,6 +157,7 @@ def context(
         "protocol_title": protocol.title if protocol else target.protocol,
         "protocol": target.protocol,
         "stage": failed.name,
+        "greets_late": f" {protocol.greets_late}".rstrip() if protocol and failed.name == "greet" else "",
         "timeout_s": timeout_s,
         "host": attempt.host if attempt else _first_host(target),
         "name": attempt.host if attempt else _first_host(target),

@@ -20,6 +20,7 @@ _FINGERPRINTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         # The header of another version, or connection.start (class 10, method 10) on channel 0.
         (rb"AMQP|\x01\x00\x00....\x00\x0a\x00\x0a", "AMQP"),
         (rb"INFO \{", "NATS"),
+        (rb"Zookeeper version: |This ZooKeeper instance|[a-z]{4} is not executed because it is not in", "ZooKeeper"),
         # The answer to a session request: its length, protocol version 0, a time out below 18 hours.
         (rb"\x00\x00\x00[\x24\x25]\x00\x00\x00\x00[\x00-\x03]...", "ZooKeeper"),
         # IAC and a negotiation verb (RFC 854).

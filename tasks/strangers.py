@@ -34,6 +34,9 @@ _QUESTIONS: tuple[tuple[bytes, Callable[[bytes], str | None]], ...] = (
     (_SSL_REQUEST, _by_letter_or_first_bytes),
     # A line for those that hang up on HTTP, as Memcached does.
     (b"PING\r\n", identify),
+    # ZooKeeper hangs up on whatever is no session, but answers words of four letters, if only that this one is not
+    # allowed (administrator's guide, "Four Letter Words"); srvr is by default.
+    (b"srvr", identify),
 )
 #: The head of a TLS record, then the end of a line: TLS waits for more, whoever reads lines finds one that is wrong.
 _TLS_OR_LINE = b"\x16\x03\x01\r\n\r\n"

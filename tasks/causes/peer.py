@@ -12,7 +12,8 @@ CAUSES = (
         "balancer, a hung server, or a middle box that accepts for everybody.",
         component="{address}:{port}",
         message="{address}:{port} accepts connections and then says nothing ({silent_ms} ms in stage {stage}).",
-        remedy="Look at the server behind {address}:{port}: it hangs, or a load balancer accepts for a dead one.",
+        remedy="Look at the server behind {address}:{port}: it hangs, or a load balancer accepts for a dead one."
+        "{greets_late}",
         rules=(Rule(None, {"broken": "silent", "mute": True}, rank=60),),
     ),
     Cause(

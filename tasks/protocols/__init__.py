@@ -190,6 +190,7 @@ class Protocol:
         name: Also the name of the extra that installs what the session needs.
         fall_back_after: The stages after whose failure a preferred (not demanded) TLS gives way to none.
         fingerprint: How `tasks.fingerprints` calls its first bytes, where that is not the title.
+        greets_late: What else keeps its servers from greeting, and what to do about it: a sentence.
         written: A name as its statements have it, quoted where it must be; `written_user` a user's, if otherwise.
     """
 
@@ -199,6 +200,7 @@ class Protocol:
     answers: tuple[Answer, ...] = ()
     fall_back_after: frozenset[str] = frozenset({"tls"})
     fingerprint: str = ""
+    greets_late: str = ""
     written: Callable[[str], str] = str
     written_user: Callable[[str], str] | None = None
 

@@ -443,3 +443,11 @@ def test_names_are_quoted_for_whoever_copies_them() -> None:
     assert "GRANT SELECT ON `web-shop`.* TO 'a'@'h'" in _remedy(
         "target", database="web-shop", mysql_error=1044, there="yes", account="'a'@'h'"
     )
+
+
+def test_a_server_that_greets_late_is_one_of_the_things_to_look_at() -> None:
+    """MariaDB looks a client's name up before it greets: 5 s where no resolver answers it."""
+    mute = {"broken": "silent", "mute": True, "silent_ms": 4500.0, "received_bytes": 0}
+    assert "skip_name_resolve" in _remedy("greet", **mute)
+    assert "--timeout" in _remedy("greet", **mute)
+    assert "skip_name_resolve" not in _remedy("login", **mute)

@@ -32,3 +32,16 @@ async def test_every_type_names_a_stranger(spoken: str) -> None:
 
         found = await asyncio.gather(*(missed(target) for target in targets.values()))
     assert not list(filter(None, found))
+
+
+@pytest.mark.parametrize("answer", [b"Zookeeper version: 3.4.13\n", b"srvr is not executed because it is not in the"])
+@pytest.mark.parametrize("type_", ["rabbitmq", "kafka", "mysql"])
+async def test_a_zookeeper_is_named_though_it_hangs_up(type_: str, answer: bytes) -> None:
+    async def zookeeper(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.read(4) == b"srvr":
+            writer.write(answer)
+        writer.close()
+
+    async with listening(zookeeper) as port:
+        verdict = await check(examples()[type_], Aimed("127.0.0.1", port), timeout=TIMEOUT)
+    assert (verdict.cause, "but ZooKeeper" in verdict.message) == ("PROTO.MISMATCH", True), verdict.message

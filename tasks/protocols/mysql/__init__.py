@@ -11,5 +11,12 @@ from tasks.protocols.mysql.names import literal, written
 from tasks.protocols.mysql.session import MysqlSession
 
 PROTOCOL = Protocol(
-    name="mysql", title="MySQL", session=MysqlSession, answers=ANSWERS, written=written, written_user=literal
+    name="mysql",
+    title="MySQL",
+    session=MysqlSession,
+    answers=ANSWERS,
+    greets_late="A server that looks its clients up in DNS and gets no answer there greets after seconds: test with "
+    "--timeout 30, and set skip_name_resolve on it.",
+    written=written,
+    written_user=literal,
 )
