@@ -35,8 +35,8 @@ _QUESTIONS: tuple[tuple[bytes, Callable[[bytes], str | None]], ...] = (
     # A line for those that hang up on HTTP, as Memcached does.
     (b"PING\r\n", identify),
     # ZooKeeper hangs up on whatever is no session, but answers words of four letters, if only that this one is not
-    # allowed (administrator's guide, "Four Letter Words"); srvr is by default. With the end of the line it is as long as
-    # the head of a TLS record: a server of TLS would wait for what is missing.
+    # allowed (administrator's guide, "Four Letter Words"); srvr is by default. With the end of the line it is as long
+    # as the head of a TLS record: a server of TLS would wait for what is missing.
     (b"srvr\n", identify),
 )
 #: The head of a TLS record, then the end of a line: TLS waits for more, whoever reads lines finds one that is wrong.
