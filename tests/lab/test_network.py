@@ -295,10 +295,14 @@ def test_dead_gateway(lab: Lab, expect: Expectation, server: str) -> None:
     expect(verdict, "gateway down", code="HOST.DOWN", state=UNREACHABLE, component="10.77.3.99", within=2.5)
 
 
+def _at_port(address: str) -> str:
+    return f"[{address}]:5432" if ":" in address else f"{address}:5432"
+
+
 @pytest.mark.parametrize("address", [Dead.BLACKHOLE, Dead.BLACKHOLE_V6])
 def test_blackhole(lab: Lab, expect: Expectation, address: str) -> None:
     expect(check(lab, address), "address swallowed on the way", code="INCONCLUSIVE", state=UNREACHABLE,
-           component=f"{address}:5432", alternatives=["FILTER.DROP", "HOST.DOWN"], within=2.5)  # fmt: skip
+           component=_at_port(address), alternatives=["FILTER.DROP", "HOST.DOWN"], within=2.5)  # fmt: skip
 
 
 def test_blackholed_public_address(lab: Lab, expect: Expectation) -> None:
@@ -315,7 +319,7 @@ def test_blackholed_public_address(lab: Lab, expect: Expectation) -> None:
 def test_closed_port(lab: Lab, expect: Expectation, ipv6: bool) -> None:
     host = lab.host().v6 if ipv6 else lab.host().v4
     expect(check(lab, host), "port closed", code="PORT.CLOSED", state=UNREACHABLE, within=0.5, owner="dba",
-           component=f"{host}:5432")  # fmt: skip
+           component=_at_port(host))  # fmt: skip
 
 
 @pytest.mark.parametrize("at", ["router", "server", "client"])
@@ -325,7 +329,7 @@ def test_firewall_drops(lab: Lab, expect: Expectation, at: str, ipv6: bool) -> N
     host = found.v6 if ipv6 else found.v4
     with lab.filter("drop", host, 5432, at=at):
         verdict = check(lab, host)
-    expect(verdict, f"firewall of the {at} drops", code="FILTER.DROP", state=UNREACHABLE, component=f"{host}:5432",
+    expect(verdict, f"firewall of the {at} drops", code="FILTER.DROP", state=UNREACHABLE, component=_at_port(host),
            within=2.5, owner="network", remedy="/128" if ipv6 else "10.77.1.2/32")  # fmt: skip
 
 

@@ -46,15 +46,19 @@ def test_keys_where_passwords_alone_are_taken(lab: Lab, expect: Expectation) -> 
     server = lab.sftp(lines=["PubkeyAuthentication no"])
     by_key = {"security_protocol": "authTypeSshKey", "ssh_key_file": f"file:{server.client_key}"}
     verdict = lab.check("ssh", entry(server, **by_key))
-    expect(verdict, "key refused", code="AUTH.METHOD_UNSUPPORTED", state=CONFIG, remedy="Set password", within=2)
+    expect(
+        verdict, "key refused", code="AUTH.METHOD_UNSUPPORTED", state=CONFIG, within=2,
+        remedy="Set security_protocol: passwordAuth and password",
+    )  # fmt: skip
 
 
 def test_password_where_keys_alone_are_taken(lab: Lab, expect: Expectation) -> None:
     server = lab.sftp(lines=["PasswordAuthentication no"])
     verdict = lab.check("ssh", entry(server))
     expect(
-        verdict, "password refused", code="AUTH.METHOD_UNSUPPORTED", state=CONFIG, remedy="Set ssh_key_file", within=2
-    )
+        verdict, "password refused", code="AUTH.METHOD_UNSUPPORTED", state=CONFIG, within=2,
+        remedy="Set security_protocol: authTypeSshKey and ssh_key_file",
+    )  # fmt: skip
 
 
 def test_another_host_key(lab: Lab, expect: Expectation, tmp_path: Path) -> None:
