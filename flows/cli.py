@@ -122,6 +122,18 @@ app.add_typer(maintaining.app, name="maintenance")
 app.add_typer(membership.members, name="member")
 app.add_typer(membership.tokens, name="token")
 
+#: Under what heading the help shows each command.
+_PANELS = {
+    "Test and diagnose": ("test", "compare", "allowlist", "causes"),
+    "Register and look": ("apply", "import", "export", "list", "show", "history", "types", "workspaces", "groups"),
+    "Change": ("edit", "clone", "secret", "permit", "share", "compute-resource", "file", "maintenance"),
+    "Change safely: plan, apply, undo": ("dependents", "repoint", "delete", "source", "workspace", "plan", "approve"),
+    "Operate": ("deploy", "group", "member", "token", "keys"),
+}
+_panel_of = {name: panel for panel, names in _PANELS.items() for name in names}
+for info in (*app.registered_commands, *app.registered_groups):
+    info.rich_help_panel = _panel_of.get(info.name or getattr(info.callback, "__name__", ""))
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:

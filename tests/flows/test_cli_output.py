@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from flows import cli
 from scripts.embedded_postgresql import EmbeddedPostgresql
 from tests.flows.cli_support import HEADWATER, CommandLine, Screen, source, workspace
 
@@ -246,3 +247,8 @@ def test_the_labs_list_ends_quietly_when_nobody_reads_on() -> None:
         lab.stdout.close()
         assert lab.stderr is not None
         assert (lab.stderr.read(), lab.wait()) == (b"", 141)
+
+
+def test_the_help_shows_every_command_under_a_heading() -> None:
+    known = [*cli.app.registered_commands, *cli.app.registered_groups]
+    assert [info for info in known if not info.rich_help_panel] == []
