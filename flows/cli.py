@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from typer.core import TyperGroup
+from typer.models import CommandInfo, TyperInfo
 
 from flows import terminal
 from flows.commands import (
@@ -131,7 +132,8 @@ _PANELS = {
     "Operate": ("deploy", "group", "member", "token", "keys"),
 }
 _panel_of = {name: panel for panel, names in _PANELS.items() for name in names}
-for info in (*app.registered_commands, *app.registered_groups):
+_known: list[CommandInfo | TyperInfo] = [*app.registered_commands, *app.registered_groups]
+for info in _known:
     info.rich_help_panel = _panel_of.get(info.name or getattr(info.callback, "__name__", ""))
 
 
