@@ -134,7 +134,7 @@ _PANELS = {
 _panel_of = {name: panel for panel, names in _PANELS.items() for name in names}
 _known: list[CommandInfo | TyperInfo] = [*app.registered_commands, *app.registered_groups]
 for info in _known:
-    info.rich_help_panel = _panel_of.get(info.name or getattr(info.callback, "__name__", ""))
+    info.rich_help_panel = _panel_of.get(str(info.name or getattr(info.callback, "__name__", "")))
 
 
 def _print_version(wanted: bool) -> None:
