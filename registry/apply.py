@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Text, cast, select
 
-from registry import groups, model, reconcile, texts, workspaces
+from registry import compute_resources, groups, model, reconcile, texts, workspaces
 from registry.audit import By
 from registry.changes import Action, Change
 from registry.documents import Documents, Known, Notice, read_documents
-from registry.errors import HeadwaterError, InvalidInput, InvalidInputs
+from registry.errors import Conflict, HeadwaterError, InvalidInput, InvalidInputs
 from registry.store import Store
 
 #: Called with (what is being done, done, in all), every few hundred data sources.
@@ -115,6 +115,14 @@ def _write(store: Store, documents: Documents, by: By, dry_run: bool, progress: 
                 changes.append(workspaces.put(session, workspace, by))
                 row = workspaces.find(session, workspace.name)
 
+                for engine in documents.compute_resources.get(workspace.name, ()):
+                    try:
+                        changes.append(compute_resources.put(session, store.secrets, row, engine, by, seal=not dry_run))
+                    except InvalidInputs as error:
+                        problems += error.problems
+                    except (InvalidInput, Conflict) as error:
+                        problems.append(_as_fault(error))
+
                 def report(part: int, _all: int, before: int = done) -> None:
                     progress("comparing" if dry_run else "writing", before + part, total)
 
@@ -130,6 +138,10 @@ def _write(store: Store, documents: Documents, by: By, dry_run: bool, progress: 
         raise InvalidInputs([_placed(documents, problem) for problem in error.problems]) from None
     except InvalidInput as error:
         raise InvalidInputs([_placed(documents, error)]) from None
+
+
+def _as_fault(error: HeadwaterError) -> InvalidInput:
+    return InvalidInput(error.reason, where=error.where, instruction=error.instruction, code=error.code)
 
 
 def _placed(documents: Documents, problem: HeadwaterError) -> InvalidInput:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from registry import access, audit, model, names, reconcile, workspaces
 from registry.access import Verb
 from registry.audit import By
+from registry.changes import Action, Change
 from registry.database import Database
 from registry.deletion import Deletions, Proposal
 from registry.entries import SourceDraft, draft_source
@@ -78,13 +79,16 @@ def draft(
     literals_allowed: bool,
     is_default: bool | None = None,
     settings: Mapping[str, Any] | None = None,
-    description: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    permitted: frozenset[str] = frozenset(),
 ) -> ComputeDraft:
     """Read a compute resource as people write it.
 
     Args:
         entries: Environment -> the fields of its data source there.
         literals_allowed: Whether a secret may stand there itself.
+        attributes: What its data source has besides.
+        permitted: URL parameters that an audited permit keeps.
 
     Raises:
         NotFound: An unknown type.
@@ -95,13 +99,18 @@ def draft(
     names.DATA_SOURCE.check(name, where=where)
     known = _type(type_, where)
     if known in WITHOUT_SOURCE:
-        if entries:
+        if of_a_source := [*entries, *(attributes or ())]:
             told = f"a compute resource of type {known} makes no data source"
-            raise InvalidInput(told, where=where, instruction=f"leave out {' and '.join(entries)}")
+            raise InvalidInput(told, where=where, instruction=f"leave out {' and '.join(of_a_source)}")
         return ComputeDraft(name, known, None, is_default, settings)
-    attributes = {} if description is None else {"description": description}
     source = draft_source(
-        name, known, entries, where=f"{workspace}/{name}", literals_allowed=literals_allowed, attributes=attributes
+        name,
+        known,
+        entries,
+        where=f"{workspace}/{name}",
+        literals_allowed=literals_allowed,
+        permitted=permitted,
+        attributes=attributes,
     )
     return ComputeDraft(name, known, source, is_default, settings)
 
@@ -124,7 +133,7 @@ class ComputeResources:
             wanted = _all()
             if workspace is not None:
                 wanted = wanted.where(model.ComputeResource.workspace_id == workspaces.find(session, workspace).id)
-            return [_attached(*row) for row in session.execute(wanted)]
+            return [_attached(row, owner) for row, owner in session.execute(wanted)]
 
     def attach(self, workspace: str, wanted: ComputeDraft, by: By) -> Attached:
         """Attach an engine, and make its data source.
@@ -138,30 +147,8 @@ class ComputeResources:
         with self._database.write() as session:
             owner = workspaces.find(session, workspace)
             access.require(session, by, Verb.CREATE, owner)
-            path = f"{workspace}/{wanted.name}"
-            _expect_new(session, owner, wanted)
-            made = None
-            if wanted.source is not None:
-                _expect_prod(wanted.source, path)
-                attributes = {**wanted.source.attributes, "origin": "automatically"}
-                automatic = replace(wanted.source, attributes=attributes)
-                reconcile.put(session, self._secrets, owner, [automatic], by, by_compute_resource=True)
-                made = reconcile.existing(session, owner, [wanted.name])[wanted.name].id
-                _expect_own_dev(session, made, wanted.type, path)
-            row = model.ComputeResource(
-                workspace_id=owner.id,
-                name=wanted.name,
-                type=wanted.type,
-                is_default=bool(wanted.is_default),
-                settings=dict(wanted.settings or {}),
-                data_source_id=made,
-                **by.new(),
-            )
-            session.add(row)
-            session.flush()
-            _only_default(session, row)
-            audit.write(session, [by.record("attach", _object(path), version=1, before=None, after=_snapshot(row))])
-            return _attached(row, workspace, wanted.name if made else None)
+            _attach(session, self._secrets, owner, wanted, by)
+            return _attached(_find(session, owner, wanted.name), workspace)
 
     def edit(self, workspace: str, wanted: ComputeDraft, by: By) -> Attached:
         """Change a compute resource and, with it, its data source; sides that are not named stay as they are.
@@ -174,28 +161,9 @@ class ComputeResources:
         with self._database.write() as session:
             owner = workspaces.find(session, workspace)
             access.require(session, by, Verb.UPDATE, owner)
-            id_ = _find(session, owner, wanted.name).id
-            path = f"{workspace}/{wanted.name}"
-            if _find(session, owner, wanted.name).type != wanted.type:
-                told = "a type is never changed"
-                raise InvalidInput(told, where=_object(path), instruction="detach it and attach another one")
-            if wanted.source is not None:
-                reconcile.put(session, self._secrets, owner, [wanted.source], by, by_compute_resource=True)
-                source = reconcile.existing(session, owner, [wanted.name])[wanted.name]
-                _expect_own_dev(session, source.id, wanted.type, path)
-            row = session.get_one(model.ComputeResource, id_)
-            before = _snapshot(row)
-            row.settings = dict(wanted.settings) if wanted.settings is not None else row.settings
-            row.is_default = wanted.is_default if wanted.is_default is not None else row.is_default
-            changed = audit.differences(before, _snapshot(row))
-            if changed:
-                for column, value in by.changed(row.version).items():
-                    setattr(row, column, value)
-                session.flush()
-                _only_default(session, row)
-                old, new = audit.sides(changed)
-                audit.write(session, [by.record("update", _object(path), version=row.version, before=old, after=new)])
-            return _attached(row, workspace, wanted.name if row.data_source_id else None)
+            _find(session, owner, wanted.name)
+            _edit(session, self._secrets, owner, wanted, by)
+            return _attached(_find(session, owner, wanted.name), workspace)
 
     def get(self, workspace: str, name: str) -> Attached:
         """One compute resource.
@@ -204,8 +172,7 @@ class ComputeResources:
             NotFound: No such workspace or compute resource.
         """
         with self._database.read() as session:
-            row = _find(session, workspaces.find(session, workspace), name)
-            return _attached(row, workspace, name if row.data_source_id else None)
+            return _attached(_find(session, workspaces.find(session, workspace), name), workspace)
 
     def plan_detach(self, workspace: str, name: str, by: By, *, force: Collection[str] = ()) -> Proposal:
         """Plan the deletion of the data source that a compute resource has made, and of itself with it.
@@ -241,6 +208,97 @@ class ComputeResources:
             session.delete(row)
 
 
+def makes_source(type_: str) -> bool:
+    """Whether a compute resource of this type (a name or alias) makes a data source; of unknown ones: no."""
+    try:
+        return _type(type_, "") in WITH_SOURCE
+    except NotFound:
+        return False
+
+
+def put(
+    session: Session, secrets: Secrets, owner: model.Workspace, wanted: ComputeDraft, by: By, *, seal: bool = True
+) -> Change:
+    """Attach a compute resource, or bring it to what the draft says, in a transaction that holds the write lock.
+
+    What is as the draft says already gets no new version and no audit record.
+
+    Args:
+        seal: False: encrypt nothing, because the transaction will be taken back.
+
+    Raises:
+        As `ComputeResources.attach` and `ComputeResources.edit`.
+    """
+    if _present(session, owner, wanted.name) is None:
+        access.require(session, by, Verb.CREATE, owner)
+        return _attach(session, secrets, owner, wanted, by, seal)
+    return _edit(session, secrets, owner, wanted, by, seal)
+
+
+def _attach(
+    session: Session, secrets: Secrets, owner: model.Workspace, wanted: ComputeDraft, by: By, seal: bool = True
+) -> Change:
+    path = f"{owner.name}/{wanted.name}"
+    _expect_new(session, owner, wanted)
+    made, fields = None, dict[str, tuple[Any, Any]]()
+    if wanted.source is not None:
+        _expect_prod(wanted.source, path)
+        automatic = replace(wanted.source, attributes={**wanted.source.attributes, "origin": "automatically"})
+        fields |= _put_source(session, secrets, owner, automatic, by, seal).fields
+        made = reconcile.existing(session, owner, [wanted.name])[wanted.name].id
+        _expect_own_dev(session, made, wanted.type, path)
+    row = model.ComputeResource(
+        workspace_id=owner.id,
+        name=wanted.name,
+        type=wanted.type,
+        is_default=bool(wanted.is_default),
+        settings=dict(wanted.settings or {}),
+        data_source_id=made,
+        **by.new(),
+    )
+    session.add(row)
+    session.flush()
+    _only_default(session, row)
+    after = _snapshot(row)
+    audit.write(session, [by.record("attach", _object(path), version=1, before=None, after=after)])
+    return Change(_object(path), Action.CREATE, audit.differences({}, after) | fields)
+
+
+def _edit(
+    session: Session, secrets: Secrets, owner: model.Workspace, wanted: ComputeDraft, by: By, seal: bool = True
+) -> Change:
+    path = f"{owner.name}/{wanted.name}"
+    if _find(session, owner, wanted.name).type != wanted.type:
+        told = "a type is never changed"
+        raise InvalidInput(told, where=_object(path), instruction="detach it and attach another one")
+    fields = dict[str, tuple[Any, Any]]()
+    if wanted.source is not None:
+        fields |= _put_source(session, secrets, owner, wanted.source, by, seal).fields
+        source = reconcile.existing(session, owner, [wanted.name])[wanted.name]
+        _expect_own_dev(session, source.id, wanted.type, path)
+    row = _find(session, owner, wanted.name)
+    before = _snapshot(row)
+    row.settings = dict(wanted.settings) if wanted.settings is not None else row.settings
+    row.is_default = wanted.is_default if wanted.is_default is not None else row.is_default
+    changed = audit.differences(before, _snapshot(row))
+    if changed:
+        access.require(session, by, Verb.UPDATE, owner)
+        for column, value in by.changed(row.version).items():
+            setattr(row, column, value)
+        session.flush()
+        _only_default(session, row)
+        old, new = audit.sides(changed)
+        audit.write(session, [by.record("update", _object(path), version=row.version, before=old, after=new)])
+    fields |= changed
+    return Change(_object(path), Action.UPDATE if fields else Action.UNCHANGED, fields)
+
+
+def _put_source(
+    session: Session, secrets: Secrets, owner: model.Workspace, source: SourceDraft, by: By, seal: bool
+) -> Change:
+    return reconcile.put(session, secrets, owner, [source], by, seal=seal, by_compute_resource=True)[0]
+
+
 def _type(name: str, where: str) -> str:
     wanted = name.strip().lower().replace("-", "_")
     if wanted in WITHOUT_SOURCE:
@@ -259,8 +317,7 @@ def _type(name: str, where: str) -> str:
 
 def _expect_new(session: Session, owner: model.Workspace, wanted: ComputeDraft) -> None:
     path = f"{owner.name}/{wanted.name}"
-    here = (model.ComputeResource.workspace_id == owner.id, model.ComputeResource.name == wanted.name)
-    if session.scalar(select(model.ComputeResource.id).where(*here)) is not None:
+    if _present(session, owner, wanted.name) is not None:
         raise Conflict("there is a compute resource of this name", where=_object(path), instruction="edit or detach it")
     if wanted.source is not None and reconcile.existing(session, owner, [wanted.name]):
         advice = "choose another name, or delete the data source first"
@@ -301,17 +358,21 @@ def _only_default(session: Session, row: model.ComputeResource) -> None:
 
 def _all() -> Any:
     return (
-        select(model.ComputeResource, model.Workspace.name, model.DataSource.name)
+        select(model.ComputeResource, model.Workspace.name)
         .join(model.Workspace, model.Workspace.id == model.ComputeResource.workspace_id)
-        .outerjoin(model.DataSource, model.DataSource.id == model.ComputeResource.data_source_id)
         .order_by(model.Workspace.name, model.ComputeResource.name)
     )
 
 
-def _find(session: Session, owner: model.Workspace, name: str) -> model.ComputeResource:
+def _present(session: Session, owner: model.Workspace, name: str) -> model.ComputeResource | None:
     here = model.ComputeResource.workspace_id == owner.id
-    row = session.scalar(select(model.ComputeResource).where(here, model.ComputeResource.name == name))
+    return session.scalar(select(model.ComputeResource).where(here, model.ComputeResource.name == name))
+
+
+def _find(session: Session, owner: model.Workspace, name: str) -> model.ComputeResource:
+    row = _present(session, owner, name)
     if row is None:
+        here = model.ComputeResource.workspace_id == owner.id
         known = session.scalars(select(model.ComputeResource.name).where(here).order_by(model.ComputeResource.name))
         near = nearest(name, found := known.all(), count=3) or found[:5]
         advice = f"it has {', '.join(near)}" if near else "it has none"
@@ -319,8 +380,8 @@ def _find(session: Session, owner: model.Workspace, name: str) -> model.ComputeR
     return row
 
 
-def _attached(row: model.ComputeResource, workspace: str, source: str | None) -> Attached:
-    path = f"{workspace}/{source}" if source else ""
+def _attached(row: model.ComputeResource, workspace: str) -> Attached:
+    path = f"{workspace}/{row.name}" if row.data_source_id is not None else ""
     return Attached(workspace, row.name, row.type, row.is_default, path, row.creator, row.settings)
 
 

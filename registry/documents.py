@@ -2,7 +2,9 @@
 
     version: 1
     resource_groups: [{name, kind, network, <kind>: {its settings}}]
-    workspaces: [{name, mode, resource_groups, data_sources: [{name, type, dev: {...}, prod: {...}}]}]
+    workspaces: [{name, mode, resource_groups,
+                  data_sources: [{name, type, dev: {...}, prod: {...}}],
+                  compute_resources: [{name, type, default, settings, dev: {...}, prod: {...}}]}]
 
 A file names what it wants; what it does not name stays as it is: other things, and fields left out. A field that it
 does name is replaced whole, lists and entries too.
@@ -11,19 +13,20 @@ does name is replaced whole, lists and entries too.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, create_model
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from registry import hostkeys, names, texts, types
+from registry import compute_resources, hostkeys, texts, types
+from registry.compute_resources import ComputeDraft
 from registry.entries import SourceDraft, draft_source
 from registry.errors import HeadwaterError, InvalidInput, InvalidInputs, NotFound
 from registry.groups import KINDS, GroupDraft, Settings, SshHop
 from registry.nearest import nearest
-from registry.network import Network
+from registry.specs import ComputeSpec, FileSpec, GroupSpec, SourceSpec, Spec, WorkspaceSpec, fields_at
 from registry.workspaces import WorkspaceDraft
 
 VERSION = 1
@@ -36,112 +39,6 @@ S = TypeVar("S", bound="Spec")
 
 #: Data sources between two reports of progress.
 _REPORT_EVERY = 500
-
-
-def _ruled(check: Callable[..., str]) -> AfterValidator:
-    def checked(value: str) -> str:
-        try:
-            return check(value)
-        except InvalidInput as error:
-            told = {"reason": error.reason, "instruction": error.instruction}
-            raise PydanticCustomError("ruled", "{reason}", told) from None
-
-    return AfterValidator(checked)
-
-
-Description = Annotated[str, _ruled(names.check_description)]
-
-
-class Spec(BaseModel):
-    """A part of the file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class SourceSpec(Spec):
-    """One data source."""
-
-    name: Annotated[str, _ruled(names.DATA_SOURCE.check)]
-    type: str
-    description: Description | None = None
-    tags: list[str] | None = None
-    visibility: Literal["everywhere", "data_integration"] | None = None
-    #: URL parameters that this source keeps although the allow-list removes them.
-    permits: list[str] | None = None
-    dev: dict[str, Any] | None = None
-    prod: dict[str, Any] | None = None
-
-    def entries(self) -> dict[str, dict[str, Any]]:
-        """Environment -> fields, of those that the file gives."""
-        return {env: raw for env, raw in (("dev", self.dev), ("prod", self.prod)) if raw is not None}
-
-    def attributes(self) -> dict[str, Any]:
-        """What the file says besides."""
-        stated = {name: getattr(self, name) for name in ("description", "tags", "visibility", "permits")}
-        return {name: value for name, value in stated.items() if value is not None}
-
-
-class MemberSpec(Spec):
-    """One role of one user."""
-
-    user: str
-    role: str
-
-
-class WorkspaceSpec(Spec):
-    """One workspace."""
-
-    name: Annotated[str, _ruled(names.WORKSPACE.check)]
-    mode: Literal["basic", "standard"] | None = None
-    description: Description | None = None
-    permitted_ranges: list[IPvAnyNetwork] | None = None
-    resource_groups: list[str] | None = None
-    members: list[MemberSpec] | None = None
-    #: Each a `SourceSpec`, read one by one.
-    data_sources: list[Any] = Field(default_factory=list)
-
-    def draft(self) -> WorkspaceDraft:
-        """What the file says about the workspace itself."""
-
-        def stated(items: Iterable[Any] | None) -> tuple[Any, ...] | None:
-            return None if items is None else tuple(items)
-
-        ranges = None if self.permitted_ranges is None else map(str, self.permitted_ranges)
-        members = None if self.members is None else ((member.user, member.role) for member in self.members)
-        groups = None if self.resource_groups is None else dict.fromkeys(self.resource_groups)
-        return WorkspaceDraft(self.name, self.mode, self.description, stated(ranges), stated(groups), stated(members))
-
-
-class GroupBase(Spec):
-    """One resource group; its settings stand under the name of its kind."""
-
-    name: Annotated[str, _ruled(names.RESOURCE_GROUP.check)]
-    kind: str
-    network: Network | None = None
-
-
-_settings_fields: dict[str, Any] = {kind: (settings | None, None) for kind, settings in KINDS.items()}
-GroupSpec: type[GroupBase] = create_model("GroupSpec", __base__=GroupBase, **_settings_fields)
-
-
-class FileSpec(Spec):
-    """One file: its parts are a `GroupSpec` or `WorkspaceSpec` each, read one by one."""
-
-    version: Literal[1]
-    resource_groups: list[Any] = Field(default_factory=list)
-    workspaces: list[Any] = Field(default_factory=list)
-
-
-#: Where a field stands -> the model that knows the names there. `#` is any index.
-_MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
-    (): FileSpec,
-    ("resource_groups", "#"): GroupSpec,
-    ("resource_groups", "#", "network"): Network,
-    **{("resource_groups", "#", kind): settings for kind, settings in KINDS.items()},
-    ("workspaces", "#"): WorkspaceSpec,
-    ("workspaces", "#", "members", "#"): MemberSpec,
-    ("workspaces", "#", "data_sources", "#"): SourceSpec,
-}
 
 
 @dataclass(frozen=True)
@@ -173,12 +70,16 @@ class Documents:
     groups: list[GroupDraft] = field(default_factory=list)
     workspaces: list[tuple[WorkspaceDraft, list[SourceDraft]]] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    #: Workspace -> its compute resources.
+    compute_resources: dict[str, list[ComputeDraft]] = field(default_factory=dict)
     #: `workspace/source` or `resource_group:NAME` -> where it stands.
     places: dict[str, tuple[texts.Parsed, tuple[str | int, ...]]] = field(default_factory=dict)
 
     def place(self, where: str) -> str:
         """`file:line:column: where`, for a fault that was found later."""
-        plain = where.removeprefix("data_source:").removeprefix("entry:").removeprefix("workspace:")
+        kind, colon, plain = where.partition(":")
+        if kind not in ("data_source", "entry", "workspace", "compute_resource"):
+            plain = kind + colon + plain
         names_, _, rest = plain.partition(".")
         parts = names_.split("/")
         found = self.places.get("/".join(parts[:2]))
@@ -254,6 +155,12 @@ class _Reader:
             for index, raw in enumerate(_list(parsed.data, "workspaces")):
                 path = ("workspaces", index)
                 draft = self.workspace(parsed, path, raw, known)
+                engines = [
+                    engine
+                    for number, given in enumerate(_list(raw, "compute_resources"))
+                    for engine in self.compute_resource(parsed, (*path, "compute_resources", number), draft.name, given)
+                ]
+                self.found.compute_resources.setdefault(draft.name, []).extend(engines)
                 drafts: list[SourceDraft] = []
                 for number, source in enumerate(_list(raw, "data_sources")):
                     drafts += self.source(parsed, (*path, "data_sources", number), draft.name, source)
@@ -318,6 +225,43 @@ class _Reader:
                 self.bad(parsed, (*path, "resource_groups", index), f"no resource group {name!r}", advice)
         return spec.draft()
 
+    def compute_resource(self, parsed: texts.Parsed, path: Where, workspace: str, raw: Any) -> Iterator[ComputeDraft]:
+        spec = self.spec(ComputeSpec, parsed, path, raw)
+        if spec is None:
+            return
+        where = f"{workspace}/{spec.name}"
+        # What makes a data source of its name cannot stand beside one.
+        what = "data source" if compute_resources.makes_source(spec.type) else "compute resource"
+        key = where if what == "data source" else f"compute_resource:{where}"
+        if not self.once(key, what, where, parsed, path):
+            return
+        try:
+            draft = compute_resources.draft(
+                workspace,
+                spec.name,
+                spec.type,
+                spec.entries(),
+                literals_allowed=self.literals_allowed,
+                is_default=spec.default,
+                settings=spec.settings,
+                attributes=spec.attributes(),
+                permitted=self.permitted(workspace, spec),
+            )
+        except NotFound as error:
+            self.bad(parsed, (*path, "type"), error.reason, error.instruction)
+        except InvalidInputs as error:
+            self.problems += [self.placed(problem) for problem in error.problems]
+        except InvalidInput as error:
+            self.bad(parsed, path, error.reason, error.instruction)
+        else:
+            if draft.source is not None:
+                self.notices(where, spec, draft.source)
+            yield draft
+
+    def permitted(self, workspace: str, spec: SourceSpec) -> frozenset[str]:
+        kept = spec.permits if spec.permits is not None else self.known.permits.get((workspace, spec.name), ())
+        return frozenset(kept)
+
     def source(self, parsed: texts.Parsed, path: Where, workspace: str, raw: Any) -> Iterator[SourceDraft]:
         spec = self.spec(SourceSpec, parsed, path, raw)
         if spec is None:
@@ -325,7 +269,6 @@ class _Reader:
         where = f"{workspace}/{spec.name}"
         if not self.once(where, "data source", where, parsed, path):
             return
-        permitted = spec.permits if spec.permits is not None else self.known.permits.get((workspace, spec.name), ())
         try:
             draft = draft_source(
                 spec.name,
@@ -333,7 +276,7 @@ class _Reader:
                 spec.entries(),
                 where=where,
                 literals_allowed=self.literals_allowed,
-                permitted=frozenset(permitted),
+                permitted=self.permitted(workspace, spec),
                 attributes={"kind": types.get(spec.type).kind, **spec.attributes()},
             )
         except NotFound as error:
@@ -379,17 +322,12 @@ class _Reader:
         reason = str(fault["msg"]).removeprefix("Value error, ")
         reason, advice = reason[:1].lower() + reason[1:], str(context.get("instruction", ""))
         if fault["type"] == "extra_forbidden":
-            known = _fields(path[:-1])
+            known = fields_at(path[:-1])
             near = nearest(str(path[-1]), known)
             reason, advice = "unknown field", f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
         elif fault["type"] == "missing":
             reason = "missing"
         self.bad(parsed, path, reason, advice)
-
-
-def _fields(path: Sequence[str | int]) -> list[str]:
-    model = _MODELS.get(tuple("#" if isinstance(step, int) else step for step in path))
-    return list(model.model_fields) if model else []
 
 
 def _dotted(path: Sequence[str | int]) -> str:

@@ -50,7 +50,7 @@ def _group(group: model.ResourceGroup) -> dict[str, Any]:
 
 
 def _workspace(session: Session, owner: model.Workspace) -> dict[str, Any]:
-    stated = {name: value for name, value in workspaces.snapshot(session, owner).items() if value}
+    stated: dict[str, Any] = {name: value for name, value in workspaces.snapshot(session, owner).items() if value}
     stated["resource_groups"] = [group.name for group in workspaces.bound_groups(session, owner)]
     rows = session.scalars(
         select(model.DataSource)
@@ -58,7 +58,27 @@ def _workspace(session: Session, owner: model.Workspace) -> dict[str, Any]:
         .order_by(model.DataSource.name)
         .options(selectinload(model.DataSource.entries))
     )
-    return {"name": owner.name, **stated, "data_sources": [_source(row) for row in rows]}
+    made, plain = dict[int, model.DataSource](), list[model.DataSource]()
+    engines = session.scalars(
+        select(model.ComputeResource)
+        .where(model.ComputeResource.workspace_id == owner.id)
+        .order_by(model.ComputeResource.name)
+    ).all()
+    of_engines = {engine.data_source_id for engine in engines}
+    for row in rows:
+        if row.id in of_engines:
+            made[row.id] = row
+        else:
+            plain.append(row)
+    if engines:
+        stated["compute_resources"] = [_engine(engine, made.get(engine.data_source_id or 0)) for engine in engines]
+    return {"name": owner.name, **stated, "data_sources": [_source(row) for row in plain]}
+
+
+def _engine(engine: model.ComputeResource, source: model.DataSource | None) -> dict[str, Any]:
+    stated = {"default": True} if engine.is_default else {}
+    settings = {"settings": engine.settings} if engine.settings else {}
+    return {"name": engine.name, "type": engine.type, **stated, **settings, **(_source(source) if source else {})}
 
 
 def _source(row: model.DataSource) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _draft(workspace: str, name: str, type_: str, file: str | None, default: boo
         literals_allowed=file == texts.STANDARD_INPUT,
         is_default=default,
         settings=said.get("settings"),
-        description=said.get("description"),
+        attributes={"description": said["description"]} if said.get("description") is not None else {},
     )
 
 

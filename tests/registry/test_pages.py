@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from registry.documents import GroupSpec
 from registry.groups import SshSettings, WorkerSettings
 from registry.network import Network
+from registry.specs import GroupSpec
 
 DOCS = Path(__file__).parents[2] / "docs"
 
