@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests import statements
 from tests.lab import recording
 from tests.lab.matrix import PAGE, Matrix
 
@@ -31,6 +33,13 @@ MATRIX = pytest.StashKey[Matrix]()
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MATRIX] = Matrix()
     recording.install_if_asked()
+    statements.share()
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: looking through it for garbage again and again finds none, and takes its time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

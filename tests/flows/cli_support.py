@@ -24,6 +24,8 @@ from registry.database import Database
 from scripts.embedded_postgresql import EmbeddedPostgresql
 
 HEADWATER = str(Path(sys.executable).with_name("headwater"))
+#: Variables that Python reads when it starts: a process that stands already comes too late for them.
+_READ_BY_PYTHON = ("LANG", "LC_", "PYTHON")
 #: The password of the embedded server, told by this variable.
 PASSWORD_VARIABLE = "ORDERS_PASSWORD"
 
@@ -98,8 +100,8 @@ class CommandLine:
         self.environment |= {"HEADWATER_HOME": str(home), "HEADWATER_ACTOR": "alice", "TERM": "xterm-256color"}
 
     def __call__(self, *arguments: str, stdin: str = "", prefix: tuple[str, ...] = (), **variables: str) -> Outcome:
-        if not prefix and not variables:
-            return _warm().run([HEADWATER, *arguments], self.environment, self.folder, stdin)
+        if not prefix and not any(name.startswith(_READ_BY_PYTHON) for name in variables):
+            return _warm().run([HEADWATER, *arguments], self.environment | variables, self.folder, stdin)
         done = subprocess.run(
             [*prefix, HEADWATER, *arguments],
             input=stdin.encode(),
