@@ -168,7 +168,10 @@ class Dependents:
         scanned_units: Collection[str],
         by: By,
     ) -> Counts:
-        """Keep what a scan found, in one transaction; it is audited when it changed anything.
+        """Keep what a scan found, a portion at a time; each that changes anything is audited.
+
+        Another writer waits for one portion at most. Where this is killed, the portions that were written stay, and
+        recording the scan again comes to the same end.
 
         Args:
             workspace: The one that unqualified names belong to.
@@ -179,12 +182,9 @@ class Dependents:
             Forbidden: No role of whoever acts allows to use its data sources.
             InvalidInput: Two dependents have one key.
         """
-        from registry.recording import Recording
+        from registry.recording import Scan
 
-        with self._database.write() as session:
-            owner = workspaces.find(session, workspace)
-            access.require(session, by, Verb.USE, owner)
-            return Recording(session, owner, adapter, by).scan([*found], scanned_units)
+        return Scan(self._database, workspace, adapter, by).record([*found], scanned_units)
 
     def see(self, workspace: str, adapter: str, found: FoundDependent, by: By) -> None:
         """Keep that something was seen to use data sources; what is known of it stays as a scan has found it.

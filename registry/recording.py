@@ -1,22 +1,38 @@
-"""From what a scan found to the rows of dependents and references, many at once, in one transaction."""
+"""From what a scan found to the rows of dependents and references: many at once, in portions.
+
+Each portion is a transaction of its own, so that other writers wait for one of them and not for a whole scan. What is
+found is kept before what is gone is forgotten; a recording that was killed leaves the portions that it has written, and
+the next one comes to the same end.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from sqlalchemy import RowMapping, Table, bindparam, delete, insert, select, update
+from sqlalchemy import RowMapping, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from registry import audit, model, usage
+from registry import access, audit, model, usage, workspaces
+from registry.access import Verb
 from registry.audit import By
+from registry.database import Database
 from registry.errors import InvalidInput
 from registry.resolving import Meant, chunks, resolve
 
 if TYPE_CHECKING:
-    from registry.dependents import Counts
+    from registry.dependents import Counts, Unresolved
     from registry.findings import FoundDependent, FoundReference
+
+#: Dependents of one transaction.
+PORTION = 4_000
+#: SQLite has no queue of writers: one that waits looks again every 50 ms at the latest, and finds the lock free. In
+#: seconds. (`sqliteDefaultBusyCallback` in SQLite's main.c, with the pieces that `registry.database` waits in.)
+_BREATH = 0.06
 
 #: What a scan says of a dependent, besides when it saw it.
 _COLUMNS = (
@@ -42,21 +58,104 @@ _REFERENCE = cast("Table", model.Reference.__table__)
 
 _Rows = dict[tuple[str, ...], dict[str, Any]]
 
+T = TypeVar("T")
+
 
 class _Known(NamedTuple):
-    """A dependent that was found before."""
+    """A dependent that was found before, and when it was seen last."""
 
     id: int
     workspace_id: int
     unit: str
+    seen_at: datetime
 
-    def is_in(self, workspace: model.Workspace, units: Collection[str]) -> bool:
-        """Whether it is of this workspace, and in one of these units."""
-        return self.workspace_id == workspace.id and self.unit in units
+
+class _Inventory:
+    """Key -> every dependent of an adapter that is known, of all workspaces.
+
+    Read once, and in each transaction only what others have added since: PostgreSQL's planner takes what was written
+    lately for next to nothing, and compares each row of it with each key that is asked for.
+    """
+
+    def __init__(self, adapter: str) -> None:
+        self._adapter = adapter
+        self._newest = 0
+        self.known: dict[str, _Known] = {}
+
+    def refresh(self, session: Session) -> None:
+        """Read what is newer than all that was read."""
+        table = model.Dependent
+        newest = session.scalar(select(func.max(table.id))) or 0
+        columns = (table.key, table.id, table.workspace_id, table.unit, table.seen_at)
+        rows = session.execute(select(*columns).where(table.adapter == self._adapter, table.id > self._newest))
+        self.known |= {row.key: _Known(row.id, row.workspace_id, row.unit, row.seen_at) for row in rows}
+        self._newest = newest
+
+    def pass_over(self, ids: Collection[int]) -> None:
+        """These are new because the reader itself has added them."""
+        self._newest = max([self._newest, *ids])
+
+    def forget(self) -> None:
+        """Read all of it again the next time."""
+        self.known, self._newest = {}, 0
+
+
+class Scan:
+    """One scan on its way into the registry."""
+
+    def __init__(self, database: Database, workspace: str, adapter: str, by: By) -> None:
+        self._database = database
+        self._workspace = workspace
+        self._adapter = adapter
+        self._by = by
+        self._inventory = _Inventory(adapter)
+        self._counted: Counter[str] = Counter()
+        self._unresolved: list[Unresolved] = []
+        self._busy = False
+
+    def record(self, found: Sequence[FoundDependent], scanned_units: Collection[str]) -> Counts:
+        """See `Dependents.record`."""
+        from registry.dependents import Counts
+
+        _expect_own_keys(found)
+        with self._database.read() as session:
+            self._inventory.refresh(session)
+        before = dict(self._inventory.known)
+        for portion in _portions(found) or [()]:
+            self._put(portion)
+        for one in found:
+            before.pop(one.key, None)
+        for gone in _portions([one for one in before.values() if one.unit in scanned_units]):
+            self._forget(gone)
+        return Counts(**self._counted, unresolved=tuple(self._unresolved))
+
+    def _put(self, found: Sequence[FoundDependent]) -> None:
+        try:
+            self._in_one_transaction(lambda recording: recording.put(found, self._inventory))
+        except IntegrityError:
+            # SQLite gives the number of a row that is deleted to the next one: what is new need not be newer.
+            self._inventory.forget()
+            self._in_one_transaction(lambda recording: recording.put(found, self._inventory))
+
+    def _forget(self, gone: Sequence[_Known]) -> None:
+        self._in_one_transaction(lambda recording: recording.forget(gone))
+
+    def _in_one_transaction(self, work: Callable[[Recording], None]) -> None:
+        if self._busy and self._database.is_local:
+            time.sleep(_BREATH)
+        self._busy = True
+        with self._database.write() as session:
+            owner = workspaces.find(session, self._workspace)
+            access.require(session, self._by, Verb.USE, owner)
+            recording = Recording(session, owner, self._adapter, self._by)
+            work(recording)
+            recording.audit_scan()
+        self._counted += recording.numbers
+        self._unresolved += recording.unresolved
 
 
 class Recording:
-    """One scan on its way into the registry."""
+    """Dependents on their way into the registry, in one transaction."""
 
     def __init__(self, session: Session, workspace: model.Workspace, adapter: str, by: By) -> None:
         self._session = session
@@ -64,23 +163,30 @@ class Recording:
         self._adapter = adapter
         self._by = by
         self._meant: Mapping[str, Meant] = {}
-        self._numbers = dict.fromkeys(("new", "changed", "unchanged", "gone", "references"), 0)
+        self.numbers: Counter[str] = Counter()
+        self.unresolved: list[Unresolved] = []
 
-    def scan(self, found: Sequence[FoundDependent], scanned_units: Collection[str]) -> Counts:
-        """See `Dependents.record`."""
-        from registry.dependents import Counts
-
-        _expect_own_keys(found)
-        known = self._known()
+    def put(self, found: Sequence[FoundDependent], inventory: _Inventory) -> None:
+        """Bring what is kept of these dependents to what was found."""
+        inventory.refresh(self._session)
         self._resolve(found)
         for chunk in chunks(found):
-            self._put(chunk, known)
-        gone = known.keys() - {one.key for one in found}
-        self._delete([known[key].id for key in gone if known[key].is_in(self._workspace, scanned_units)])
-        counts = Counts(**self._numbers, unresolved=tuple(self._unresolved(found)))
-        if counts.new or counts.changed or counts.gone:
-            self._audit("scan", {"adapter": self._adapter, **counts.document()})
-        return counts
+            inventory.pass_over(self._put(chunk, inventory.known))
+        self.unresolved += self._without_meaning(found)
+
+    def forget(self, gone: Sequence[_Known]) -> None:
+        """Delete dependents of the workspace, but those that somebody else has seen in the meantime."""
+        table = model.Dependent
+        for chunk in chunks([one for one in gone if one.workspace_id == self._workspace.id]):
+            seen = {one.id: one.seen_at for one in chunk}
+            rows = self._session.execute(select(table.id, table.seen_at).where(table.id.in_([*seen])))
+            self._delete([row.id for row in rows if row.seen_at == seen[row.id]])
+
+    def audit_scan(self) -> None:
+        """One record of all that was changed, if anything was."""
+        numbers = {name: self.numbers[name] for name in ("new", "changed", "unchanged", "gone", "references")}
+        if any(numbers[name] for name in ("new", "changed", "gone")):
+            self._audit("scan", {"adapter": self._adapter, **numbers, "unresolved": len(self.unresolved)})
 
     def see(self, found: FoundDependent) -> None:
         """See `Dependents.see`."""
@@ -106,17 +212,10 @@ class Recording:
 
     # --- dependents -----------------------------------------------------------------------------------------------
 
-    def _known(self) -> dict[str, _Known]:
-        """Key -> every dependent of the adapter. All at once: PostgreSQL's planner takes what a transaction has written
-        for next to nothing, and compares each row of it with each key that is asked for."""
-        table = model.Dependent
-        columns = (table.key, table.id, table.workspace_id, table.unit)
-        rows = self._session.execute(select(*columns).where(table.adapter == self._adapter))
-        return {row.key: _Known(row.id, row.workspace_id, row.unit) for row in rows}
-
-    def _put(self, found: Sequence[FoundDependent], known: Mapping[str, _Known]) -> None:
+    def _put(self, found: Sequence[FoundDependent], known: Mapping[str, _Known]) -> Collection[int]:
+        """The ids of those that are new."""
         wanted = {one.key: self._row(one) for one in found}
-        present = self._present([known[key].id for key in wanted if key in known])
+        present = self._present({known[key].id: key for key in wanted if key in known})
         ids = {key: int(row["id"]) for key, row in present.items()}
         fresh = self._insert([wanted[one.key] for one in found if one.key not in ids and one.references])
         moved = {key for key, row in present.items() if any(row[name] != wanted[key][name] for name in _COLUMNS)}
@@ -131,14 +230,18 @@ class Recording:
         touched = self._write({id_: one for id_, one in after.items() if id_ not in unused}, before)
         changed = {key for key, id_ in ids.items() if key in moved or id_ in touched} - {*fresh}
         changed -= {key for key, id_ in ids.items() if id_ in unused}
-        self._numbers["new"] += len(fresh)
-        self._numbers["changed"] += len(changed)
-        self._numbers["unchanged"] += len(ids) - len(fresh) - len(changed) - len(unused)
-        self._numbers["references"] += sum(map(len, after.values()))
+        self.numbers["new"] += len(fresh)
+        self.numbers["changed"] += len(changed)
+        self.numbers["unchanged"] += len(ids) - len(fresh) - len(changed) - len(unused)
+        self.numbers["references"] += sum(map(len, after.values()))
+        return fresh.values()
 
-    def _present(self, ids: Sequence[int]) -> dict[str, RowMapping]:
-        rows = self._session.execute(select(_DEPENDENT).where(_DEPENDENT.c.id.in_(ids))).mappings() if ids else ()
-        return {row["key"]: row for row in rows}
+    def _present(self, keys: Mapping[int, str]) -> dict[str, RowMapping]:
+        """Those of these rows that are still what they were."""
+        columns = _DEPENDENT.c
+        wanted = select(_DEPENDENT).where(columns.id.in_(keys), columns.adapter == self._adapter)
+        rows = self._session.execute(wanted).mappings() if keys else ()
+        return {row["key"]: row for row in rows if keys[row["id"]] == row["key"]}
 
     def _update(self, moved: Mapping[int, Mapping[str, Any]], seen: Sequence[int]) -> None:
         _update_rows(self._session, _DEPENDENT, _COLUMNS, [(id_, row) for id_, row in moved.items()])
@@ -151,15 +254,26 @@ class Recording:
         return row | {"adapter": self._adapter, "key": found.key, "seen_at": self._by.at}
 
     def _insert(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+        """Key -> id. The ids are taken beforehand: to be told them costs more than the insertion."""
         if not rows:
             return {}
-        made = insert(model.Dependent).returning(model.Dependent.key, model.Dependent.id)
-        return dict(self._session.execute(made, rows).tuples().all())
+        made = [{"id": id_, **row} for id_, row in zip(self._ids(len(rows)), rows, strict=True)]
+        self._session.connection().execute(insert(_DEPENDENT), made)
+        return {row["key"]: row["id"] for row in made}
+
+    def _ids(self, count: int) -> Iterable[int]:
+        """The next ids of dependents; nobody else takes any while this transaction holds the write lock."""
+        if self._session.connection().dialect.name == "sqlite":
+            last = self._session.scalar(select(func.max(_DEPENDENT.c.id))) or 0
+            return range(last + 1, last + count + 1)
+        numbers = func.generate_series(1, count).table_valued()
+        following = func.nextval(func.pg_get_serial_sequence(_DEPENDENT.name, "id"))
+        return sorted(self._session.scalars(select(following).select_from(numbers)))
 
     def _delete(self, ids: Sequence[int]) -> None:
         for chunk in chunks(ids):
             self._session.execute(delete(model.Dependent).where(model.Dependent.id.in_(chunk)))
-        self._numbers["gone"] += len(ids)
+        self.numbers["gone"] += len(ids)
 
     # --- references -----------------------------------------------------------------------------------------------
 
@@ -217,7 +331,7 @@ class Recording:
             self._session.connection().execute(insert(_REFERENCE), new)
         return touched
 
-    def _unresolved(self, found: Iterable[FoundDependent]) -> Iterable[Any]:
+    def _without_meaning(self, found: Iterable[FoundDependent]) -> Iterator[Unresolved]:
         from registry.dependents import Unresolved
 
         for one in found:
@@ -260,6 +374,10 @@ def _keep_seen(wanted: _Rows, present: _Rows, by: By) -> None:
         seen = max((datetime.fromisoformat(place["seen_at"]) for place in row["places"]), default=None)
         if seen is not None and by.at - seen < SEEN_FOR:
             wanted[key] = {name: row[name] for name in _VALUES}
+
+
+def _portions(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[start : start + PORTION] for start in range(0, len(items), PORTION)]
 
 
 def _expect_own_keys(found: Sequence[FoundDependent]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from registry import model
+from registry import model, recording
 from registry.audit import By
 from registry.errors import Forbidden, InvalidInput
 from registry.store import Store
@@ -224,3 +225,78 @@ def test_one_that_uses_both_sides_counts_in_both_and_once_in_all_else(store: Sto
     assert summary.by_env == {"prod": 2, "dev": 1}
     assert summary.by_module == {"data_studio": 2}
     assert summary.by_owner == {"wang": 2}
+
+
+def audited(store: Store) -> list[tuple[int, int]]:
+    """(new, gone) of each part of a scan that changed something."""
+    with store.database.read() as session:
+        scans = session.scalars(select(model.AuditRecord).where(model.AuditRecord.action == "scan")).all()
+    return [((scan.after or {})["new"], (scan.after or {})["gone"]) for scan in scans]
+
+
+def between_portions(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Portions of two; something happens after the first."""
+    monkeypatch.setattr(recording, "PORTION", 2)
+    put, done = recording.Scan._put, list[int]()
+
+    def watched(self: Any, found: Any) -> None:
+        done.append(len(found))
+        if len(done) == 2:
+            happens()
+        put(self, found)
+
+    monkeypatch.setattr(recording.Scan, "_put", watched)
+
+
+def test_a_scan_that_was_killed_leaves_what_it_has_written_and_comes_to_the_same_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retail(store, source())
+    record(store, node(8, "orders"), node(9, "orders"))
+    found = [node(number, "orders") for number in range(5)]
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        between_portions(patched, killed)
+        with pytest.raises(KeyboardInterrupt):
+            record(store, *found)
+    assert {use.name for use in store.dependents.of("retail/orders")} == {"node_0", "node_1", "node_8", "node_9"}
+    counts = record(store, *found)
+    assert (counts.new, counts.unchanged, counts.gone) == (3, 2, 2)
+    assert {use.name for use in store.dependents.of("retail/orders")} == {f"node_{number}" for number in range(5)}
+    assert audited(store) == [(2, 0), (2, 0), (3, 0), (0, 2)]
+
+
+def test_others_write_between_two_portions_and_what_they_have_seen_is_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retail(store, source(), source("lines"))
+    record(store, node(8, "orders"), node(9, "orders"))
+
+    def another() -> None:
+        later = By("bob", at=model.now() + timedelta(seconds=1))
+        store.dependents.see(
+            "retail", "flowspec", replace(node(3, "lines"), references=(FoundReference("lines"),)), later
+        )
+        store.dependents.see("retail", "flowspec", node(9, "orders"), later)
+
+    between_portions(monkeypatch, another)
+    counts = record(store, *(node(number, "orders") for number in range(5)))
+    assert (counts.new, counts.changed, counts.gone) == (4, 1, 1)
+    assert {use.name for use in store.dependents.of("retail/orders")} == {*(f"node_{at}" for at in range(5)), "node_9"}
+    assert [use.name for use in store.dependents.of("retail/lines")] == ["node_3"]
+
+
+def test_a_number_that_is_given_a_second_time_confuses_no_scan(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    retail(store, source())
+    record(store, node(7, "orders"), node(8, "orders"), node(9, "orders"))
+
+    def another() -> None:
+        record(store, node(7, "orders"), node(8, "orders"))
+        record(store, node(7, "orders"), node(8, "orders"), node(3, "orders"))
+
+    between_portions(monkeypatch, another)
+    record(store, *(node(number, "orders") for number in (0, 1, 9, 3)), scanned=())
+    assert {use.name for use in store.dependents.of("retail/orders")} == {"node_3", "node_7", "node_8", "node_9"}
