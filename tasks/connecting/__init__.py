@@ -7,6 +7,7 @@ the registry, and who used what is known to whoever wants to move or delete a so
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from registry.store import Store, open_store
@@ -28,6 +29,7 @@ def connect(
     role: str = "",
     task_kind: str = TaskKind.FLOW,
     only_connectable: bool = False,
+    options: Mapping[str, Any] | None = None,
 ) -> Any:
     """A client of a data source: a SQLAlchemy engine, or the client of its protocol.
 
@@ -42,6 +44,7 @@ def connect(
         role: reader or writer, where the run does one alone.
         task_kind: The kind of work; only synchronization may use sources of other regions and accounts, for example.
         only_connectable: Refuse at once when the last check from this resource group did not end well.
+        options: Keywords of the client, such as `{"pool_size": 2}`; where it goes to and how is the entry's alone.
 
     Raises:
         NotUsable: A rule of use forbids it; says which and what to do.
@@ -49,13 +52,14 @@ def connect(
         NotConnectable: The last check failed; says how, when and what to do.
         Forbidden: No role or sharing rule allows it.
         NotFound: No such source; the nearest are named.
-        InvalidInput: The environment or the workspace is not clear, or there is no client for its protocol.
+        InvalidInput: The environment or the workspace is not clear, no such role or kind of work, or there is no client
+            for its protocol, or its driver cannot do what the entry asks for.
         SecretUnresolved: One of its secrets can't be had.
     """
     wish = Wish(source, env, workspace, role, task_kind, only_connectable)
     with open_store() as store:
         granted, found = _details(store, wish)
-        client = clients.open(found)
+        client = clients.open(found, options)
         note(store, granted)
     return client
 
@@ -68,6 +72,7 @@ async def aconnect(
     role: str = "",
     task_kind: str = TaskKind.FLOW,
     only_connectable: bool = False,
+    options: Mapping[str, Any] | None = None,
 ) -> Any:
     """As `connect`, for asynchronous code: an `AsyncEngine`, a `redis.asyncio.Redis`, an `httpx.AsyncClient`.
 
@@ -84,7 +89,7 @@ async def aconnect(
             note(store, granted)
         return found
 
-    return clients.open_asynchronous(await asyncio.to_thread(prepared))
+    return clients.open_asynchronous(await asyncio.to_thread(prepared), options)
 
 
 def details(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import weakref
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import InvalidInput
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _IMPLICIT = 990
 
 
-def ftp(found: Details) -> ftplib.FTP:
+def ftp(found: Details, options: Mapping[str, Any]) -> ftplib.FTP:
     """An `ftplib.FTP`, or an `ftplib.FTP_TLS` whose data connections are encrypted too.
 
     Raises:
@@ -30,6 +31,7 @@ def ftp(found: Details) -> ftplib.FTP:
     """
     import ftplib
 
+    _expect_none(found, options)
     connection: Any = found.connection
     trusted = places.context(found)
     if trusted is not None and connection.port == _IMPLICIT:
@@ -64,7 +66,7 @@ def _resuming() -> type[ftplib.FTP_TLS]:
     return Resuming
 
 
-def sftp(found: Details) -> paramiko.SFTPClient:
+def sftp(found: Details, options: Mapping[str, Any]) -> paramiko.SFTPClient:
     """A `paramiko.SFTPClient`. The server's key must be the entry's `host_key`, or known to this user.
 
     Raises:
@@ -72,6 +74,7 @@ def sftp(found: Details) -> paramiko.SFTPClient:
     """
     import paramiko
 
+    _expect_none(found, options)
     connection: Any = found.connection
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
@@ -127,6 +130,13 @@ def _key(found: Details) -> paramiko.PKey | None:
         where=f"entry:{found.source}/{found.env}.ssh_key_file",
         instruction=f"headwater test {found.source}",
     )
+
+
+def _expect_none(found: Details, options: Mapping[str, Any]) -> None:
+    """Raises: InvalidInput: Options were given; the client is logged in already."""
+    if options:
+        told = f"a client of {found.type} takes no options, and got {', '.join(options)}"
+        raise InvalidInput(told, where=f"data_source:{found.source}", instruction="leave out options")
 
 
 def _value(found: Details, field: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,9 @@ from registry.access import Verb
 from registry.audit import By
 from registry.connection import Connection
 from registry.errors import HeadwaterError, InvalidInput, NotFound
+from registry.nearest import nearest
 from registry.network import declared
+from registry.usage import TaskKind
 from registry.verdict import State
 from tasks.connecting.refusals import InMaintenance, NotConnectable, NotUsable
 from tasks.connecting.running import Run
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from registry.store import Store
+
+#: What a run may do with a data source; empty: both.
+_ROLES = ("", "reader", "writer")
 
 _LOG = logging.getLogger("headwater.connect")
 
@@ -82,6 +88,8 @@ def grant(store: Store, wish: Wish, run: Run) -> Grant:
     Raises:
         HeadwaterError: As `tasks.connecting.connect`.
     """
+    _expect_known("role", wish.role, _ROLES)
+    _expect_known("task_kind", wish.task_kind, [*TaskKind])
     by = store.by()
     with store.database.read() as session:
         home, written = _home(session, wish, run)
@@ -98,6 +106,9 @@ def grant(store: Store, wish: Wish, run: Run) -> Grant:
                 where=f"data_source:{row.path}",
                 instruction=refused[0].remedy,
             )
+        case = usage.case_of(row, entry, module, wish.task_kind, wish.role, env=env, region=region)
+        for caution in usage.broken(usage.CAUTIONS, case):
+            _LOG.warning("%s", caution)
         _expect_no_maintenance(row, entry, by)
         if wish.only_connectable:
             _expect_connectable(session, row, entry, group)
@@ -137,6 +148,14 @@ def _dependent(granted: Grant) -> tuple[str, FoundDependent]:
         resource_group=granted.group,
         location=run.flow,
     )
+
+
+def _expect_known(what: str, said: str, known: Sequence[str]) -> None:
+    """A word with a slip in it would be held against the rules of another kind of work."""
+    if said not in known:
+        near = nearest(said, known)
+        advice = f"did you mean {near[0]}?" if near else f"use {', '.join(word for word in known if word)}"
+        raise InvalidInput(f"there is no {what} {said!r}", where="connect", instruction=advice)
 
 
 def _module(task_kind: str, env: str) -> str:

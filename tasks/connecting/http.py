@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tasks.connecting import places
@@ -12,18 +13,18 @@ if TYPE_CHECKING:
     from tasks.connecting.detailing import Details
 
 
-def client(found: Details) -> httpx.Client:
+def client(found: Details, options: Mapping[str, Any]) -> httpx.Client:
     """An `httpx.Client` with the service's URL as its base, its headers and its login."""
     import httpx
 
-    return httpx.Client(**_arguments(found))
+    return httpx.Client(**{**options, **_arguments(found)})
 
 
-def asynchronous_client(found: Details) -> httpx.AsyncClient:
+def asynchronous_client(found: Details, options: Mapping[str, Any]) -> httpx.AsyncClient:
     """As `client`, for asynchronous code."""
     import httpx
 
-    return httpx.AsyncClient(**_arguments(found))
+    return httpx.AsyncClient(**{**options, **_arguments(found)})
 
 
 def _arguments(found: Details) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import InvalidInput
@@ -12,17 +13,17 @@ if TYPE_CHECKING:
     from tasks.connecting.detailing import Details
 
 
-def client(found: Details) -> Any:
+def client(found: Details, options: Mapping[str, Any]) -> Any:
     """A `redis.Redis`; it connects when it is used first. Raises: InvalidInput: redis is not installed."""
-    return _made(found, "Redis")
+    return _made(found, "Redis", options)
 
 
-def asynchronous_client(found: Details) -> Any:
+def asynchronous_client(found: Details, options: Mapping[str, Any]) -> Any:
     """A `redis.asyncio.Redis`."""
-    return _made(found, "asyncio.Redis")
+    return _made(found, "asyncio.Redis", options)
 
 
-def _made(found: Details, name: str) -> Any:
+def _made(found: Details, name: str, options: Mapping[str, Any]) -> Any:
     try:
         import redis
         import redis.asyncio
@@ -45,7 +46,7 @@ def _made(found: Details, name: str) -> Any:
         user = getattr(connection, "username", None)
         value = password.get_secret_value()
         arguments["credential_provider"] = redis.UsernamePasswordCredentialProvider(user, value)
-    made = make(**arguments)
+    made = make(**{**options, **arguments})
     memory.live_with(made)
     return made
 

@@ -36,15 +36,27 @@ class Run:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def tag(self, name: str) -> str:
-        """The value of a tag `NAME:VALUE`; empty where there is none."""
-        return next((tag.partition(":")[2] for tag in self.tags if tag.startswith(f"{name}:")), "")
+        """The value of a tag `NAME:VALUE`, of the first of several; empty where there is none."""
+        return next(iter(self._tags(name)), "")
+
+    def _tags(self, name: str) -> Sequence[str]:
+        return [tag.partition(":")[2] for tag in self.tags if tag.startswith(f"{name}:")]
+
+    def _expect_one(self, name: str) -> None:
+        """Raises: InvalidInput: Two tags say two things."""
+        said = sorted({*self._tags(name)})
+        if len(said) > 1:
+            told = f"{self.flow} is tagged {' and '.join(f'{name}:{value}' for value in said)}"
+            raise InvalidInput(told, where=f"tag {name}", instruction="leave one of them to its deployment")
 
     def env(self, stated: str | None) -> str:
         """Where it runs: what is stated, else by its tags, its parameters, its work pool, `HEADWATER_ENV`.
 
         Raises:
-            InvalidInput: Nothing says it, or something else than dev and prod.
+            InvalidInput: Nothing says it, or something else than dev and prod, or two tags say both.
         """
+        if not stated:
+            self._expect_one("env")
         said = (("env", stated or ""), *self._told(), ("HEADWATER_ENV", os.environ.get("HEADWATER_ENV", "")))
         for where, value in said:
             if value in ENVIRONMENTS:
@@ -71,7 +83,13 @@ class Run:
         )
 
     def workspace(self, stated: str | None) -> str:
-        """The workspace that it belongs to; empty: nothing says it."""
+        """The workspace that it belongs to; empty: nothing says it.
+
+        Raises:
+            InvalidInput: Two tags say two.
+        """
+        if not stated:
+            self._expect_one("workspace")
         return stated or self.tag("workspace") or os.environ.get("HEADWATER_WORKSPACE", "")
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from registry.errors import InvalidInput
-from tasks.connecting import places
+from tasks.connecting import places, properties
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.engine import URL
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from registry.connection import Endpoint
     from tasks.connecting.detailing import Details
+
+#: What MySQL's drivers say where no server answers, or one hangs up before it greets.
+_NOBODY_THERE = (2002, 2003, 2013)
+#: Arguments of pymysql that aiomysql has not.
+_SYNCHRONOUS_ALONE = ("read_timeout", "write_timeout")
 
 
 @dataclass(frozen=True)
@@ -36,68 +42,132 @@ DRIVERS: Mapping[str, Driver] = {
 }
 
 
-def engine(found: Details) -> Engine:
+def engine(found: Details, options: Mapping[str, Any]) -> Engine:
     """An engine; it connects when it is used first.
 
+    Args:
+        options: Keywords of `create_engine`.
+
     Raises:
-        InvalidInput: The driver is not installed.
+        InvalidInput: The driver is not installed, or cannot do what the entry asks for.
         NotConnectable: An instance has no address, or a file of TLS cannot be used.
     """
     from sqlalchemy import create_engine
 
     driver = DRIVERS[found.protocol]
     memory = places.Memory()
-    url, arguments = _prepared(found, driver.name, memory)
+    prepared = _prepared(found, driver.name, memory)
     try:
-        made = create_engine(url, connect_args=arguments, pool_pre_ping=True)
+        made = create_engine(prepared.url, **_keywords(prepared, options))
     except ImportError:
         raise _missing(found, driver.package) from None
     memory.live_with(made)
-    _give_password(made, found)
+    _dial(made, found, prepared)
     return made
 
 
-def asynchronous_engine(found: Details) -> AsyncEngine:
+def asynchronous_engine(found: Details, options: Mapping[str, Any]) -> AsyncEngine:
     """As `engine`, for asynchronous code."""
     from sqlalchemy.ext.asyncio import create_async_engine
 
     driver = DRIVERS[found.protocol]
     memory = places.Memory()
-    url, arguments = _prepared(found, driver.asynchronous, memory)
+    prepared = _prepared(found, driver.asynchronous, memory)
+    for name in _SYNCHRONOUS_ALONE:
+        prepared.arguments.pop(name, None)
     try:
-        made = create_async_engine(url, connect_args=arguments, pool_pre_ping=True)
+        made = create_async_engine(prepared.url, **_keywords(prepared, options))
     except ImportError:
         raise _missing(found, driver.asynchronous_package) from None
     memory.live_with(made.sync_engine)
-    _give_password(made.sync_engine, found)
+    _dial(made.sync_engine, found, prepared)
     return made
 
 
-def _prepared(found: Details, driver: str, memory: places.Memory) -> tuple[URL, dict[str, Any]]:
+@dataclass(frozen=True)
+class _Prepared:
+    """What an engine is made of.
+
+    Attributes:
+        arguments: Keywords of the driver.
+        further: Hosts and ports that are tried after the one of the URL, where the driver tries one alone.
+    """
+
+    url: URL
+    arguments: dict[str, Any]
+    further: tuple[Endpoint, ...] = ()
+
+
+def _keywords(prepared: _Prepared, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry decides where a connection goes and how; the rest is for whoever uses the engine."""
+    arguments = {**options.get("connect_args", {}), **prepared.arguments}
+    return {"pool_pre_ping": True, **options, "connect_args": arguments}
+
+
+def _prepared(found: Details, driver: str, memory: places.Memory) -> _Prepared:
     from sqlalchemy.engine import URL
 
     there = places.endpoints(found)
-    first = there[0]
-    port = first.port
     connection: Any = found.connection
-    url = URL.create(driver, connection.username, None, first.host, port, getattr(connection, "database", None))
+    database = getattr(connection, "database", None) if found.protocol != "oracle" else None
+    url = URL.create(driver, connection.username, None, there[0].host, there[0].port, database)
+    told = properties.arguments(found.protocol, connection.properties)
     if found.protocol == "postgresql":
-        arguments = _libpq_files(found, memory)
+        arguments = {"connect_timeout": int(places.PATIENCE), **told, **_libpq_files(found, memory)}
         if len(there) > 1:
             ports = ",".join(str(one.port or "") for one in there)
             arguments |= {"host": ",".join(one.host for one in there), "port": ports}
-        return url, arguments
+        return _Prepared(url, arguments)
     if found.protocol == "mysql":
         trusted = places.context(found)
-        arguments = {"connect_timeout": int(places.PATIENCE)}
-        return url, arguments | ({"ssl": trusted} if trusted is not None else {})
-    return url, {}
+        arguments = {"connect_timeout": int(places.PATIENCE), **told, **_place(there[0])}
+        arguments |= {"ssl": trusted} if trusted else {}
+        return _Prepared(url, arguments, there[1:])
+    if found.protocol == "oracle":
+        return _Prepared(url, {**told, **_oracle(found, there)})
+    return _Prepared(url, {**told, **_sqlserver(found)})
+
+
+def _place(there: Endpoint) -> dict[str, Any]:
+    """In the words of MySQL's drivers, to which a socket's path is no host."""
+    if there.host.startswith("/"):
+        return {"unix_socket": there.host}
+    return {"host": there.host, "port": there.port, "unix_socket": None}
+
+
+def _oracle(found: Details, there: Sequence[Endpoint]) -> dict[str, Any]:
+    """A connect descriptor: the URL of SQLAlchemy has room for one listener and no TLS."""
+    tls, connection = places.material(found), cast(Any, found.connection)
+    protocol = "tcps" if tls.demanded else "tcp"
+    listeners = "".join(f"(ADDRESS=(PROTOCOL={protocol})(HOST={one.host})(PORT={one.port}))" for one in there)
+    service = connection.service_name
+    asked = f"(SERVICE_NAME={service})" if service else f"(SID={connection.sid})"
+    descriptor = f"(DESCRIPTION=(ADDRESS_LIST={listeners})(CONNECT_DATA={asked}))"
+    if not tls.demanded:
+        return {"dsn": descriptor}
+    return {"dsn": descriptor, "ssl_context": places.context(found), "ssl_server_dn_match": tls.mode == "verify-full"}
+
+
+def _sqlserver(found: Details) -> dict[str, Any]:
+    """pymssql encrypts, and looks at no certificate.
+
+    Raises:
+        InvalidInput: The certificate is to be verified.
+    """
+    tls = places.material(found)
+    if tls.verifies:
+        raise InvalidInput(
+            "the entry asks for a verified certificate, and pymssql verifies none",
+            where=f"entry:{found.source}/{found.env}",
+            instruction="take `tasks.connecting.details`, and a driver that does (pyodbc, mssql-python)",
+        )
+    return {"encryption": "require"} if tls.demanded else {}
 
 
 def _libpq_files(found: Details, memory: places.Memory) -> dict[str, Any]:
     """TLS in libpq's words; what it wants as files is in memory."""
     tls = places.material(found)
-    arguments: dict[str, Any] = {"sslmode": tls.mode, "connect_timeout": int(places.PATIENCE)}
+    arguments: dict[str, Any] = {"sslmode": tls.mode}
     if tls.ca is not None:
         arguments["sslrootcert"] = memory.file(tls.ca)
     elif tls.verifies:
@@ -111,16 +181,25 @@ def _libpq_files(found: Details, memory: places.Memory) -> dict[str, Any]:
     return arguments
 
 
-def _give_password(made: Engine, found: Details) -> None:
+def _dial(made: Engine, found: Details, prepared: _Prepared) -> None:
+    """Give the secrets to the driver when it connects, and let it try one host after the other."""
     from sqlalchemy import event
 
     password, key_password = found.secrets.get("password"), found.secrets.get("client_password")
 
-    def connecting(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+    def connecting(dialect: Any, _record: Any, words: Sequence[Any], parameters: dict[str, Any]) -> Any:
         if password is not None:
             parameters["password"] = password.get_secret_value()
         if key_password is not None and "sslkey" in parameters:
             parameters["sslpassword"] = key_password.get_secret_value()
+        for after in prepared.further:
+            try:
+                return dialect.connect(*words, **parameters)
+            except dialect.loaded_dbapi.OperationalError as error:
+                if error.args and error.args[0] not in _NOBODY_THERE:
+                    raise
+            parameters |= _place(after)
+        return None  # the engine connects, with what stands there now
 
     event.listen(made, "do_connect", connecting)
 

@@ -222,6 +222,37 @@ def test_rules_of_use_are_told_with_what_to_do(store: Store) -> None:
         connect("catalog", task_kind="batch_sync")
 
 
+def test_development_on_an_engine_is_told_to_need_its_compute_resource(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = "address: [{host: 127.0.0.1, port: 1}], database: d, username: u"
+    add(store, "engine", "clickhouse", f'{{{place}, password: "env:GOOD_PASSWORD"}}')
+    connecting.details("engine", task_kind="batch_sync")
+    assert caplog.text == ""
+    connecting.details("engine", task_kind="sql")
+    assert "retail/engine belongs to no compute resource" in caplog.text
+
+
+@pytest.mark.parametrize(("slip", "told"), [({"role": "read"}, "reader"), ({"task_kind": "batchsync"}, "batch_sync")])
+def test_a_slip_in_a_word_is_not_held_against_the_rules_of_another(slip: dict[str, str], told: str) -> None:
+    with pytest.raises(InvalidInput, match=f"did you mean {told}"):
+        connect("orders", **slip)  # type: ignore[arg-type]
+
+
+def test_an_engine_looks_where_the_checks_do_and_has_the_options_of_the_pipeline(
+    store: Store, postgresql: EmbeddedPostgresql
+) -> None:
+    address = f"[{{host: 127.0.0.1, port: 1}}, {{host: 127.0.0.1, port: {postgresql.port}}}]"
+    login = 'database: postgres, username: postgres, password: "env:GOOD_PASSWORD"'
+    more = "properties: {currentSchema: shop, ApplicationName: etl}"
+    add(store, "second", "postgresql", f"{{address: {address}, {login}, {more}}}")
+    engine = connect("second", options={"pool_size": 1})
+    with engine.connect() as connection:
+        told = "SELECT current_setting('search_path'), current_setting('application_name')"
+        assert connection.execute(text(told)).one() == ("shop", "etl")
+    assert engine.pool.size() == 1
+
+
 def test_maintenance_refuses_new_runs_with_its_reason_and_end(store: Store) -> None:
     until = datetime.now(UTC) + timedelta(hours=2)
     store.maintenances.begin("retail", "orders", store.by(), reason="moves to db2", until=until, envs=["prod"])
