@@ -30,7 +30,7 @@ NAME = "remove-data-source"
 KEY = "headwater-removal"
 
 
-@flow(name=NAME, persist_result=True)
+@flow(name=NAME, flow_run_name="remove {source}", persist_result=True)
 async def remove_data_source(
     source: str,
     replacement: str,
@@ -60,8 +60,8 @@ async def remove_data_source(
             observer = SourceObserver(store, timeout=timeout)
             plan = await _planned(store, source, replacement, look_in, observer, why)
             markdown = await asyncio.to_thread(_page, store, source, plan)
-            await publish.artifact(KEY, markdown, f"{source} is replaced by {replacement} and deleted")
-            approval = await approvals.ask(markdown)
+            await publish.artifact(KEY, markdown, f"{source} is replaced by {replacement} and deleted", once=True)
+            approval = await approvals.ask(_brief(source, replacement, plan), KEY)
             if plan is not None and plan.state not in ENDED:
                 by = store.by(approval.told)
                 _expect_moved(await applying.apply(store, plan.id, catalogue(), observer, by))
@@ -99,9 +99,9 @@ async def _planned(
         HeadwaterError: As `planning.plan`.
     """
     run = flow_run.get_id() or ""
-    known = [plan for plan in store.plans.list(kind=planning.KIND, limit=1000) if plan.document.get("run") == run]
-    if known and run:
-        return known[0]
+    known = store.plans.of_run(planning.KIND, run) if run else None
+    if known is not None:
+        return known
     await _look(store, source, look_in, why)
     if not await asyncio.to_thread(store.dependents.of, source, limit=1):
         return None
@@ -115,6 +115,11 @@ async def _planned(
         advice = f"headwater plan show {plan.id} tells of all"
         raise InvalidInput(f"{len(blocked)} cannot be moved: {named}", where=f"plan:{plan.id}", instruction=advice)
     return plan
+
+
+def _brief(source: str, replacement: str, plan: model.Plan | None) -> str:
+    first = f"{moving.brief(plan)}\n" if plan is not None else f"Nothing uses {source}: nobody moves to {replacement}."
+    return f"{first}\n\n**Then delete {source}**; back for 30 days, if need be."
 
 
 def _page(store: Store, source: str, plan: model.Plan | None) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -93,7 +94,10 @@ class Deletions:
         with self._database.read() as session:
             rows = _rows(session, dict.fromkeys(paths), by)
             uses, grants = impacts.uses_of(session, ids := [row.id for row in rows]), impacts.grants_of(session, ids)
+            moving = _moving(session)
             found = [_Step.wanted(row, env, detach, uses[row.id], grants[row.id]) for row in rows]
+            for step in found:
+                step.moving = moving.get(step.path, "")
             problems = [problem for step in found for problem in step.problems]
             if problems:
                 raise InvalidInputs(problems)
@@ -127,7 +131,10 @@ class Deletions:
         plan = self._plans.get(plan_id)
         if plan.kind != KIND:
             raise InvalidInput(f"plan {plan.id} is no deletion: it is of kind {plan.kind}", where=f"plan:{plan.id}")
+        self._permit(plan, by)
         with self._plans.hold(plan.id):
+            if self._plans.state(plan.id) is PlanState.FAILED:  # nothing of it was done
+                self._plans.expect_fresh(plan.id, by)
             plan = self._plans.begin(plan.id, by)
             try:
                 self._delete_all(plan, {*force, *plan.document["force"]}, by)
@@ -136,6 +143,13 @@ class Deletions:
                 raise
             self._plans.move(plan.id, PlanState.APPLIED, by)
         return self.done(plan.id)
+
+    def _permit(self, plan: model.Plan, by: By) -> None:
+        """Raises: Forbidden: before the plan is touched."""
+        owners = sorted({one["source"].partition("/")[0] for one in plan.document["sources"]})
+        with self._database.read() as session:
+            for owner in owners:
+                access.require(session, by, Verb.DELETE, workspaces.find(session, owner))
 
     def done(self, plan_id: str) -> list[Deleted]:
         """What a plan has deleted."""
@@ -154,13 +168,13 @@ class Deletions:
 
     def of_run(self, run: str) -> model.Plan | None:
         """The deletion that a flow run has planned: it finds it again when it goes on after an approval."""
-        known = self._plans.list(kind=KIND, limit=1000)
-        return next((plan for plan in known if plan.document.get("run") == run), None)
+        return self._plans.of_run(KIND, run) if run else None
 
     def _delete_all(self, plan: model.Plan, force: Collection[str], by: By) -> None:
         waiting = [step for step in self._plans.steps(plan.id) if step.state != StepState.DONE]
         with self._database.write() as session:
             tombstones.purge(session, by)
+            moving = _moving(session)
             for chunk in chunks(waiting):
                 rows = _rows(session, [step.action["source"] for step in chunk], by)
                 ids = [row.id for row in rows]
@@ -168,8 +182,9 @@ class Deletions:
                 forced = []
                 for row, step in zip(rows, chunk, strict=True):
                     now = _Step(row, step.action["envs"], uses[row.id], grants[row.id])
+                    now.moving = moving.get(now.path, "")
                     _expect_same(plan, step, row, now, force)
-                    forced += [now.forced(by)] if now.impact.blocking else []
+                    forced += [now.forced(by)] if now.refusal(()) else []
                 audit.write(session, forced)
                 gone = [(row, step.action["envs"]) for row, step in zip(rows, chunk, strict=True)]
                 left = burying.bury(session, gone, by)
@@ -191,6 +206,8 @@ class _Step:
         left = {entry.env for entry in row.entries} - set(envs)
         self.impact = impacts.impact(row.path, envs, left, uses, grants)
         self.detach: str | None = None
+        #: The repoint that is moving its dependents right now; empty: none is.
+        self.moving = ""
         self.problems: list[InvalidInput] = []
 
     @classmethod
@@ -222,9 +239,13 @@ class _Step:
 
     def refusal(self, force: Collection[str]) -> str:
         """Why it must not be deleted; empty: it may."""
-        if not self.impact.blocking or {self.path, self.path.partition("/")[2]} & set(force):
+        if {self.path, self.path.partition("/")[2]} & set(force):
             return ""
+        if self.moving:
+            return f"being repointed, which is under way: headwater repoint status {self.moving}"
         hits = self.impact.blocking
+        if not hits:
+            return ""
         names = ", ".join(f"{hit.use.name} ({hit.use.workspace}, {hit.use.module})" for hit in hits[:5])
         return f"in use by {len(hits)} in production: {names}{', ...' if len(hits) > 5 else ''}"
 
@@ -233,6 +254,7 @@ class _Step:
         hits = self.impact.blocking
         named = [f"{hit.use.workspace}/{hit.use.name} ({hit.use.module})" for hit in hits[:_NAMED]]
         after = {"envs": self.envs, "production_dependents": len(hits), "dependents": named}
+        after |= {"repoint": self.moving} if self.moving else {}
         return by.record("force", f"data_source:{self.path}", version=None, before=None, after=after)
 
     def planned(self) -> PlannedStep:
@@ -244,6 +266,18 @@ class _Step:
             "grants": _grants(self.impact),
         }
         return PlannedStep(action)
+
+
+#: The states of a repoint in which dependents are on their way.
+_UNDER_WAY = (PlanState.APPLYING, PlanState.PAUSED, PlanState.ROLLING_BACK)
+
+
+def _moving(session: Session) -> dict[str, str]:
+    """Source -> the repoint that is moving dependents from it or to it: who comes is not in its references yet."""
+    plan = model.Plan
+    ends = [plan.document[end].as_string() for end in ("old", "new")]
+    rows = session.execute(select(plan.id, *ends).where(plan.kind == "repoint", plan.state.in_(_UNDER_WAY)))
+    return {path: id_ for id_, *paths in rows for path in paths}
 
 
 def _expect_some(paths: Sequence[str]) -> None:

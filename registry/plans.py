@@ -18,12 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import func, insert, select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
-from registry import audit, home, model, workspaces
+from registry import access, audit, home, model, workspaces
+from registry.access import Verb
 from registry.audit import By
 from registry.database import Database
 from registry.errors import Conflict, InvalidInput, NotFound
@@ -143,14 +145,21 @@ class Plans:
             audit.write(session, [by.record("plan", f"plan:{id_}", version=1, before=None, after=after)])
         return plan
 
-    def get(self, id_: str) -> model.Plan:
+    def get(self, id_: str, by: By | None = None) -> model.Plan:
         """The plan of this id, or of the only one that begins so.
+
+        Args:
+            by: Who asks, to be held against the table of permissions; None: the registry itself.
 
         Raises:
             NotFound: None does, or several do.
+            Forbidden: No role of whoever asks allows to look at the data sources of a workspace that it is about.
         """
         with self._database.read() as session:
-            return _find(session, id_)
+            found = _find(session, id_)
+            for name in sorted(_concerned(session, found)) if by is not None else ():
+                access.require(session, by, Verb.GET, workspaces.find(session, name))
+            return found
 
     def of_run(self, kind: str, run: str) -> model.Plan | None:
         """The plan that a flow run has made, as its document's `run` says: it goes on with it after an approval."""
@@ -158,13 +167,23 @@ class Plans:
         with self._database.read() as session:
             return session.scalars(select(model.Plan).where(*same).limit(1)).first()
 
-    def list(self, *, kind: str | None = None, limit: int = 50) -> Sequence[model.Plan]:
-        """The newest plans first."""
-        wanted = select(model.Plan).order_by(model.Plan.created_at.desc(), model.Plan.id).limit(limit)
+    def list(self, *, kind: str | None = None, limit: int = 50, by: By | None = None) -> Sequence[model.Plan]:
+        """The newest plans first, without their documents.
+
+        Args:
+            by: Who asks: plans about workspaces whose data sources he may not list are left out; None: all.
+        """
+        table = model.Plan
+        wanted = select(table).options(defer(table.document)).order_by(table.created_at.desc(), table.id)
         if kind is not None:
-            wanted = wanted.where(model.Plan.kind == kind)
+            wanted = wanted.where(table.kind == kind)
         with self._database.read() as session:
-            return [*session.scalars(wanted)]
+            if by is None:
+                return [*session.scalars(wanted.limit(limit))]
+            known = session.scalars(select(model.Workspace))
+            among = {one.name for one in known if access.allowed(session, by, Verb.LIST, one)}
+            found = (one for one in session.scalars(wanted) if _concerned(session, one) <= among)
+            return [*islice(found, limit)]
 
     def state(self, id_: str) -> PlanState:
         """Where the plan of exactly this id is, without reading the rest of it.
@@ -224,6 +243,17 @@ class Plans:
             if plan.state == PlanState.READY:
                 _expect_fresh(session, plan, by.at)
             return _move(session, plan, PlanState.APPLYING, by)
+
+    def expect_fresh(self, id_: str, by: By) -> None:
+        """Refuse a plan that `begin` lets go on, where it is to be held against the world once more.
+
+        Raises:
+            NotFound: No such plan.
+            InvalidInput: It has expired.
+            Conflict: Something that it was made from has changed since; says what.
+        """
+        with self._database.read() as session:
+            _expect_fresh(session, _find(session, id_), by.at)
 
     def move(self, id_: str, state: PlanState, by: By) -> model.Plan:
         """Put a plan into another state, audited."""
@@ -337,6 +367,17 @@ _VERSIONS: Mapping[str, Callable[[Session, str, Sequence[str]], Iterator[tuple[s
 }
 
 
+def _concerned(session: Session, plan: model.Plan) -> set[str]:
+    """The workspaces that a plan is about: its own, and those that it tells of."""
+    read = [object_.partition(":") for object_ in plan.versions]
+    named = {name for kind, _, name in read if kind == "workspace"}
+    # A repoint to a source of another workspace is no look into that: it is shared.
+    found = named or {name.partition("/")[0] for kind, _, name in read if kind == "data_source"}
+    if plan.workspace_id is not None:
+        found.add(session.get_one(model.Workspace, plan.workspace_id).name)
+    return found
+
+
 def _find(session: Session, id_: str) -> model.Plan:
     found = session.scalars(
         select(model.Plan).where(model.Plan.id.startswith(id_, autoescape=True)).limit(2) if id_ else select(model.Plan)
@@ -352,15 +393,20 @@ def _expect_fresh(session: Session, plan: model.Plan, at: datetime) -> None:
     if at >= plan.expires_at:
         told = f"the plan expired at {plan.expires_at:%Y-%m-%d %H:%M:%S} UTC"
         raise InvalidInput(told, where=where, instruction="plan again, and look at it again")
+    found = moved(session, plan)
+    if found:
+        told = "\n  ".join(["something has changed since the plan was made", *[*found.values()][:20]])
+        raise Conflict(told, where=where, instruction="plan again, and look at it again")
+
+
+def moved(session: Session, plan: model.Plan) -> dict[str, str]:
+    """What has changed since a plan was made: object -> in words."""
     now = versions_of(session, [*plan.versions])
-    moved = [
-        f"{object_}: version {was} then, {now[object_] or 'gone'} now"
+    return {
+        object_: f"{object_}: version {was} then, {now[object_] or 'gone'} now"
         for object_, was in plan.versions.items()
         if now[object_] != was
-    ]
-    if moved:
-        told = "\n  ".join(["something has changed since the plan was made", *moved[:20]])
-        raise Conflict(told, where=where, instruction="plan again, and look at it again")
+    }
 
 
 def _move(session: Session, plan: model.Plan, state: PlanState, by: By) -> model.Plan:

@@ -28,7 +28,7 @@ def list_plans(
     from registry.store import open_store
 
     with open_store() as store:
-        found = store.plans.list(kind=kind, limit=limit)
+        found = store.plans.list(kind=kind, limit=limit, by=store.by())
     if output is Output.JSON:
         dump(
             [
@@ -66,7 +66,7 @@ def show(
     from tasks.repointing import report
 
     with open_store() as store:
-        found = store.plans.get(plan)
+        found = store.plans.get(plan, store.by())
         steps, counts = store.plans.steps(found.id), store.plans.counts(found.id)
     if output is Output.JSON:
         dump(document(found, steps))

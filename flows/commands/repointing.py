@@ -146,7 +146,7 @@ def status(plan: _Plan, output: Form = Output.TABLE) -> int:
     from registry.store import open_store
 
     with open_store() as store:
-        found = store.plans.get(plan)
+        found = store.plans.get(plan, store.by())
         steps = store.plans.steps(found.id)
     told = _status(found, steps)
     if output is Output.JSON:

@@ -17,14 +17,15 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from registry import access, model, sources
+from registry import access, model, plans, sources
 from registry.access import Verb
 from registry.audit import By
 from registry.errors import Conflict, HeadwaterError, InvalidInput
 from registry.plans import PlanState, StepState
 from registry.store import Store
 from tasks.dependents import Adapter, Content
-from tasks.repointing import records, units, waves
+from tasks.repointing import bundles, records, units, waves
+from tasks.repointing.bundles import Bundle
 from tasks.repointing.facts import Observer, Pair
 from tasks.repointing.planning import KIND
 from tasks.repointing.records import End, Shift
@@ -36,6 +37,8 @@ CHUNK = 500
 AT_ONCE = 16
 #: Units that a refusal names.
 _NAMED = 20
+#: What is edited where units go together.
+_TIED = "it, or what goes with it"
 #: Steps that a run takes up; the others are at their end.
 _OPEN = frozenset(StepState) - {StepState.DONE, StepState.REVERTING}
 
@@ -139,8 +142,6 @@ class _Run:
 
     def __post_init__(self) -> None:
         _permit(self.store, self.plan, self.by)
-        with self.store.database.read() as session:
-            self._ends(session)  # a source that is gone is told before anything is touched
         self.steps = self.store.plans.steps(self.plan.id)
         self.gate = asyncio.Semaphore(AT_ONCE)
         document = self.plan.document
@@ -154,6 +155,7 @@ class _Run:
             self._expect_complete()
             await self._expect_unmoved()
         self.store.plans.begin(self.plan.id, self.by)
+        await self._expect_same_world()
         interrupted = [step for step in self.steps if step.state == StepState.REVERTING]
         if interrupted:
             await self._revert(interrupted, {}, "its wave failed")
@@ -208,11 +210,37 @@ class _Run:
             told = "\n  ".join(["these have changed since the plan was made", *moved[:_NAMED], *more])
             raise Conflict(told, where=f"plan:{self.plan.id}", instruction="scan and plan again, and look at it again")
 
+    async def _expect_same_world(self) -> None:
+        """Bring what is under way back where both sources are not what was looked at any more.
+
+        Raises:
+            Conflict: Something of the registry has changed since the plan was made.
+        """
+        moved = self._moved()
+        if not moved:
+            return
+        under_way = [step for step in self.steps if step.state in (StepState.RUNNING, StepState.REVERTING)]
+        await self._revert(under_way, {}, "something has changed since the plan was made")
+        self._end(PlanState.FAILED)
+        raise Conflict(
+            "\n  ".join(["something has changed since the plan was made; nothing is under way any more", *moved]),
+            where=f"plan:{self.plan.id}",
+            instruction=f"plan again for the rest, or `headwater repoint rollback {self.plan.id}` takes all of it back",
+        )
+
+    def _moved(self) -> list[str]:
+        """What has changed since the plan was made. Where the old source is gone, nobody can stay there: on it goes."""
+        with self.store.database.read() as session:
+            old, _ = self._ends(session)
+            found = plans.moved(session, self.plan)
+        mine = (f"data_source:{old.path}", f"entry:{old.path}/")
+        return [told for object_, told in found.items() if old.id is not None or not object_.startswith(mine)]
+
     async def _run_wave(self, steps: Sequence[model.PlanStep]) -> bool | None:
         """One wave, verified. Returns False where it failed and was rolled back, None where it was cut by a pause."""
-        steps = self._unlocked(steps)
+        whole = self._unlocked(bundles.of(steps))
         failures, touched, cut = dict[int, str](), list[model.PlanStep](), False
-        for chunk in _chunks(steps):
+        for chunk in bundles.filled(whole, CHUNK):
             if self._paused():
                 cut = True
                 break
@@ -220,37 +248,37 @@ class _Run:
             failures |= await self._forward(chunk)
             if failures:
                 break
-        if not failures:
-            failures = await self._verified(touched)
+        failures = failures or await self._verified(touched) or self._record_done(touched)
         if failures:
             await self._revert(touched, failures, f"wave {self.wave + 1} failed")
             self.audience.remark(f"wave {self.wave + 1} failed and was rolled back: {next(iter(failures.values()))}")
             return False
-        self._record_done(touched)
         return None if cut else True
 
-    def _unlocked(self, steps: Sequence[model.PlanStep]) -> list[model.PlanStep]:
-        """Without those that somebody is editing right now."""
+    def _unlocked(self, whole: Sequence[Bundle]) -> Sequence[Bundle]:
+        """Without those that somebody is editing right now, and those that a dependent ties to them."""
         if self.options.force_locked:
-            return [*steps]
+            return whole
+        ids = [one["id"] for bundle in whole for step in bundle for one in step.action["dependents"]]
         with self.store.database.read() as session:
-            editors = records.locked(
-                session, [one["id"] for step in steps for one in step.action["dependents"]], self.by
-            )
-        held = {
-            step.id: editor
-            for step in steps
-            for one in step.action["dependents"]
-            if (editor := editors.get(one["id"])) and step.state != StepState.RUNNING
-        }
+            editors = records.locked(session, ids, self.by)
+        # What was begun is ended: it had no editor then, or was forced.
+        held = [
+            (bundle, editor)
+            for bundle in whole
+            if (editor := bundles.editor(bundle, editors)) and all(one.state != StepState.RUNNING for one in bundle)
+        ]
         moves = [
-            (step, StepState.SKIPPED, None, None, f"{held[step.id]} is editing it") for step in steps if step.id in held
+            (step, StepState.SKIPPED, None, None, f"{editor} is editing {'it' if len(bundle) == 1 else _TIED}")
+            for bundle, editor in held
+            for step in bundle
         ]
         if moves:
             self.store.plans.record_all(moves)
             self.audience.remark(f"{len(moves)} skipped: somebody is editing them")
         self.total -= len(moves)
-        return [step for step in steps if step.id not in held]
+        skipped = {step.id for step, *_ in moves}
+        return [bundle for bundle in whole if bundle[0].id not in skipped]
 
     async def _forward(self, steps: Sequence[model.PlanStep]) -> dict[int, str]:
         """Journal and rewrite a chunk. Returns what failed: id of the step -> why."""
@@ -300,15 +328,25 @@ class _Run:
                 return f"the smoke run of {one['name']} failed: {problem}"
         return None
 
-    def _record_done(self, steps: Sequence[model.PlanStep]) -> None:
+    def _record_done(self, steps: Sequence[model.PlanStep]) -> dict[int, str]:
+        """Let the references move. Returns what failed: that the new source, or a side of it, was deleted meanwhile."""
         for chunk in _chunks(steps):
             with self.store.database.write() as session:
+                if lost := self._lost(session):
+                    return {step.id: f"{lost} was deleted meanwhile" for step in chunk}
                 self.store.plans.record_all([(step, StepState.DONE, None, None, "") for step in chunk], session=session)
                 old, new = self._ends(session)
                 shifts = [_shift(step) for step in chunk]
                 records.shift(session, shifts, old, new)
                 records.audited(session, shifts, "repoint", old, new, self.plan.id, self.by)
         self._tell()
+        return {}
+
+    def _lost(self, session: Session) -> str:
+        """What of the new source has been deleted since the plan was made; empty: nothing."""
+        new = self.plan.document["new"]
+        now = plans.versions_of(session, [one for one in self.plan.versions if one.partition(":")[2].startswith(new)])
+        return ", ".join(one for one, version in now.items() if self.plan.versions[one] and not version)
 
     # --- back ---------------------------------------------------------------------------------------------------
 
@@ -317,19 +355,28 @@ class _Run:
         if self.plan.state in (PlanState.READY, PlanState.ROLLED_BACK):
             told = f"plan {self.plan.id} is {self.plan.state}: there is nothing to take back"
             raise InvalidInput(told, where=f"plan:{self.plan.id}")
+        with self.store.database.read() as session:
+            sources.find(session, *self.plan.document["old"].split("/", 1))  # nobody is sent to what is gone
         if self.plan.state != PlanState.ROLLING_BACK:
             self.store.plans.move(self.plan.id, PlanState.ROLLING_BACK, self.by)
         touched = (StepState.DONE, StepState.RUNNING, StepState.REVERTING, StepState.FAILED)
         steps = [step for step in reversed(self.steps) if step.state in touched]
+        # A wave that failed has brought its units back; what became of them since is their owners' affair.
+        there = [step for step in steps if step.state == StepState.FAILED and step.after == _print(step, "before")]
+        self.store.plans.record_all([(step, StepState.ROLLED_BACK, None, None, step.message) for step in there])
+        steps = [step for step in steps if step not in there]
         self.total = len(steps)
-        left = await self._revert(steps, {}, "rolled back")
+        left = await self._revert(steps, {}, "rolled back", tell=True)
         return self._end(PlanState.ROLLING_BACK if left else PlanState.ROLLED_BACK)
 
-    async def _revert(self, steps: Sequence[model.PlanStep], failures: Mapping[int, str], why: str) -> int:
+    async def _revert(
+        self, steps: Sequence[model.PlanStep], failures: Mapping[int, str], why: str, *, tell: bool = False
+    ) -> int:
         """Bring these back to the old source. Returns how many could not be.
 
         Args:
             failures: Id of the step -> why it made the others go back.
+            tell: Whether this is what the run is for, and its progress.
         """
         left, old = 0, self.plan.document["old"]
         for chunk in _chunks(steps):
@@ -342,8 +389,9 @@ class _Run:
             for step, each, problem in zip(chunk, told, kept, strict=True):
                 failed = problem is not None or step.id in failures
                 where = f"it could not be brought back: {problem}" if problem is not None else f"it is on {old} again"
+                state = StepState.FAILED if failed else StepState.ROLLED_BACK
                 moves.append(
-                    (step, StepState.FAILED if failed else StepState.ROLLED_BACK, None, None, f"{each}; {where}")
+                    (step, state, None, _print(step, "before") if problem is None else None, f"{each}; {where}")
                 )
             back = [step for step, problem in zip(chunk, kept, strict=True) if problem is None]
             left += len(chunk) - len(back)
@@ -353,6 +401,8 @@ class _Run:
                 shifts = [_shift(step, backwards=True) for step in back]
                 records.shift(session, shifts, target, source)
                 records.audited(session, shifts, "roll_back", target, source, self.plan.id, self.by)
+            if tell:
+                self.done, self.wave = self.done + len(chunk), chunk[-1].wave
             self._tell()
         return left
 
@@ -386,10 +436,8 @@ class _Run:
         return found
 
     def _ends(self, session: Session) -> tuple[End, End]:
-        """Both sources; the registry knows them still, because the plan's versions were checked."""
-        paths = (self.plan.document["old"], self.plan.document["new"])
-        old, new = (End(sources.find(session, *path.split("/", 1)).id, path) for path in paths)
-        return old, new
+        """Both sources, as far as they are still there."""
+        return records.end(session, self.plan.document["old"]), records.end(session, self.plan.document["new"])
 
     def _paused(self) -> bool:
         return self.store.plans.state(self.plan.id) is PlanState.PAUSED

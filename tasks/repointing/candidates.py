@@ -9,6 +9,7 @@ from typing import Any
 
 from registry.dependents import Use
 from tasks.dependents import Place, Rename
+from tasks.repointing.bundles import together
 from tasks.repointing.columns import Severity
 from tasks.repointing.judging import Finding, Subject, worst
 
@@ -107,12 +108,12 @@ class Sharing:
         moved = True
         while moved:
             moved = False
-            for spot, together in self._at.items():
-                blocked = [one for one in together if one.blocked]
-                if not blocked or len(blocked) == len(together):
+            for spot, sharers in self._at.items():
+                blocked = [one for one in sharers if one.blocked]
+                if not blocked or len(blocked) == len(sharers):
                     continue
                 names = _some({one.one.name for one in blocked})
-                for one in together:
+                for one in sharers:
                     if not one.blocked:
                         one.block(f"it shares its place in {spot[1]} with {names}, blocked")
                 moved = True
@@ -129,22 +130,9 @@ def _some(names: Iterable[str]) -> str:
 
 def bundles(units: Mapping[Unit, Sequence[Candidate]]) -> list[list[Unit]]:
     """Units that belong into one wave, because a dependent lies in several; what would hurt least first."""
-    parent = {unit: unit for unit in units}
-
-    def root(unit: Unit) -> Unit:
-        while parent[unit] != unit:
-            parent[unit] = unit = parent[parent[unit]]
-        return unit
-
-    first: dict[int, Unit] = {}
-    for unit, candidates in units.items():
-        for candidate in candidates:
-            parent[root(unit)] = root(first.setdefault(candidate.one.dependent_id, unit))
-    together = defaultdict[Unit, list[Unit]](list)
-    for unit in units:
-        together[root(unit)].append(unit)
-    found = {top: [one for unit in bundle for one in units[unit]] for top, bundle in together.items()}
-    return [sorted(together[top]) for top in sorted(together, key=lambda top: (_harm(found[top]), top))]
+    parts = {unit: [one.one.dependent_id for one in units[unit]] for unit in sorted(units)}
+    found = together(parts)
+    return sorted(found, key=lambda bundle: (_harm([one for unit in bundle for one in units[unit]]), bundle))
 
 
 def _harm(candidates: Sequence[Candidate]) -> tuple[Any, ...]:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from registry import audit, model
+from registry import audit, model, sources
 from registry.audit import By
+from registry.errors import NotFound
 from tasks.dependents import Place, Rename
 
 #: Ids in one statement; SQLite takes no more than 32766 values.
@@ -20,10 +21,22 @@ _MOST = 5000
 
 @dataclass(frozen=True)
 class End:
-    """A data source that references point to."""
+    """A data source that references point to.
 
-    id: int
+    Attributes:
+        id: None: it is gone; what names it points to nothing.
+    """
+
+    id: int | None
     path: str
+
+
+def end(session: Session, path: str) -> End:
+    """A data source as far as it is still there."""
+    try:
+        return End(sources.find(session, *path.split("/", 1)).id, path)
+    except NotFound:
+        return End(None, path)
 
 
 @dataclass(frozen=True)
@@ -102,13 +115,21 @@ def _references(
     session: Session, dependents: Iterable[int], ends: Sequence[End]
 ) -> Iterator[tuple[_Key, dict[str, Any]]]:
     ids, use = [*dependents], model.Reference
-    columns = (use.id, use.dependent_id, use.env, use.role, use.data_source_id, use.objects, use.places)
-    paths = {end.id: end.path for end in ends}
+    columns = (use.id, use.dependent_id, use.env, use.role, use.data_source_id, use.source, use.objects, use.places)
+    pointing = or_(*(_points_to(end) for end in ends))
+    paths = {end.id: end.path for end in ends if end.id is not None}
     for start in range(0, len(ids), _MOST):
         wanted = select(*columns).where(use.dependent_id.in_(ids[start : start + _MOST]))
-        for row in session.execute(wanted.where(or_(*(use.data_source_id == end.id for end in ends)))):
+        for row in session.execute(wanted.where(pointing)):
             known = dict(row._mapping)
-            yield (row.dependent_id, row.env, row.role, paths[row.data_source_id]), known
+            yield (row.dependent_id, row.env, row.role, paths.get(row.data_source_id, row.source)), known
+
+
+def _points_to(end: End) -> ColumnElement[bool]:
+    use = model.Reference
+    if end.id is not None:
+        return use.data_source_id == end.id
+    return and_(use.data_source_id.is_(None), use.source == end.path)
 
 
 class _Changed:

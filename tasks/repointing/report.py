@@ -7,9 +7,11 @@ from typing import Any
 
 from registry import model
 from registry.plans import StepState
+from tasks.report import markdown as cells
 
 #: Dependents and units that are told one by one; the others are counted.
 _TOLD = 50
+_BRIEF = ("verdict", "module", "env")
 _TABLES = ("verdict", "module", "env", "workspace", "owner", "group", "risk")
 
 
@@ -74,19 +76,56 @@ def _some(found: Sequence[str], what: str) -> Iterator[str]:
 def markdown(plan: model.Plan, steps: Sequence[model.PlanStep]) -> str:
     """The plan for whoever approves it."""
     document = plan.document
-    rows = [f"| {name} | {_table(document['blast'][name])} |" for name in _TABLES if name in document["blast"]]
+    rows = [(name, cells.text(_table(document["blast"][name]))) for name in _TABLES if name in document["blast"]]
+    reason = f" Reason: {cells.text(plan.why)}." if plan.why else ""
     parts = [
-        f"# Repoint {document['old']} to {document['new']}",
-        f"Plan `{plan.id}`, digest `{plan.digest[:16]}`, by {plan.creator}, until "
-        f"{plan.expires_at:%Y-%m-%d %H:%M} UTC{': ' if plan.why else ''}{plan.why}",
+        f"## Repoint {cells.text(document['old'])} to {cells.text(document['new'])}",
+        f"Plan `{plan.id}`, digest `{plan.digest[:16]}`. Planned by {cells.text(plan.creator)}, to be applied until "
+        f"{cells.minute(plan.expires_at)} UTC.{reason}",
         f"**{_counts(document)}**",
-        "\n".join(["| by | dependents |", "|---|---|", *rows]),
-        *(f"> {one}" for one in document["warnings"]),
-        _code("Looked", [*_looked(document)]),
+        cells.table(("by", "dependents"), rows),
+        *(f"> {cells.text(one)}" for one in document["warnings"]),
+        _code("Tested and looked at", [*_looked(document)]),
         _code("Findings", [*_some([*_findings(document, steps)], "dependents")]),
+        _moves(steps),
         _code("Changes", [step.action["diff"] for step in steps[:_TOLD]], "diff"),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _moves(steps: Sequence[model.PlanStep]) -> str:
+    """Who is moved in which wave, and where its name stands."""
+    rows = [(str(step.wave + 1), *_move(step.action)) for step in steps[:_TOLD]]
+    left = f"\n\nand {len(steps) - _TOLD} more units" if len(steps) > _TOLD else ""
+    heads = ("wave", "dependent", "module", "side", "verdict", "where the name stands")
+    return f"### Waves\n\n{cells.table(heads, rows, align='rlllll')}{left}" if rows else ""
+
+
+def _move(action: Mapping[str, Any]) -> tuple[str, ...]:
+    there = action["dependents"]
+    names = cells.text(", ".join(one["name"] for one in there[:3]))
+    return (
+        f"{names} and {len(there) - 3} more" if len(there) > 3 else names,
+        ", ".join(sorted({one["module"] for one in there})),
+        ", ".join(sorted({env for one in there for env in one["env"]})),
+        ", ".join(sorted({one["verdict"] for one in there})),
+        cells.code(", ".join(dict.fromkeys(pointer for pointer, _, _ in action["renames"]))),
+    )
+
+
+def brief(plan: model.Plan) -> str:
+    """The plan in a few lines, for whoever is asked."""
+    document = plan.document
+    lines = [
+        f"**Repoint {cells.text(document['old'])} to {cells.text(document['new'])}**: {_counts(document)}.\n",
+        *(
+            f"- by {name}: {cells.text(_table(document['blast'][name]))}"
+            for name in _BRIEF
+            if name in document["blast"]
+        ),
+        *(f"- {cells.text(one)}" for one in document["warnings"]),
+    ]
+    return "\n".join(lines)
 
 
 def results(steps: Sequence[model.PlanStep]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from registry import model
 from registry.audit import By
-from registry.errors import Conflict, Forbidden, InvalidInput, NotFound
+from registry.errors import Conflict, Forbidden, InvalidInput
 from registry.plans import PlanState, StepState
 from registry.store import Store, open_store
 from tasks.dependents import Place, Rename
@@ -384,14 +384,3 @@ def test_killed_again_and_again_at_random(world: World, seed: int) -> None:
     with open_store() as store:
         assert list(_audited(store).values()) == [[NEW]] * 120
         assert (len(store.dependents.of(OLD)), len(store.dependents.of(NEW))) == (0, 120)
-
-
-def test_a_source_that_is_gone_is_told_before_anything_is_taken_back(world: World) -> None:
-    world.files(2)
-    plan = world.plan()
-    _apply(world, plan)
-    world.store.deletions.delete(OLD, world.store.by())
-    with pytest.raises(NotFound, match="orders"):
-        _rollback(world, plan)
-    assert set(world.names()) == {"orders_v2"}
-    assert world.store.plans.get(plan.id).state == PlanState.APPLIED
