@@ -113,4 +113,4 @@ class _Client:
         if mechanism == "SCRAM-SHA-1":
             password = hashlib.md5(f"{self._server.username}:mongo:{password}".encode()).hexdigest()
         made = ScramMechanism(mechanism).make_auth_info(password, iteration_count=4096)
-        return lambda username: {self._server.username: made}[username.replace("=2C", ",").replace("=3D", "=")]
+        return lambda username: {self._server.username: made}[username]

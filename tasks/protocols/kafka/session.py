@@ -238,9 +238,11 @@ async def _token(channel: Wire, token: bytes) -> bytes:
 
 
 async def _scram(channel: Wire, mechanism: str, username: str, password: str) -> None:
-    from scramp import ScramClient, ScramException
+    from scramp import ScramException
 
-    client = ScramClient([mechanism], username, password)
+    from tasks.protocols import scram
+
+    client = scram.client(mechanism, username, password, prepare=False)
     try:
         client.set_server_first((await _token(channel, client.get_client_first().encode())).decode())
         client.set_server_final((await _token(channel, client.get_client_final().encode())).decode())

@@ -167,14 +167,17 @@ class MongodbSession(TlsFirst):
         return self._configured_mechanism or usable or (", ".join(offered) if offered else _SHA256)
 
     async def _login_by_scram(self, mechanism: str) -> None:
-        from scramp import ScramClient, ScramException
+        from scramp import ScramException
+
+        from tasks.protocols import scram
 
         username, password = str(self.access.setting("username")), self.access.secret("password") or ""
         if mechanism == _SHA1:
             digest = hashlib.md5(f"{username}:mongo:{password}".encode(), usedforsecurity=False)
             password = digest.hexdigest()
         try:
-            client = ScramClient([mechanism], username.replace("=", "=3D").replace(",", "=2C"), password)
+            # The older mechanism takes the digest, which is ASCII (MongoDB's authentication specification).
+            client = scram.client(mechanism, username, password, prepare=mechanism == _SHA256)
             answer = await self._sasl(
                 "saslStart", client.get_client_first(), mechanism=mechanism, options={"skipEmptyExchange": True}
             )

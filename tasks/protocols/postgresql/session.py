@@ -132,15 +132,17 @@ class PostgresqlSession(Session):
             raise StageFailed(method=_METHODS.get(code, f"method {code}"), unsupported=True)
 
     async def _scram(self, body: bytes, recorder: Recorder) -> None:
-        from scramp import ScramClient, ScramException
+        from scramp import ScramException
+
+        from tasks.protocols import scram
 
         offered = [word.decode() for word in body.split(b"\0") if word]
         recorder.see(method="SASL", mechanisms=offered)
         usable = [word for word in offered if word == "SCRAM-SHA-256"]
         if not usable:
             raise StageFailed(method=", ".join(offered), unsupported=True)
-        # The user name of the startup message counts; SCRAM's own is ignored by the server.
-        client = ScramClient(usable, str(self.access.setting("username", "")), self._password())
+        # The user name of the startup message counts; in the place of SCRAM's own, JDBC's driver sends this, too.
+        client = scram.client(usable[0], "*", self._password(), prepare=True)
         first = client.get_client_first().encode()
         await self._send(b"p", client.mechanism_name.encode() + b"\0" + struct.pack("!I", len(first)) + first)
         try:
