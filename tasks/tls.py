@@ -169,7 +169,9 @@ async def start_tls(
         try:
             await tls.handshake()
         except ssl.SSLCertVerificationError as error:
-            raise StageFailed(verify_code=error.verify_code, server_name=server_name) from None
+            # OpenSSL's words for its own code, not the peer's.
+            told = {"verify_code": error.verify_code, "verify_error": error.verify_message}
+            raise StageFailed(**told, server_name=server_name) from None
         except ssl.SSLError as error:
             raise StageFailed(**_refused(error, tls.first_bytes), server_name=server_name) from None
         except StreamBroken as broken:
@@ -214,7 +216,8 @@ def _load_client_certificate(context: ssl.SSLContext, material: TlsMaterial) -> 
 
 
 def _sni(server_name: str) -> str | None:
-    return server_name or None
+    """A host as handshakes and certificates have it: without the dot at the end (RFC 6066, section 3)."""
+    return server_name.removesuffix(".") or None
 
 
 def may_want_tls(evidence: Mapping[str, Any]) -> bool:
@@ -296,8 +299,18 @@ def alert_number(reason: str | None) -> int | None:
     return _ALERTS.get(reason.partition("ALERT_")[2])
 
 
+def _alert_in(first_bytes: bytes) -> int | None:
+    """The alert that a peer answers the first hello with, in clear: a record, a level and its number.
+
+    OpenSSL and Python have no names for some, and not ``ALERT`` in those of others.
+    """
+    return first_bytes[6] if first_bytes[:1] == bytes([_RECORD_ALERT]) and len(first_bytes) > 6 else None
+
+
 def _refused(error: ssl.SSLError, first_bytes: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = {"tls_error": error.reason or "SSL", "alert": alert_number(error.reason)}
+    alert = _alert_in(first_bytes) or alert_number(error.reason)
+    found: dict[str, Any] = {"tls_error": error.reason or "SSL", "alert": alert}
+    found["server_said"] = f"TLS alert {alert}" if alert else None
     # A server that has answered with a handshake record has chosen a version and a cipher already.
     found["server_hello"] = first_bytes[:1] == bytes([_RECORD_HANDSHAKE])
     if first_bytes and first_bytes[0] not in (_RECORD_HANDSHAKE, _RECORD_ALERT):

@@ -46,6 +46,15 @@ CAUSES = (
         "{default_port}.",
         rules=(
             Rule(None, {"not_protocol": True}, rank=20),
+            # no_application_protocol (RFC 7301, section 3.2).
+            Rule(
+                "tls",
+                {"alert": 120},
+                message="{address}:{port} speaks something else than {protocol_title} inside of TLS: it refuses a "
+                "handshake that names no application protocol of its own (ALPN, alert 120).",
+                remedy="Use a port that speaks {protocol_title} to clients without ALPN (of HTTP: version 1.1), or let "
+                "{address}:{port} accept them.",
+            ),
             # Without this it would be said to have no TLS, as the right peer is.
             Rule("tls", {"not_tls": True, "another_protocol": True}, rank=25),
             Rule(

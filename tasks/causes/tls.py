@@ -6,6 +6,9 @@ from tasks.causes import Cause, Rule
 #: X509_V_ERR_... of OpenSSL (x509_vfy.h).
 _UNTRUSTED = frozenset({2, 18, 19, 20, 21, 24, 27})
 _WRONG_NAME = frozenset({62, 64})
+_WRONG_PURPOSE = 26
+#: Keys of the certificate and of a CA above it that are too short, a digest of a CA that is too weak.
+_TOO_WEAK = frozenset({66, 67, 68})
 _NO_COMMON_GROUND = frozenset(
     {
         "UNSUPPORTED_PROTOCOL",
@@ -71,6 +74,14 @@ CAUSES = (
         rules=(
             Rule("tls", {"tls_error": _NO_COMMON_GROUND}, rank=20),
             Rule("tls", {"alert": frozenset({40, 70, 71, 47})}, rank=30),
+            Rule(
+                "tls",
+                {"verify_code": _TOO_WEAK},
+                component="{subject}",
+                message="The certificate of {address}:{port} ({subject}), or one above it, is too weak to be trusted "
+                "({verify_error}).",
+                remedy="Have it reissued with a key of 2048 bits RSA or 256 bits EC at least, signed with SHA-256.",
+            ),
         ),
     ),
     Cause(
@@ -81,7 +92,30 @@ CAUSES = (
         component="{issuer}",
         message="The certificate of {address}:{port} is issued by {issuer}, which is not trusted here.",
         remedy="Give the certificate of the CA {issuer} {trust_ca}, if you trust it.",
-        rules=(Rule("tls", {"verify_code": _UNTRUSTED}),),
+        rules=(
+            Rule("tls", {"verify_code": _UNTRUSTED}),
+            Rule(
+                "tls",
+                {"verify_code": _WRONG_PURPOSE},
+                component="{subject}",
+                message="The certificate of {address}:{port} ({subject}), or one above it, was not issued for servers "
+                "(extendedKeyUsage).",
+                remedy="Let the server have one whose extendedKeyUsage contains serverAuth.",
+                owner=Owner.DBA,
+            ),
+            # Whatever else OpenSSL finds wrong with a chain: what a CA may not issue, a CA that is none, a signature.
+            Rule(
+                "tls",
+                {"verify_code": bool},
+                rank=55,
+                component="{subject}",
+                message="The certificate of {address}:{port} ({subject}, issued by {issuer}) is not to be trusted: "
+                "{verify_error} (verify code {verify_code}).",
+                remedy="Let the server have a certificate that its CA may issue, and send the CA certificates "
+                "above it, up to one in {ca_store}.",
+                owner=Owner.DBA,
+            ),
+        ),
     ),
     Cause(
         "TLS.NAME_MISMATCH",
@@ -100,6 +134,14 @@ CAUSES = (
                 remedy="Let it be reissued for {host}: a subject alone names nobody any more (RFC 6125).",
             ),
             Rule("tls", {"verify_code": _WRONG_NAME}),
+            # unrecognized_name (RFC 6066, section 3): there is no certificate to look at.
+            Rule(
+                "tls",
+                {"alert": 112},
+                message="{address}:{port} serves no such name as {host} over TLS: it refuses the handshake that asks "
+                "for it (SNI, alert 112).",
+                remedy="Use a name that the server is configured for as host, or let it serve {host}.",
+            ),
         ),
     ),
     Cause(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -211,6 +212,25 @@ def test_key_and_certificate_have_to_fit() -> None:
 )
 def test_alerts_by_number(reason: str | None, number: int | None) -> None:
     assert alert_number(reason) == number
+
+
+@pytest.mark.parametrize("number", [112, 120, 70, 80])
+async def test_an_alert_in_clear_is_told_by_its_number_whatever_openssl_calls_it(number: int) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(bytes([0x15, 3, 3, 0, 2, 2, number]))
+        await writer.drain()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as listening:
+        with pytest.raises(StageFailed) as caught:
+            await shake(listening.sockets[0].getsockname()[1], TlsMaterial("require"))
+    assert caught.value.evidence["alert"] == number
+
+
+async def test_a_name_with_a_dot_at_its_end_is_the_same_name() -> None:
+    async with server() as port:
+        said, _ = await shake(port, verifying(), "db.test.")
+    assert said == b"hello"
 
 
 def test_secrets_do_not_show() -> None:
