@@ -48,6 +48,31 @@ async def test_replies_of_every_kind_are_read() -> None:
     assert read == ["OK", Refusal("WRONGPASS", "WRONGPASS no"), Refusal("ERR", "what"), -5, None, b"a\r\nb", [1, None]]
 
 
+def _array(*items: bytes) -> bytes:
+    return b"*%d\r\n%b" % (len(items), b"".join(items))
+
+
+@pytest.mark.parametrize("database", [0, 3])
+async def test_a_sentinel_is_named_with_the_servers_that_it_watches(database: int) -> None:
+    unknown = b"-ERR unknown command 'ECHO', with args beginning with: \r\n"
+    about = (b"name", b"m", b"ip", b"10.0.0.7", b"port", b"6380")
+    masters = _array(_array(*(bulk(word) for word in about)))
+    selected = unknown if database else b""
+    answers = selected + PONG + unknown + bulk(b"# Server\r\nredis_mode:sentinel\r\n") + masters
+    talked = await talk(PONG, answers, username=None, password=None, database=database)
+    assert talked.cause == "PROTO.MISMATCH"
+    assert talked.finding is not None
+    assert "10.0.0.7:6380" in talked.finding.remedy
+
+
+async def test_a_select_that_is_switched_off_is_no_missing_database() -> None:
+    unknown = b"-ERR unknown command 'SELECT', with args beginning with: '1' \r\n"
+    talked = await talk(NOAUTH + OK + unknown + ALIVE, database=1)
+    assert talked.cause == "AUTH.METHOD_UNSUPPORTED"
+    assert talked.finding is not None
+    assert talked.finding.component == "SELECT"
+
+
 async def test_a_large_value_is_read_past() -> None:
     wire = Wire(Peer(b"$2000000\r\n" + bytes(2_000_000) + b"\r\n+OK\r\n", pace=65536))
     assert [await wire.reply(), await wire.reply()] == [b"", "OK"]

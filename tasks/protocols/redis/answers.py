@@ -45,6 +45,13 @@ ANSWERS: tuple[Answer, ...] = (
     ),
     Answer("AUTH.METHOD_UNSUPPORTED", {"unsupported": True}, remedy="Leave out username for {source}/{env}."),
     Answer(
+        "PROTO.MISMATCH",
+        {"sentinel": True},
+        message="{address}:{port} is a Redis Sentinel: it tells where the server is and holds no data.",
+        remedy="Use the address of the server that it watches ({masters}), or of what stands before it and follows a "
+        "failover.",
+    ),
+    Answer(
         "TARGET.MISSING",
         {"database_missing": True},
         message="{address}:{port} has no database {database}.",

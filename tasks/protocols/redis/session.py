@@ -15,7 +15,7 @@ from tasks.networks.provenance import numeric
 from tasks.path_mtu import LARGE
 from tasks.protocols import Access, Dial, Retry
 from tasks.protocols.hanging_up import over_tls
-from tasks.protocols.redis.wire import GLOB, Refusal, Wire, info_lines
+from tasks.protocols.redis.wire import GLOB, Refusal, Wire, info_lines, masters_of
 from tasks.protocols.tls_first import LinesOrTls
 from tasks.streams import Stream, StreamBroken, printable
 from tasks.tls import may_want_tls
@@ -110,14 +110,24 @@ class RedisSession(LinesOrTls):
         select = [("SELECT", database)] if database else []
         # Without login nothing but NOAUTH is said: only now does PING tell how the server is. The echo is there to be
         # large; an account may be refused it.
-        *selected, ping, _ = await self.ask_all(*select, ("PING",), ("ECHO", LARGE))
+        *selected, ping, echo = await self.ask_all(*select, ("PING",), ("ECHO", LARGE))
+        if _unknown(echo):
+            await self._refuse_sentinel()
         if isinstance(ping, Refusal) and ping.word != "NOPERM" and not ping.unknown_command:
             raise self._refused(ping)
         for reply in selected:
+            if _unknown(reply):
+                raise StageFailed(unsupported=True, renamed="SELECT", method="SELECT")
             if isinstance(reply, Refusal):
                 missing = reply.word == "ERR"
                 raise self._refused(reply, database_missing=missing or None, database=database)
         recorder.see(database=database)
+
+    async def _refuse_sentinel(self) -> None:
+        """A Sentinel speaks the protocol and holds no data; it knows who does."""
+        info, masters = await self.ask_all(("INFO", "server"), ("SENTINEL", "MASTERS"))
+        if dict(info_lines(info)).get("redis_mode") == "sentinel":
+            raise StageFailed(sentinel=True, masters=list(masters_of(masters)))
 
     async def privilege(self, recorder: Recorder) -> None:
         size = await self._facts(recorder)
@@ -298,6 +308,10 @@ class _Denied(StageFailed):
 
 def _denied(reply: object) -> bool:
     return isinstance(reply, Refusal) and reply.word == "NOPERM"
+
+
+def _unknown(reply: object) -> bool:
+    return isinstance(reply, Refusal) and reply.unknown_command
 
 
 def _count(text: str | None) -> int | None:

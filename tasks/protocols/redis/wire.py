@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.streams import Reader, Stream, StreamBroken
+from tasks.streams import Reader, Stream, StreamBroken, printable
 
 _LONGEST_LINE = 65536
 #: Values beyond this size are read past, not kept. In bytes.
@@ -110,3 +110,12 @@ def info_lines(reply: object) -> Iterable[tuple[str, str]]:
     """The fields of INFO; none where it was refused."""
     text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
     return ((key, value) for key, colon, value in (line.partition(":") for line in text.splitlines()) if colon)
+
+
+def masters_of(reply: object) -> Iterable[str]:
+    """Where the servers are that a Sentinel watches, from its answer to SENTINEL MASTERS: names and values in turn."""
+    for row in reply if isinstance(reply, list) else ():
+        about = dict(zip(row[::2], row[1::2], strict=False)) if isinstance(row, list) else {}
+        host, port = about.get(b"ip"), about.get(b"port")
+        if isinstance(host, bytes) and isinstance(port, bytes):
+            yield printable(host + b":" + port)
