@@ -46,7 +46,10 @@ class Wire(Protocol):
     """How the name servers of a place are asked."""
 
     async def ask(self, query: dns.message.Message, server: str, port: int, seconds: float) -> dns.message.Message:
-        """The server's response. Raises `TimeoutError`, `OSError`, `EOFError` or dnspython's `DNSException`."""
+        """The server's response.
+
+        Raises `OnlyTruncatedError`, `TimeoutError`, `OSError`, `EOFError` or dnspython's `DNSException`.
+        """
         ...
 
     async def otherwise(self, host: str, budget: Budget) -> Resolution | None:
@@ -73,17 +76,30 @@ def _text(path: Path) -> str:
         return ""
 
 
+class OnlyTruncatedError(Exception):
+    """The answer does not fit into a datagram, and cannot be had over TCP."""
+
+
 class SocketWire:
     """Asks with this machine's own sockets: over UDP, and over TCP what does not fit."""
 
     async def ask(self, query: dns.message.Message, server: str, port: int, seconds: float) -> dns.message.Message:
         import dns.asyncquery
+        import dns.exception
+        import dns.message
 
-        # What does not answer this question, or comes from elsewhere, is passed over as the system does.
-        response, _ = await dns.asyncquery.udp_with_fallback(
-            query, server, timeout=seconds, port=port, ignore_unexpected=True, ignore_errors=True
-        )
-        return response
+        budget = Budget.of(seconds)
+        try:
+            # What does not answer this question, or comes from elsewhere, is passed over as the system does.
+            return await dns.asyncquery.udp(
+                query, server, timeout=seconds, port=port, ignore_unexpected=True, ignore_errors=True,
+                raise_on_truncation=True,
+            )  # fmt: skip
+        except dns.message.Truncated:
+            try:
+                return await dns.asyncquery.tcp(query, server, timeout=budget.left(), port=port)
+            except (OSError, EOFError, dns.exception.DNSException) as error:
+                raise OnlyTruncatedError from error
 
     async def otherwise(self, host: str, budget: Budget) -> Resolution | None:
         return None
@@ -97,6 +113,7 @@ class _Answer:
     addresses: list[str] = field(default_factory=list)
     canonical_name: str | None = None
     loop: bool = False
+    truncated: bool = False
     log: list[str] = field(default_factory=list)
     ttl: int | None = None
 
@@ -196,6 +213,8 @@ class _Dns:
                 )
             if any(answer.loop for answer in answers):
                 evidence["cname_loop"] = True
+            if any(answer.truncated for answer in answers):
+                evidence["truncated"] = True
             if alias_end := next((answer.canonical_name for answer in answers if answer.canonical_name), None):
                 evidence["alias_end"] = alias_end
             outcomes.append(_worst([answer.rcode for answer in answers]))
@@ -270,6 +289,8 @@ class _Dns:
             try:
                 response = await self._wire.ask(query, server, port, left)
                 outcome = dns.rcode.to_text(response.rcode())
+            except OnlyTruncatedError:
+                response, outcome, answer.truncated = None, "TRUNCATED", True
             except (dns.exception.Timeout, TimeoutError):
                 response, outcome = None, "TIMEOUT"
             except (OSError, dns.exception.DNSException, EOFError) as error:
@@ -298,6 +319,8 @@ class _Dns:
             try:
                 query = dns.message.make_query(".", "NS")
                 await self._wire.ask(query, server, self._ports.get(server, 53), seconds)
+            except OnlyTruncatedError:
+                return True
             except (OSError, EOFError, dns.exception.DNSException):
                 return False
             return True

@@ -71,12 +71,26 @@ CAUSES = (
         "DNS.SERVER_FAILURE",
         State.UNREACHABLE,
         Owner.NETWORK,
-        "A name server answers that it cannot or will not answer (rcode 2, SERVFAIL; rcode 5, REFUSED).",
+        "A name server answers that it cannot or will not answer (rcode 2, SERVFAIL; rcode 5, REFUSED), or that its "
+        "answer is too long for UDP, and cannot be asked over TCP.",
         component="{name}",
         message="The name servers {nameservers} answer {rcode} for {name}.",
         remedy="Let the owner of the name servers look at {name}: the zone's own servers may be down, or refuse this "
         "client.",
-        rules=(Rule("resolve", {"rcode": lambda rcode: bool(rcode) and rcode not in _FINAL}),),
+        rules=(
+            Rule("resolve", {"rcode": lambda rcode: bool(rcode) and rcode not in _FINAL}),
+            # Too long for a datagram (RFC 7766, section 5): a rule for UDP alone lets short answers pass.
+            Rule(
+                "resolve",
+                {"rcode": "TIMEOUT", "truncated": True},
+                rank=43,
+                component="TCP port 53 of {nameservers}",
+                message="What {nameservers} answer for {name} is too long for UDP (truncated), and over TCP they do "
+                "not answer.",
+                remedy="Let {resource_group} reach {nameservers} on TCP port 53 as well, or publish fewer records for "
+                "{name}.",
+            ),
+        ),
     ),
     Cause(
         "DNS.SPLIT_VIEW",

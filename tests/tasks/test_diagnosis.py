@@ -123,6 +123,7 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("resolve", {**_DNS, "rcode": "SERVFAIL"}, "DNS.SERVER_FAILURE"),
     ("resolve", {**_DNS, "rcode": "TIMEOUT", "other_names_answered": False}, "DNS.RESOLVER_DOWN"),
     ("resolve", {**_DNS, "rcode": "TIMEOUT", "other_names_answered": True}, INCONCLUSIVE),
+    ("resolve", {**_DNS, "rcode": "TIMEOUT", "truncated": True, "other_names_answered": True}, "DNS.SERVER_FAILURE"),
     ("route", {"forbidden": "a link-local address", "address": "169.254.1.1"}, "POLICY.FORBIDDEN_TARGET"),
     ("route", _ROUTE, "ROUTE.NONE"),
     ("route", {**_ROUTE, "public": True, "way_out": False}, "ROUTE.NAT_MISSING"),
@@ -228,6 +229,11 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("tls", {"verify_code": 10, **_CERTIFICATE, "in_time": False}, "TLS.EXPIRED"),
     ("tls", {"verify_code": 9, **_CERTIFICATE, "in_time": True}, "TLS.NOT_YET_VALID"),
     ("tls", {"verify_code": 9, **_CERTIFICATE}, "TLS.NOT_YET_VALID"),
+    ("tls", {"verify_code": 26, "verify_error": "unsuitable certificate purpose", **_CERTIFICATE}, "TLS.UNTRUSTED_CA"),
+    ("tls", {"verify_code": 47, "verify_error": "permitted subtree violation", **_CERTIFICATE}, "TLS.UNTRUSTED_CA"),
+    ("tls", {"verify_code": 67, "verify_error": "CA key too weak", **_CERTIFICATE}, "TLS.VERSION_OR_CIPHER"),
+    ("tls", {"tls_error": "TLSV1_UNRECOGNIZED_NAME", "alert": 112}, "TLS.NAME_MISMATCH"),
+    ("tls", {"tls_error": "SSL", "alert": 120}, "PROTO.MISMATCH"),
 )  # fmt: skip
 
 

@@ -128,6 +128,20 @@ async def test_truncated_answers_are_asked_for_over_tcp(tmp_path: Path) -> None:
 
 
 @needs_port_53
+async def test_an_answer_too_long_for_udp_that_tcp_does_not_give_is_no_silence(tmp_path: Path) -> None:
+    def only_udp(_: str, over: str, query: dns.message.Message) -> dns.message.Message | None:
+        response = dns.message.make_response(query)
+        response.flags |= dns.flags.TC
+        return response if over == "udp" else None
+
+    async with name_server("127.0.53.9", only_udp):
+        found = await resolve(tmp_path, "large.test", resolv="nameserver 127.0.53.9\n", seconds=1)
+    assert found.evidence["rcode"] == "TIMEOUT"
+    assert found.evidence["truncated"] is True
+    assert "TRUNCATED" in found.evidence["answers"][0]
+
+
+@needs_port_53
 async def test_search_list_and_ndots(tmp_path: Path) -> None:
     def only_searched(name: str, _: str, query: dns.message.Message) -> dns.message.Message:
         return answer(query, "A 10.1.1.3") if name.endswith(".corp.test") else answer(query, rcode="NXDOMAIN")
