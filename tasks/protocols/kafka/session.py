@@ -238,16 +238,12 @@ async def _token(channel: Wire, token: bytes) -> bytes:
 
 
 async def _scram(channel: Wire, mechanism: str, username: str, password: str) -> None:
-    from scramp import ScramException
-
     from tasks.protocols import scram
 
-    client = scram.client(mechanism, username, password, prepare=False)
-    try:
-        client.set_server_first((await _token(channel, client.get_client_first().encode())).decode())
-        client.set_server_final((await _token(channel, client.get_client_final().encode())).decode())
-    except (ScramException, UnicodeDecodeError):
-        raise StageFailed(server_proof="wrong", server_said="a SCRAM proof that does not fit") from None
+    exchange = scram.Exchange(mechanism, username, password, prepare=False)
+    first = await _token(channel, exchange.first().encode())
+    final = await _token(channel, exchange.final(first.decode(errors="replace")).encode())
+    exchange.verify(final.decode(errors="replace"))
 
 
 def _refused(error: int, **more: Any) -> StageFailed:

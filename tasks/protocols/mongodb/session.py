@@ -167,26 +167,20 @@ class MongodbSession(TlsFirst):
         return self._configured_mechanism or usable or (", ".join(offered) if offered else _SHA256)
 
     async def _login_by_scram(self, mechanism: str) -> None:
-        from scramp import ScramException
-
         from tasks.protocols import scram
 
         username, password = str(self.access.setting("username")), self.access.secret("password") or ""
         if mechanism == _SHA1:
             digest = hashlib.md5(f"{username}:mongo:{password}".encode(), usedforsecurity=False)
             password = digest.hexdigest()
-        try:
-            # The older mechanism takes the digest, which is ASCII (MongoDB's authentication specification).
-            client = scram.client(mechanism, username, password, prepare=mechanism == _SHA256)
-            answer = await self._sasl(
-                "saslStart", client.get_client_first(), mechanism=mechanism, options={"skipEmptyExchange": True}
-            )
-            conversation = answer.get("conversationId")
-            client.set_server_first(_payload(answer))
-            answer = await self._sasl("saslContinue", client.get_client_final(), conversationId=conversation)
-            client.set_server_final(_payload(answer))
-        except ScramException:
-            raise StageFailed(server_proof="wrong", server_said="a SCRAM proof that does not fit") from None
+        # Of the older mechanism's digest nothing is left to prepare (MongoDB's authentication specification).
+        exchange = scram.Exchange(mechanism, username, password, prepare=mechanism == _SHA256)
+        answer = await self._sasl(
+            "saslStart", exchange.first(), mechanism=mechanism, options={"skipEmptyExchange": True}
+        )
+        conversation = answer.get("conversationId")
+        answer = await self._sasl("saslContinue", exchange.final(_payload(answer)), conversationId=conversation)
+        exchange.verify(_payload(answer))
         if not answer.get("done"):
             await self._sasl("saslContinue", "", conversationId=conversation)
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _OK, _CLEARTEXT, _MD5, _GSS, _GSS_CONTINUE, _SSPI, _SASL = 0, 3, 5, 7, 8, 9, 10
 _METHODS = {2: "Kerberos 5", 6: "SCM credentials", _GSS: "GSSAPI", _SSPI: "SSPI"}
 
+_SCRAM = "SCRAM-SHA-256"
+
 #: Names that are nobody's secret.
 _NOBODY = {"username": "headwater", "database": "headwater"}
 
@@ -132,26 +134,21 @@ class PostgresqlSession(Session):
             raise StageFailed(method=_METHODS.get(code, f"method {code}"), unsupported=True)
 
     async def _scram(self, body: bytes, recorder: Recorder) -> None:
-        from scramp import ScramException
-
         from tasks.protocols import scram
 
         offered = [word.decode() for word in body.split(b"\0") if word]
         recorder.see(method="SASL", mechanisms=offered)
-        usable = [word for word in offered if word == "SCRAM-SHA-256"]
-        if not usable:
+        if _SCRAM not in offered:
             raise StageFailed(method=", ".join(offered), unsupported=True)
         # The user name of the startup message counts; in the place of SCRAM's own, JDBC's driver sends this, too.
-        client = scram.client(usable[0], "*", self._password(), prepare=True)
-        first = client.get_client_first().encode()
-        await self._send(b"p", client.mechanism_name.encode() + b"\0" + struct.pack("!I", len(first)) + first)
+        exchange = scram.Exchange(_SCRAM, "*", self._password(), prepare=True)
+        first = exchange.first().encode()
+        await self._send(b"p", _SCRAM.encode() + b"\0" + struct.pack("!I", len(first)) + first)
         try:
-            client.set_server_first(_sasl(await self._next(recorder), 11))
-            await self._send(b"p", client.get_client_final().encode())
-            client.set_server_final(_sasl(await self._next(recorder), 12))
-        except ScramException:
-            said = "a SCRAM proof that does not fit"
-            raise StageFailed(server_proof="wrong", method=client.mechanism_name, server_said=said) from None
+            await self._send(b"p", exchange.final(_sasl(await self._next(recorder), 11)).encode())
+            exchange.verify(_sasl(await self._next(recorder), 12))
+        except StageFailed as failure:
+            raise StageFailed(**{"method": _SCRAM, **failure.evidence}) from None
         self._password_proved = True
 
     async def _kerberos_token(self, recorder: Recorder) -> None:
