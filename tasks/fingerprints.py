@@ -9,6 +9,8 @@ _FINGERPRINTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), name)
     for pattern, name in (
         (rb"HTTP/\d", "HTTP"),
+        # The server's preface: a SETTINGS frame of settings of 6 bytes, for the connection (RFC 9113, section 3.4).
+        (rb"\x00\x00[\x00-\x60]\x04\x00\x00\x00\x00\x00", "HTTP/2"),
         # sshd, where too many others are logging in, says that in the place of its version.
         (rb"SSH-\d|Exceeded MaxStartups", "SSH"),
         (rb"RFB \d{3}\.", "VNC"),

@@ -12,6 +12,8 @@ from tasks.fingerprints import identify
     [
         (b"HTTP/1.1 400 Bad Request\r\n", "HTTP"),
         (b"<html><body>", "HTTP"),
+        (bytes.fromhex("000012040000000000" + "000300000080"), "HTTP/2"),
+        (bytes.fromhex("000000040000000000"), "HTTP/2"),
         (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "SSH"),
         (b"Exceeded MaxStartups\r\n", "SSH"),
         (b"220 mail.example ESMTP Postfix\r\n", "SMTP"),
