@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from registry import model, types
+from registry import model, synchronization, types
 from registry.errors import InvalidInput
 
 
@@ -209,6 +209,14 @@ def _lacks_support(case: Case) -> bool:
     return module not in types.get(case.type).modules
 
 
+def _is_not_synchronized_so(case: Case) -> bool:
+    """A type that Data Integration does not have at all is told by the rule `module`."""
+    if not _is_synchronization(case) or _lacks_support(case):
+        return False
+    able = synchronization.roles(case.type, case.task_kind)
+    return case.role not in able if case.role in (synchronization.READER, synchronization.WRITER) else not able
+
+
 def _lacks_side(case: Case) -> bool:
     return case.side not in case.sides and not _lacks_development(case)
 
@@ -235,6 +243,13 @@ RULES: tuple[Rule, ...] = (
         _lacks_support,
         "{type} is not supported in {module}",
         "`headwater types` tells what each type is for",
+    ),
+    Rule(
+        "synchronization",
+        "supported data sources and synchronization solutions: what is read and what is written, in which kind",
+        _is_not_synchronized_so,
+        "{kind_of_work} {able} {type}",
+        "use another kind of synchronization, or another data source: `headwater types`",
     ),
     Rule(
         "development",
@@ -345,6 +360,8 @@ def broken(rules: Sequence[Rule], case: Case) -> list[Refusal]:
     """The rules that a use breaks."""
     words = {name: getattr(case, name) for name in ("path", "type", "task_kind", "env", "side", "region")}
     words["module"] = MODULES.get(case.module, case.module)
+    words["able"] = synchronization.told(case.type, case.task_kind)
+    words["kind_of_work"] = f"synchronization ({synchronization.KINDS.get(case.task_kind, 'of any kind')})"
     return [
         Refusal(rule.name, rule.reason.format(**words), rule.remedy.format(**words))
         for rule in rules

@@ -217,16 +217,24 @@ def groups(output: Form = Output.TABLE) -> int:
 
 
 def types(output: Form = Output.TABLE) -> int:
-    """List the types of data sources."""
+    """List the types of data sources: the modules that they are for, and what Data Integration reads and writes."""
+    from registry.synchronization import TABLE
     from registry.types import catalogue
 
     found = catalogue().values()
     if output is Output.TABLE:
         rows = [
-            (one.name, one.title, str(one.default_port), ", ".join(one.aliases), ", ".join(one.modules))
+            (
+                one.name,
+                one.title,
+                str(one.default_port),
+                ", ".join(one.aliases),
+                ", ".join(one.modules),
+                ", ".join(f"{kind} {does}" for kind, does in TABLE.get(one.name, {}).items() if does != "-"),
+            )
             for one in found
         ]
-        table(("type", "product", "port", "aliases", "modules"), rows)
+        table(("type", "product", "port", "aliases", "modules", "synchronization"), rows)
         return 0
     dump(
         [
@@ -239,6 +247,7 @@ def types(output: Form = Output.TABLE) -> int:
                 "tested": one.tested,
                 "kind": one.kind,
                 "modules": list(one.modules),
+                "synchronization": dict(TABLE[one.name]) if one.name in TABLE else None,
             }
             for one in found
         ]

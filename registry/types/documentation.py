@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from registry import synchronization
 from registry.connection.fields import Endpoint
 from registry.connection.model import Connection, Mode
 from registry.types import DataSourceType, catalogue
@@ -36,7 +37,14 @@ _MODE_TITLES = {Mode.CONNECTION_STRING: "Connection string mode", Mode.INSTANCE:
 
 def markdown() -> str:
     """The page: every type with its names, modes, fields and an example."""
-    return "\n".join([_INTRODUCTION, *_overview(), *(line for type_ in catalogue().values() for line in _type(type_))])
+    return "\n".join(
+        [
+            _INTRODUCTION,
+            *_overview(),
+            *_synchronized(),
+            *(line for type_ in catalogue().values() for line in _type(type_)),
+        ]
+    )
 
 
 def _overview() -> Iterator[str]:
@@ -50,6 +58,15 @@ def _overview() -> Iterator[str]:
         cells = (name, type_.title, modes, protocols, type_.default_port, _TESTED[type_.tested], remarks)
         yield f"| {' | '.join(map(str, cells))} |"
     yield ""
+
+
+def _synchronized() -> Iterator[str]:
+    yield "## What Data Integration reads (r) and writes (w)\n"
+    yield f"| type | {' | '.join(synchronization.KINDS.values())} |"
+    yield f"|---|{'---|' * len(synchronization.KINDS)}"
+    for name, row in synchronization.TABLE.items():
+        yield f"| [`{name}`](#{name}) | {' | '.join('' if does == '-' else does for does in row.values())} |"
+    yield "\nOf other types nothing is known, and they are not limited.\n"
 
 
 def _type(type_: DataSourceType) -> Iterator[str]:

@@ -197,7 +197,7 @@ def test_a_run_in_development_gets_the_development_side_unless_it_synchronizes_i
     def side(kind: str) -> str:
         return connecting.details("orders", env="dev", task_kind=kind).env
 
-    assert (side("flow"), side("batch_sync"), side("realtime_sync")) == ("dev", "dev", "prod")
+    assert (side("flow"), side("batch_sync"), side("database_realtime_sync")) == ("dev", "dev", "prod")
 
 
 def test_a_basic_workspace_has_production_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,6 +217,12 @@ def test_rules_of_use_are_told_with_what_to_do(store: Store) -> None:
     add(store, "keyed", "oss", f"{{{place}, auth_type: Ak, access_id: i, access_key: 'env:X'}}")
     with pytest.raises(NotUsable, match="for synchronization only"):
         connect("keyed")
+    add(store, "sink", "memcache", "{proxy: 127.0.0.1, port: 1}")
+    with pytest.raises(NotUsable, match=r"synchronization \(one table, in batches\) only writes memcache"):
+        connect("sink", task_kind="batch_sync", role="reader")
+    with pytest.raises(NotUsable, match=r"in real time\) neither reads nor writes memcache"):
+        connect("sink", task_kind="realtime_sync")
+    assert connecting.details("sink", task_kind="batch_sync", role="writer").protocol == "memcached"
     add(store, "catalog", "paimon_catalog", "{endpoint: 'https://catalog.example.com', warehouse: w}")
     with pytest.raises(NotUsable, match="no task reads or writes it"):
         connect("catalog", task_kind="batch_sync")

@@ -63,7 +63,10 @@ def test_types_tell_what_each_type_is_for(shop: CommandLine) -> None:
     assert {name: tuple(one["modules"]) for name, one in types.items()} == {
         name: type_.modules for name, type_ in catalogue().items()
     }
-    assert "\nssh\tSSH\t22\t\tdata_studio\n" in shop("types").out
+    assert types["redis"]["synchronization"]["batch_sync"] == "w"
+    shown = shop("types").out
+    assert "\nssh\tSSH\t22\t\tdata_studio\t\n" in shown
+    assert "batch_sync rw, database_batch_sync r\n" in next(one for one in shown.splitlines(True) if one[:4] == "db2\t")
 
 
 def test_the_form_advises_a_name_of_business_and_environment() -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from registry import access, compute_resources, impacts, types, usage
+from registry import access, compute_resources, impacts, synchronization, types, usage
 from registry.access import PERMISSIONS, Role, Verb
 from registry.connection import read_entry
 from registry.impacts import Granted, Risk, Use
-from registry.usage import SYNCHRONIZATION, TaskKind
+from registry.usage import TaskKind
 from registry.verdict import State
 from tests.registry.test_usage import made, rules
 
@@ -38,8 +38,42 @@ BY_STRING = """
 
 @pytest.mark.parametrize("type_", SYNCHRONIZED.split())
 def test_what_data_integration_reads_or_writes_may_be_used_there(type_: str) -> None:
-    for kind in SYNCHRONIZATION:
+    for kind in ("batch_sync", "sync"):
         assert rules(made(type_), "data_integration", kind) == []
+
+
+@pytest.mark.parametrize(
+    ("type_", "documented"),
+    [
+        ("mysql", "RW R R R R"), ("postgresql", "RW - R R -"), ("sqlserver", "RW - R - -"), ("oracle", "RW R R R R"),
+        ("polardb", "RW R R R R"), ("apsaradb_for_oceanbase", "RW W - RW -"), ("maxcompute", "RW W W W W"),
+        ("hologres", "RW RW RW W -"), ("oss", "RW - W W -"), ("kafka", "RW RW - W -"), ("redis", "W - - - -"),
+        ("mongodb", "RW - - R -"), ("starrocks", "RW W W W -"), ("clickhouse", "RW - R - -"), ("hive", "RW - RW - -"),
+        ("elasticsearch", "RW W W W -"), ("dlf", "RW W W W -"), ("lindorm", "RW W - W -"), ("doris", "RW W R - -"),
+        ("loghub", "RW R - - -"), ("datahub", "RW RW - W -"), ("tablestore", "RW W - - -"), ("db2", "RW - R - -"),
+        ("analyticdb_for_mysql", "RW W R W -"), ("analyticdb_for_postgresql", "RW - R - -"), ("drds", "RW - R - -"),
+        ("s3", "RW - - - -"), ("bigquery", "R - - - -"), ("httpfile", "R - - - -"), ("memcache", "W - - - -"),
+        ("opensearch", "W - - - -"), ("graph_database", "W - - - -"), ("hdfs", "RW - - - -"),
+    ],
+)  # fmt: skip
+def test_a_type_is_read_and_written_in_the_kinds_of_synchronization_that_are_documented(
+    type_: str, documented: str
+) -> None:
+    """Batch; one table in real time; whole database in batches, in real time, full and incremental."""
+    kinds = ("batch_sync", "realtime_sync", "database_batch_sync", "database_realtime_sync",
+             "database_full_incremental_sync")  # fmt: skip
+    for kind, able in zip(kinds, documented.split(), strict=True):
+        for letter, role in (("R", "reader"), ("W", "writer")):
+            told = usage.refusals(made(type_), None, "data_integration", kind, role)
+            found = [one.rule for one in told if one.rule == "synchronization"]
+            assert found == ([] if letter in able else ["synchronization"]), (kind, role)
+
+
+def test_every_type_of_data_integration_that_is_documented_stands_in_the_table() -> None:
+    unnamed = {"opengauss", "polardbo", "polardb_x_2_0", "rabbitmq", "selectdb"}
+    integrated = {name for name, type_ in types.catalogue().items() if "data_integration" in type_.modules}
+    assert integrated - set(synchronization.TABLE) == unnamed
+    assert set(synchronization.TABLE) - integrated == {"paimon_catalog"}
 
 
 @pytest.mark.parametrize("type_", [*BOTH_MODES.split(), *BY_INSTANCE.split(), *BY_STRING.split()])

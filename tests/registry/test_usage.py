@@ -107,7 +107,7 @@ _LIMITED = {
 @pytest.mark.parametrize("kind", [kind.value for kind in TaskKind])
 def test_sources_of_elsewhere_are_for_synchronization_only(rule: str, kind: str) -> None:
     properties, references = _LIMITED[rule]
-    source = made(properties=properties, references=references)
+    source = made("mysql", properties=properties, references=references)
     module = "data_integration" if kind.endswith("sync") else "data_studio"
     wanted = [] if kind.endswith("sync") else [rule]
     assert rules(source, module, kind, region="cn-hangzhou") == wanted
@@ -166,7 +166,7 @@ def test_a_source_without_a_development_side_is_not_for_data_studio_until_it_is_
     assert rules(half, *_STUDIO) == ["development"]
     assert rules(half, *_STUDIO, env="dev") == ["development"]
     assert rules(half, "operation_center", "node") == []
-    assert rules(half, "data_integration", "realtime_sync", env="dev") == []
+    assert rules(half, "data_integration", "database_realtime_sync", env="dev") == []
     assert rules(half, "data_integration", "batch_sync", env="dev") == ["side"]
     whole = made()
     assert missing_sides(whole) == ()
