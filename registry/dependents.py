@@ -8,7 +8,7 @@ forgets them only after `SEEN_FOR`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,12 +68,14 @@ class WrittenPlace:
     Attributes:
         name: `orders`, `retail/orders` or `retail.orders`: what a rewrite replaces.
         type: The type as it is written there; empty: not said.
+        needs: Table -> what is done with it; see `tasks.dependents.FoundReference`.
     """
 
     unit: str
     pointer: str
     name: str
     type: str = ""
+    needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

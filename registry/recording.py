@@ -354,8 +354,10 @@ def _update_rows(
     )
 
 
-def _places(reference: FoundReference) -> list[dict[str, str]]:
-    said = {"name": reference.source, "type": reference.type}
+def _places(reference: FoundReference) -> list[dict[str, Any]]:
+    said: dict[str, Any] = {"name": reference.source, "type": reference.type}
+    if reference.needs:
+        said["needs"] = {table: [*words] for table, words in reference.needs.items()}
     return [{"unit": place.unit, "pointer": place.pointer, **said} for place in reference.places]
 
 

@@ -42,6 +42,8 @@ class FoundReference:
         type: The type as it is written, under any of its aliases; empty: not said.
         role: reader, writer, query, rule or api; empty: not said.
         objects: Tables that it binds there.
+        needs: Table -> what is done with it beyond what the role says, in the words of GRANT: INSERT, UPDATE, DELETE,
+            TRUNCATE. Of a writer's table that is left out, INSERT is taken for all.
     """
 
     source: str
@@ -49,6 +51,7 @@ class FoundReference:
     role: str = ""
     objects: tuple[str, ...] = ()
     places: tuple[Place, ...] = ()
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

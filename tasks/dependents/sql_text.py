@@ -115,7 +115,10 @@ class _Reading:
         if tables.read or not tables.writes:
             roles["query"] = tables.read
         references = (
-            FoundReference(source.text, told["type"], role, objects, (source.place,)) for role, objects in roles.items()
+            FoundReference(
+                *(source.text, told["type"], role, objects, (source.place,)), tables.needs if role == "writer" else {}
+            )
+            for role, objects in roles.items()
         )
         return FoundDependent(
             key=str(path),

@@ -26,6 +26,12 @@ _READ_ONLY: Mapping[str, str] = {
 }
 
 
+#: The protocols whose survey tells what an account may do with a table -> what it takes besides.
+_SCHEMA: Mapping[str, tuple[str, ...]] = {"postgresql": ("USAGE ON SCHEMA",), "mysql": ()}
+#: What those surveys look up; `TRUNCATE` is more in one than in the other.
+_LOOKED_UP = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "USAGE ON SCHEMA"})
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something that a person should know before."""
@@ -136,7 +142,9 @@ def _protocol(source: DataSource, env: str) -> str:
 def _permitted(use: Use, subject: Subject, side: str) -> Iterator[Finding]:
     new, entry = subject.new, subject.new.entry(side)
     for refused in usage.refusals(new, entry, use.module, use.task_kind, use.role, env=use.run_env):
-        yield Finding(Severity.BLOCKED, refused.reason)
+        # The kind of a synchronization is guessed where its code does not tell it; what runs on a type goes on on it.
+        stays = refused.rule == "synchronization" and subject.old.type == new.type
+        yield Finding(Severity.WARN if stays else Severity.BLOCKED, refused.reason)
     case = usage.case_of(new, entry, use.module, use.task_kind, use.role, env=use.run_env)
     for caution in usage.broken(usage.CAUTIONS, case):
         yield Finding(Severity.WARN, caution.reason)
@@ -178,7 +186,8 @@ def _contents(use: Use, subject: Subject, observed: Observed, side: str) -> Iter
     if use.objects and here.survey is None:
         yield Finding(Severity.WARN, f"types of columns were not compared with {subject.old.path}: {here.told}")
     for name in use.objects:
-        yield from _bound(name, here.survey, there.survey, subject.new.path, writes)
+        wanted = _wanted(use, name, _protocol(subject.new, side))
+        yield from _bound(name, here.survey, there.survey, subject.new.path, writes, wanted)
 
 
 def _writable(use: Use, subject: Subject, there: Survey) -> Iterator[Finding]:
@@ -189,8 +198,14 @@ def _writable(use: Use, subject: Subject, there: Survey) -> Iterator[Finding]:
         yield Finding(Severity.WARN, "what it writes is not known, so whether the account may was not looked at")
 
 
-def _bound(name: str, here: Survey | None, there: Survey, path: str, writes: bool) -> Iterator[Finding]:
-    """One bound name: a table, or a column of one."""
+def _bound(
+    name: str, here: Survey | None, there: Survey, path: str, writes: bool, wanted: Collection[str]
+) -> Iterator[Finding]:
+    """One bound name: a table, or a column of one.
+
+    Args:
+        wanted: What the account there has to be able to do with it.
+    """
     ours, theirs = _object(here, name), _object(there, name)
     column = ""
     if not _exists(ours) and not _exists(theirs):
@@ -205,7 +220,7 @@ def _bound(name: str, here: Survey | None, there: Survey, path: str, writes: boo
         hidden = " or hidden from this account" if theirs is not None and theirs.hidden else ""
         yield Finding(Severity.BLOCKED, f"{name} is missing{hidden} in {path}{hint}")
         return
-    yield from _allowed(theirs, writes, path)
+    yield from _allowed(theirs, wanted, path)
     if column and all(one.name != column for one in theirs.columns):
         yield Finding(Severity.BLOCKED, f"{name} is missing in {path}")
     elif ours is not None and ours.exists and theirs.columns:
@@ -214,12 +229,27 @@ def _bound(name: str, here: Survey | None, there: Survey, path: str, writes: boo
             yield Finding(misfit.severity, misfit.told)
 
 
-def _allowed(table: Object, writes: bool, path: str) -> Iterator[Finding]:
+def _allowed(table: Object, wanted: Collection[str], path: str) -> Iterator[Finding]:
     """By the server's own catalogue of privileges: nothing is tried, so nothing is left behind."""
-    wanted = "INSERT" if writes else "SELECT"
-    if wanted not in table.privileges:
+    lacks = [word for word in wanted if word in _LOOKED_UP and word not in table.privileges]
+    if lacks:
         may = ", ".join(table.privileges) or "nothing"
-        yield Finding(Severity.BLOCKED, f"the account of {path} may not {wanted} on {table.name}; it may {may}")
+        told = f"the account of {path} may not {', '.join(lacks)} on {table.name}; it may {may}"
+        yield Finding(Severity.BLOCKED, told)
+    for word in wanted:
+        if word not in _LOOKED_UP:
+            told = f"it does {word} on {table.name}; whether the account of {path} may was not looked at"
+            yield Finding(Severity.WARN, told)
+
+
+def _wanted(use: Use, name: str, protocol: str) -> Collection[str]:
+    """What the account has to be able to do with a bound name; nothing where a survey tells no privileges."""
+    if protocol not in _SCHEMA:
+        return ()
+    usual = ("INSERT",) if use.role in WRITERS else ("SELECT",)
+    names = (name, name.rpartition(".")[0])  # of a column, its table's
+    said = {word: None for place in use.places for one in names for word in place.needs.get(one, ())}
+    return [*(said or usual), *_SCHEMA[protocol]]
 
 
 def _object(survey: Survey | None, name: str) -> Object | None:

@@ -104,7 +104,8 @@ def find(candidates: Sequence[Candidate], subject: Subject, observed: Observed) 
 
 
 def _alike(use: Use) -> tuple[Any, ...]:
-    written = (bool(use.places), frozenset(place.type for place in use.places))
+    needs = frozenset((name, *words) for place in use.places for name, words in place.needs.items())
+    written = (bool(use.places), frozenset(place.type for place in use.places), needs)
     place = (use.workspace, use.env, use.run_env, use.resource_group, use.owner, use.locked_by)
     return (*place, use.module, use.task_kind, use.role, use.objects, written)
 

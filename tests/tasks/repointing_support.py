@@ -101,7 +101,8 @@ def _held(unit: str) -> Content:
 def _found(path: Path, number: int, task: Mapping[str, Any]) -> FoundDependent:
     def reference(key: str, role: str) -> FoundReference:
         place = Place(str(path), f"/tasks/{number}/{key}")
-        return FoundReference(task[key], role=role, objects=tuple(task.get("tables", ())), places=(place,))
+        objects, needs = tuple(task.get("tables", ())), task.get("needs", {})
+        return FoundReference(task[key], role=role, objects=objects, places=(place,), needs=needs)
 
     references = [reference(key, role) for key, role in (("reads", "reader"), ("writes", "writer")) if key in task]
     names = ("owner", "resource_group", "locked_by", "env")
@@ -134,9 +135,8 @@ def _replace(path: Path, text: str) -> None:
 def survey_of(*tables: str, privileges: Sequence[str] = ("SELECT", "INSERT"), type_: str = "integer") -> Survey:
     """A server with these tables, each with a column `id`."""
     columns = (Column("id", type_, False, 1),)
-    return Survey(
-        {}, tuple(Object(one, True, "table", columns=columns, privileges=tuple(privileges)) for one in tables)
-    )
+    may = (*privileges, "USAGE ON SCHEMA")
+    return Survey({}, tuple(Object(one, True, "table", columns=columns, privileges=may) for one in tables))
 
 
 @dataclass

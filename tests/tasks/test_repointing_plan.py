@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,33 @@ def test_what_a_reader_and_a_writer_lack_there_blocks_them(world: World) -> None
     assert plan.document["blast"]["verdict"] == {"ok": 2, "blocked": 2}
     assert "may not INSERT on items; it may SELECT" in _reasons(plan)
     assert "gone is missing in retail/orders_v2" in _reasons(plan)
+
+
+def test_a_writer_needs_what_its_mode_does_and_nothing_else(world: World) -> None:
+    world.file("appends", {"writes": "orders", "tables": ["items"]})
+    world.file("changes", {"writes": "orders", "tables": ["items"], "needs": {"items": ["UPDATE"]}})
+    world.file("replaces", {"writes": "orders", "tables": ["items"], "needs": {"items": ["INSERT", "DELETE"]}})
+    world.file("empties", {"writes": "orders", "tables": ["items"], "needs": {"items": ["INSERT", "TRUNCATE"]}})
+    world.file("column", {"writes": "orders", "tables": ["items.id"], "needs": {"items": ["DELETE"]}})
+    world.observing.surveys = {OLD: survey_of("items"), NEW: survey_of("items", privileges=["SELECT", "INSERT"])}
+    plan = world.plan()
+    told = {one["name"]: one["reasons"] for one in plan.document["blocked"]}
+    assert told.keys() == {"changes_0", "replaces_0", "column_0"}
+    assert "may not UPDATE on items" in told["changes_0"][0]
+    assert "may not DELETE on items" in told["replaces_0"][0]
+    verdicts = {one["name"]: one for action in _actions(world, plan) for one in action["dependents"]}
+    assert verdicts["appends_0"]["verdict"] == "ok"
+    assert (
+        "TRUNCATE on items; whether the account of retail/orders_v2 may was not" in verdicts["empties_0"]["reasons"][0]
+    )
+
+
+def test_a_table_in_a_schema_that_is_closed_to_the_account_blocks(world: World) -> None:
+    world.file("reader", {"reads": "orders", "tables": ["sales.items"]})
+    there = survey_of("sales.items")
+    closed = replace(there, objects=tuple(replace(one, privileges=("SELECT",)) for one in there.objects))
+    world.observing.surveys = {OLD: there, NEW: closed}
+    assert "may not USAGE ON SCHEMA on sales.items" in _reasons(world.plan())
 
 
 def test_narrower_columns_block_a_writer_and_warn_a_reader(world: World) -> None:

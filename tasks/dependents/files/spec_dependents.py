@@ -169,13 +169,16 @@ class _Dependent:
         types = dict[str, str]()
         objects = defaultdict[tuple[str, str], dict[str, None]](dict)
         places = defaultdict[tuple[str, str], dict[Place, None]](dict)
+        needs = defaultdict[tuple[str, str], dict[str, tuple[str, ...]]](dict)
         for one in named:
             for bound in spec_work.bound(one.use, code, one.type):
                 types[one.source] = types.get(one.source) or bound.type
                 objects[one.source, bound.role] |= dict.fromkeys(bound.objects)
                 places[one.source, bound.role][one.place] = None
+                known = needs[one.source, bound.role]
+                known |= {name: tuple({*known.get(name, ()), *words}) for name, words in bound.needs.items()}
         return tuple(
-            FoundReference(source, types[source], role, tuple(objects[source, role]), tuple(found))
+            FoundReference(source, types[source], role, tuple(objects[source, role]), tuple(found), needs[source, role])
             for (source, role), found in places.items()
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.dependents.files import sql
@@ -11,6 +11,20 @@ from tasks.dependents.files.uses import Holder, Use, said, value
 
 #: Where a table is named: in `parameter`, in an item of `connection`, in a rule, in an API.
 _TABLES = ("table", "tables", "tableName", "tableNames", "collection", "collectionName")
+#: What a writer does with rows that are there: (where it says so, what that holds, what it takes beside INSERT).
+#: MySQL's `replace` deletes them, Hologres' and `update` (ON DUPLICATE KEY UPDATE) and `upsert` change them.
+_MODES = (
+    ("writeMode", "replace", "DELETE"),
+    ("writeMode", "overwrite", "DELETE"),
+    ("writeMode", "truncate", "TRUNCATE"),
+    ("writeMode", "update", "UPDATE"),
+    ("writeMode", "upsert", "UPDATE"),
+    ("conflictMode", "replace", "UPDATE"),
+    ("conflictMode", "update", "UPDATE"),
+    ("conflictMode", "upsert", "UPDATE"),
+)
+#: Where a writer names the statements that it runs before and after.
+_AROUND = ("preSql", "postSql")
 _QUERIES = ("querySql", "query", "sql")
 _ROLES: Mapping[str, str] = {"reader": "reader", "source": "reader", "writer": "writer", "destination": "writer"}
 
@@ -42,11 +56,12 @@ _STREAMS = frozenset({"realtime", "stream", "streaming"})
 
 @dataclass(frozen=True)
 class Bound:
-    """What is done with a source, and to which tables of it."""
+    """What is done with a source, and to which tables of it; `needs` as in `FoundReference`."""
 
     role: str
     type: str
     objects: tuple[str, ...]
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,7 +111,29 @@ def _in_step(use: Use, step: Holder, type: str) -> Bound:
         tables = [*_named(parameter), *_queried(parameter, kind_of_source)]
     words = (said(step.data, "category"), said(step.data, "name"))
     role = next((_ROLES[word.lower()] for word in words if word.lower() in _ROLES), "")
-    return Bound(role, kind_of_source, tuple(dict.fromkeys(tables)))
+    bound_tables = tuple(dict.fromkeys(tables))
+    needs = _needs(parameter, bound_tables, kind_of_source) if role == "writer" else {}
+    return Bound(role, kind_of_source, bound_tables, needs)
+
+
+def _needs(parameter: Any, tables: Sequence[str], type: str) -> dict[str, tuple[str, ...]]:
+    """What a writer does with its tables, by its mode and by the statements that it runs before and after."""
+    words = ["INSERT", *(word for name, part, word in _MODES if part in said(parameter, name).lower())]
+    if str(value(parameter, "truncate")).lower() == "true":
+        words.append("TRUNCATE")
+    needs = {table: dict.fromkeys(words) for table in tables} if len(words) > 1 else {}
+    for statement in _statements(parameter):
+        found = sql.tables(statement, sql.dialect(type)).needs
+        for table in tables:
+            if table in found:
+                needs[table] = dict.fromkeys((*needs.get(table, words), *found[table]))
+    return {table: tuple(dict.fromkeys(each)) for table, each in needs.items()}
+
+
+def _statements(parameter: Any) -> Iterator[str]:
+    for name in _AROUND:
+        found = value(parameter, name)
+        yield from (one for one in (found if isinstance(found, list) else [found]) if isinstance(one, str))
 
 
 def _in_node(use: Use, code: Code, type: str) -> Iterator[Bound]:
@@ -113,7 +150,7 @@ def _in_node(use: Use, code: Code, type: str) -> Iterator[Bound]:
         yield Bound(role, type, tuple(dict.fromkeys([*_named(held), *found.written, *found.read])))
         return
     if found.writes:
-        yield Bound("writer", type, found.written)
+        yield Bound("writer", type, found.written, found.needs)
     if found.read or not found.writes:
         yield Bound("query", type, found.read)
 

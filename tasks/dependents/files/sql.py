@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -76,11 +77,13 @@ class Tables:
 
     Attributes:
         writes: Whether any statement changes something.
+        needs: Table that is written -> what is done with it, in the words of GRANT.
     """
 
     written: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
     writes: bool = False
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def dialect(*hints: str) -> str:
@@ -98,13 +101,36 @@ def tables(text: str, spoken: str) -> Tables:
     plain = _LIFECYCLE.sub("", _PARAMETER.sub(_STANDS_IN, text))
     writes = bool(_WRITES.search(_COMMENT.sub(" ", plain)))
     written, read = dict[str, None](), dict[str, None]()
+    needs = defaultdict[str, dict[str, None]](dict)
     for statement in _statements(plain, spoken):
         targets = {id(table) for table in _targets(statement)}
         for table in _used(statement):
             name = ".".join(part.name for part in table.parts)
             if name and _STANDS_IN not in name:
                 (written if id(table) in targets else read)[name] = None
-    return Tables(tuple(written), tuple(read), writes)
+                if id(table) in targets:
+                    needs[name] |= dict.fromkeys(_needed(statement))
+    said = {name: tuple(words) for name, words in needs.items() if words}
+    return Tables(tuple(written), tuple(read), writes, said)
+
+
+def _needed(statement: Any) -> Iterator[str]:
+    """What a statement does with the tables that it changes; nothing where that is more than a matter of rows."""
+    from sqlglot import exp
+
+    if isinstance(statement, exp.Merge):
+        done = {type(one) for one in statement.find_all(exp.Insert, exp.Update)}
+        yield from (word for kind, word in ((exp.Insert, "INSERT"), (exp.Update, "UPDATE")) if kind in done)
+        if any(str(one.args.get("then")).upper() == "DELETE" for one in statement.find_all(exp.When)):
+            yield "DELETE"
+    elif isinstance(statement, exp.Insert):
+        yield "INSERT"
+        conflict = statement.args.get("conflict")
+        if conflict is not None and conflict.expressions:
+            yield "UPDATE"
+    else:
+        words = ((exp.Update, "UPDATE"), (exp.Delete, "DELETE"), (exp.TruncateTable, "TRUNCATE"))
+        yield from (word for kind, word in words if isinstance(statement, kind))
 
 
 def _statements(text: str, spoken: str) -> list[Any]:

@@ -299,3 +299,31 @@ async def test_real_exports_are_read_and_rewritten(tmp_path: Path) -> None:
             assert 0 < len(differing) <= len(set(changes))
             assert all(was.replace(name, "moved") == now.replace(name, "moved") for was, now in differing)
             assert ADAPTER.rewrite(after, [change.backwards() for change in changes]) == before
+
+
+@pytest.mark.parametrize(
+    ("parameter", "needs"),
+    [
+        ({}, {}),
+        ({"writeMode": "insert"}, {}),
+        ({"writeMode": "replace"}, {"lines": {"INSERT", "DELETE"}}),
+        ({"writeMode": "update"}, {"lines": {"INSERT", "UPDATE"}}),
+        ({"conflictMode": "upsert"}, {"lines": {"INSERT", "UPDATE"}}),
+        ({"truncate": True}, {"lines": {"INSERT", "TRUNCATE"}}),
+        ({"preSql": ["delete from lines where day = '${bizdate}'"]}, {"lines": {"INSERT", "DELETE"}}),
+        ({"postSql": "update other set done = 1"}, {}),
+        ({"writeMode": "update", "preSql": "truncate table lines"}, {"lines": {"INSERT", "UPDATE", "TRUNCATE"}}),
+    ],
+)
+async def test_a_writer_tells_what_it_does_with_its_table(
+    parameter: dict[str, object], needs: dict[str, set[str]], tmp_path: Path
+) -> None:
+    step = {
+        "stepType": "mysql",
+        "category": "writer",
+        "parameter": {"datasource": "shop", "table": "lines", **parameter},
+    }
+    (tmp_path / "code.json").write_text(json.dumps({"type": "job", "steps": [step]}))
+    found, _ = await scan(ADAPTER, tmp_path)
+    [[reference]] = [one.references for one in found.values()]
+    assert {table: set(words) for table, words in reference.needs.items()} == needs

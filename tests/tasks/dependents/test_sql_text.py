@@ -112,3 +112,30 @@ def test_tables_of_statements(statement: str, written_for: str) -> None:
 )
 def test_a_statement_that_can_not_be_read_still_tells_whether_it_writes(text: str, writes: bool) -> None:
     assert sql.tables(text, "mysql").writes is writes
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken", "needs"),
+    [
+        ("insert into a select * from b", "postgres", {"a": ("INSERT",)}),
+        ("insert into a(id) values (1) on conflict do nothing", "postgres", {"a": ("INSERT",)}),
+        ("insert into a(id) values (1) on conflict (id) do update set id = 2", "postgres", {"a": ("INSERT", "UPDATE")}),
+        ("insert into a(id) values (1) on duplicate key update id = 2", "mysql", {"a": ("INSERT", "UPDATE")}),
+        (
+            "update a set x = 1; delete from b; truncate c",
+            "postgres",
+            {"a": ("UPDATE",), "b": ("DELETE",), "c": ("TRUNCATE",)},
+        ),
+        (
+            "merge into a using b on a.id = b.id when matched then delete when not matched then insert values (1)",
+            "postgres",
+            {"a": ("INSERT", "DELETE")},
+        ),
+        ("create table a as select * from b", "postgres", {}),
+        ("select * from a", "postgres", {}),
+    ],
+)
+def test_what_a_statement_does_with_a_table_is_what_the_account_needs(
+    text: str, spoken: str, needs: dict[str, tuple[str, ...]]
+) -> None:
+    assert sql.tables(text, spoken).needs == needs
