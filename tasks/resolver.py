@@ -10,6 +10,7 @@ import asyncio
 import io
 import ipaddress
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -211,13 +212,12 @@ class _Dns:
                         **await self._completed(host, candidate, candidates),
                     },
                 )
-            if any(answer.loop for answer in answers):
-                evidence["cname_loop"] = True
-            if any(answer.truncated for answer in answers):
-                evidence["truncated"] = True
-            if alias_end := next((answer.canonical_name for answer in answers if answer.canonical_name), None):
-                evidence["alias_end"] = alias_end
+            evidence.update(_noted(answers))
             outcomes.append(_worst([answer.rcode for answer in answers]))
+            if outcomes[-1] == "TIMEOUT":
+                # After silence the rest of the list is not asked for (glibc, res_query.c: __res_context_search).
+                evidence["searched"] = tried[-1] if tried[-1] != host.rstrip(".") else None
+                break
         rcode = _overall(outcomes)
         if rcode == "TIMEOUT":
             evidence["other_names_answered"] = await self._anything_answers()
@@ -288,7 +288,7 @@ class _Dns:
             port = self._ports.get(server, 53)
             try:
                 response = await self._wire.ask(query, server, port, left)
-                outcome = dns.rcode.to_text(response.rcode())
+                outcome = "REFERRAL" if _refers(response) else dns.rcode.to_text(response.rcode())
             except OnlyTruncatedError:
                 response, outcome, answer.truncated = None, "TRUNCATED", True
             except (dns.exception.Timeout, TimeoutError):
@@ -328,6 +328,16 @@ class _Dns:
         return any(await asyncio.gather(*(ask(server) for server in self._servers)))
 
 
+def _noted(answers: Sequence[_Answer]) -> dict[str, Any]:
+    """What is worth telling of answers without an address."""
+    alias_end = next((answer.canonical_name for answer in answers if answer.canonical_name), None)
+    return {
+        **({"cname_loop": True} if any(answer.loop for answer in answers) else {}),
+        **({"truncated": True} if any(answer.truncated for answer in answers) else {}),
+        **({"alias_end": alias_end} if alias_end else {}),
+    }
+
+
 def _read(response: dns.message.Message, answer: _Answer) -> str | None:
     """Take the addresses of a response. Returns the alias to follow when it ends in one without an address."""
     import dns.exception
@@ -353,17 +363,34 @@ def _read(response: dns.message.Message, answer: _Answer) -> str | None:
     return str(chain.canonical_name) if chain.canonical_name != question else None
 
 
+def _refers(response: dns.message.Message) -> bool:
+    """Whether a server that does not recurse names others to ask, in the place of an answer (RFC 1034, section 4.3.2).
+
+    Programs ask the next server then, as after a failure: they do not recurse either.
+    """
+    import dns.flags
+    import dns.rdatatype
+
+    answers = response.answer or response.flags & (dns.flags.AA | dns.flags.RA)
+    return not answers and any(records.rdtype == dns.rdatatype.NS for records in response.authority)
+
+
 def _timed_out(line: str, server: str) -> bool:
     asked, *_, outcome, _milliseconds, _unit = line.split()
     return asked == server and outcome == "TIMEOUT"
 
 
 def _worst(rcodes: list[str | None]) -> str:
-    """What A and AAAA together say of a name that has no address: one NOERROR means that the name exists."""
-    for rcode in ("NOERROR", "NXDOMAIN"):
-        if rcode in rcodes:
-            return rcode
-    return next((rcode for rcode in rcodes if rcode not in (None, "TIMEOUT")), None) or "TIMEOUT"
+    """What A and AAAA together say of a name that has no address.
+
+    A name that does not exist has none of either; one of which only the other kind is known may have some.
+    """
+    if "NXDOMAIN" in rcodes and "NOERROR" not in rcodes:
+        return "NXDOMAIN"
+    failures = [rcode for rcode in rcodes if rcode not in ("NOERROR", "NXDOMAIN")]
+    if not failures:
+        return "NOERROR"
+    return next((rcode for rcode in failures if rcode not in (None, "TIMEOUT")), None) or "TIMEOUT"
 
 
 def _overall(outcomes: list[str]) -> str:

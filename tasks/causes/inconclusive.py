@@ -64,6 +64,17 @@ CAUSES = (
                 message="The name servers {nameservers} answer for other names, but not for {name}.",
                 remedy="Ask another name server for {name}: if it answers, the fault is in {nameservers}.",
             ),
+            Rule(
+                "resolve",
+                {"rcode": "TIMEOUT", "searched": bool},
+                rank=59,
+                alternatives=("DNS.SERVER_FAILURE", "DNS.RESOLVER_DOWN"),
+                component="{searched}",
+                message="The name servers {nameservers} answer for other names, but not for {searched}, which the "
+                "search list of {resource_group} makes of {name}.",
+                remedy="Configure {name}. with a dot at its end, or take that domain out of the search list of "
+                "{resource_group} (search in /etc/resolv.conf).",
+            ),
             # Through SSH, name servers are asked over TCP, and the far machine tells little of how it looks names up.
             Rule(
                 "resolve",

@@ -98,13 +98,24 @@ CAUSES = (
         State.UNREACHABLE,
         Owner.NETWORK,
         "A router beyond our own route reports that it cannot reach the host or its network (ICMP 3/0, 3/1; ICMPv6 "
-        "1/0, 1/3).",
+        "1/0, 1/3), or that packets run out of hops on the way (ICMP 11; ICMPv6 3): routers send them in a circle.",
         component="{icmp_from}",
         message="The router {icmp_from} reports that it cannot reach {address} (ICMP {icmp_type}/{icmp_code}).",
         remedy="Let the owner of {icmp_from} look at its route to {network}, and whether the host {address} is up.",
         rules=(
             Rule("connect", {"icmp_version": 4, "icmp_type": 3, "icmp_code": _BEYOND_V4, "icmp_from_here": False}),
             Rule("connect", {"icmp_version": 6, "icmp_type": 1, "icmp_code": _BEYOND_V6, "icmp_from_here": False}),
+            *(
+                Rule(
+                    "connect",
+                    {"icmp_version": version, "icmp_type": time_exceeded, "icmp_from_here": False},
+                    message="Packets to {address} run out of hops at {icmp_from} (ICMP {icmp_type}/{icmp_code}): "
+                    "routers send them in a circle.",
+                    remedy="Trace the route to {address} (traceroute -n {address}): of the routers that appear again "
+                    "and again, {icmp_from} among them, one has a wrong route to {network}.",
+                )
+                for version, time_exceeded in ((4, 11), (6, 3))
+            ),
         ),
     ),
 )

@@ -113,6 +113,46 @@ async def test_rcodes_are_kept_apart(tmp_path: Path, rcode: str) -> None:
 
 
 @needs_port_53
+@pytest.mark.parametrize(("of_a", "rcode"), [("SERVFAIL", "SERVFAIL"), ("NXDOMAIN", "NOERROR"), ("drop", "TIMEOUT")])
+async def test_a_name_is_without_address_only_when_both_kinds_were_answered(
+    tmp_path: Path, of_a: str, rcode: str
+) -> None:
+    def known(_n: str, _o: str, query: dns.message.Message) -> dns.message.Message | None:
+        if query.question[0].rdtype != dns.rdatatype.A:
+            return answer(query)
+        return None if of_a == "drop" else answer(query, rcode=of_a)
+
+    async with name_server("127.0.53.10", known):
+        found = await resolve(tmp_path, "db.test.", resolv="nameserver 127.0.53.10\n", seconds=0.6)
+    assert found.evidence["rcode"] == rcode
+
+
+@needs_port_53
+async def test_silence_about_a_searched_name_is_told_of_that_name(tmp_path: Path) -> None:
+    def known(name: str, _: str, query: dns.message.Message) -> dns.message.Message | None:
+        return None if name == "db.test.dead.zone" else answer(query, "A 10.1.1.9")
+
+    resolv = "nameserver 127.0.53.12\nsearch dead.zone\noptions ndots:5\n"
+    async with name_server("127.0.53.12", known):
+        found = await resolve(tmp_path, "db.test", resolv=resolv, seconds=0.6)
+    assert found.evidence["rcode"] == "TIMEOUT"
+    assert found.evidence["searched"] == "db.test.dead.zone"
+    assert found.evidence["other_names_answered"] is True
+
+
+@needs_port_53
+async def test_a_server_that_refers_to_others_has_not_answered(tmp_path: Path) -> None:
+    def refers(_n: str, _o: str, query: dns.message.Message) -> dns.message.Message:
+        response = answer(query)
+        response.authority.append(dns.rrset.from_text("test.", 60, "IN", "NS", "ns.test."))
+        return response
+
+    async with name_server("127.0.53.11", refers):
+        found = await resolve(tmp_path, "db.test.", resolv="nameserver 127.0.53.11\n")
+    assert found.evidence["rcode"] == "REFERRAL"
+
+
+@needs_port_53
 async def test_truncated_answers_are_asked_for_over_tcp(tmp_path: Path) -> None:
     def truncating(_: str, over: str, query: dns.message.Message) -> dns.message.Message:
         if over == "tcp":
