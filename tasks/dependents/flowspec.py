@@ -2,7 +2,8 @@
 
 The specification: https://github.com/aliyun/dataworks-spec. What is understood is its structure (`files.uses`), so
 that versions and kinds which nobody here has seen are found and renamed as well. `${spec.datasource.name}` is looked
-up in the `dataworks.properties` beside the file; such a name is changed there, for all who use it.
+up in the `dataworks.properties` beside the file, then in those of the folders above it, as far as the scan or the
+repository goes; such a name is changed there, for all who use it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from tasks.dependents import NotRewritable, Place, Rename, Scope, Unread
 from tasks.dependents.files import documents, git, pointers, properties, units, uses
 from tasks.dependents.files.adapter import FileAdapter, Found, Look
 from tasks.dependents.files.documents import FORMATS, Format
-from tasks.dependents.files.properties import Value
 from tasks.dependents.files.spec_dependents import Named, gather
 from tasks.dependents.files.uses import Unreadable, Use
 
@@ -37,7 +37,8 @@ class FlowSpec(FileAdapter):
 
     def look(self, scope: Scope) -> Look:
         """What finds the dependents in one file after the other."""
-        return _Reading(self.env()).found
+        roots = [Path(root).expanduser().resolve() for root in scope.roots]
+        return _Reading(self.env(), frozenset(root if root.is_dir() else root.parent for root in roots)).found
 
     def renamed(self, text: str, renames: Sequence[Rename]) -> str:
         """The text of a spec or of its properties with these names changed. Raises: NotRewritable."""
@@ -76,8 +77,9 @@ class _Reading:
     """One scan: it remembers the properties of each folder and the state of each repository."""
 
     env: str
+    roots: frozenset[Path]
     edited: git.Edited = field(default_factory=git.Edited)
-    _properties: dict[Path, Mapping[str, Value]] = field(default_factory=dict)
+    _properties: dict[Path, Mapping[str, _Value]] = field(default_factory=dict)
 
     def found(self, path: Path, text: str) -> Found:
         """The dependents of one file. Raises: Malformed."""
@@ -96,7 +98,7 @@ class _Reading:
 
     def plain(self, path: Path, text: str) -> str:
         """A text with the properties of its folder put in, as far as they are there."""
-        known = self._known(path)
+        known = self._known(path.parent)
         return _PLACEHOLDER.sub(lambda mark: known[mark[1]].text if mark[1] in known else mark[0], text)
 
     def _meant(self, path: Path, data: object, use: Use) -> Named | Unread:
@@ -105,23 +107,44 @@ class _Reading:
             return _defined(data, use, place, reference[1])
         if "${" not in use.written:
             return Named(use, use.written, use.type, place)
-        known = self._known(path)
+        known = self._known(path.parent)
         if (whole := _PLACEHOLDER.fullmatch(use.written)) and whole[1] in known:
             value = known[whole[1]]
-            return Named(use, value.text, use.type, Place(str(path.with_name(PROPERTIES)), value.pointer))
+            return Named(use, value.text, use.type, value.place)
         name = self.plain(path, use.written)
         if "${" in name:
-            return Unread(place, f"{use.written} has no value in a {PROPERTIES} beside the file")
+            return Unread(place, f"{use.written} has no value in a {PROPERTIES} beside the file or above it")
         return Named(use, name, use.type, place)
 
-    def _known(self, path: Path) -> Mapping[str, Value]:
-        if path.parent not in self._properties:
-            try:
-                text = units.read(str(path.with_name(PROPERTIES))).text
-            except HeadwaterError:
-                text = ""
-            self._properties[path.parent] = properties.load(text)
-        return self._properties[path.parent]
+    def _known(self, folder: Path) -> Mapping[str, _Value]:
+        """The properties of a folder, and of those above it what it does not say itself."""
+        if folder not in self._properties:
+            above = {} if self._is_top(folder) else self._known(folder.parent)
+            self._properties[folder] = {**above, **_properties(folder / PROPERTIES)}
+        return self._properties[folder]
+
+    def _is_top(self, folder: Path) -> bool:
+        """Whether nothing above is looked at: it is the top of its repository, or of the scan where it has none."""
+        if (folder / ".git").exists() or folder == folder.parent:
+            return True
+        inside = git.repository(folder) is not None
+        return not inside and not any(root in folder.parents for root in self.roots)
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A property, and where it stands."""
+
+    text: str
+    place: Place
+
+
+def _properties(path: Path) -> Mapping[str, _Value]:
+    try:
+        found = properties.load(units.read(str(path)).text)
+    except HeadwaterError:
+        return {}
+    return {key: _Value(value.text, Place(str(path), value.pointer)) for key, value in found.items()}
 
 
 def _unreadable(path: Path, found: Unreadable) -> Unread:

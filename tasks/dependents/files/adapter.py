@@ -109,7 +109,7 @@ class FileAdapter(ABC):
             NotFound: A root is not there.
         """
         told = self.configured(scope.options)
-        paths = walking.files(scope.roots, self.endings, hidden=told.says("hidden", True))
+        paths = walking.files(scope.roots, self.endings, self.keywords, hidden=told.says("hidden", True))
         look = await asyncio.to_thread(told.look, scope)
         while (found := await asyncio.to_thread(told.some, look, paths)) is not None:
             for one in found:

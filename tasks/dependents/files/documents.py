@@ -90,7 +90,7 @@ def _edits(text: str, format: Format, changes: Sequence[Change]) -> list[Edit]:
     for change in changes:
         groups[change.levels[0]].append(change)
     literals = jsontext.locate(text, groups) if format is Format.JSON else yamltext.locate(before, groups)
-    edits, expected = list[Edit](), before
+    edits, values = list[Edit](), dict[Path, Any]()
     for path, group in groups.items():
         literal = _found(literals.get(path), group[0])
         inner = _inner(str(literal.value), group)
@@ -99,8 +99,8 @@ def _edits(text: str, format: Format, changes: Sequence[Change]) -> list[Edit]:
             value = applied(str(literal.value), inner)
         except NotInPlace as problem:
             raise _Refused(str(problem), group[0]) from None
-        expected = _with(expected, path, type(literal.value)(value))
-    _prove(text, format, edits, expected, changes)
+        values[path] = type(literal.value)(value)
+    _prove(text, format, edits, _with(before, values) if values else before, changes)
     return edits
 
 
@@ -140,10 +140,16 @@ def _inner(text: str, group: Sequence[Change]) -> list[Edit]:
     return sorted({Edit(start, start + len(one.old), one.new) for one in group})
 
 
-def _with(data: Any, path: Path, value: Any) -> Any:
-    """Data with another value at a path; what is not on the way is shared."""
-    if not path:
-        return value
+def _with(data: Any, values: Mapping[Path, Any]) -> Any:
+    """Data with other values at these paths, which are there; what is not on the way is shared."""
+    if () in values:
+        return values[()]
+    inside = defaultdict[str, dict[Path, Any]](dict)
+    for path, value in values.items():
+        inside[path[0]][path[1:]] = value
     if isinstance(data, list):
-        return [_with(item, path[1:], value) if str(at) == path[0] else item for at, item in enumerate(data)]
-    return {key: _with(item, path[1:], value) if key == path[0] else item for key, item in data.items()}
+        made = [*data]
+        for key, deeper in inside.items():
+            made[int(key)] = _with(data[int(key)], deeper)
+        return made
+    return {**data, **{key: _with(data[key], deeper) for key, deeper in inside.items()}}

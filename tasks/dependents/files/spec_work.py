@@ -105,11 +105,11 @@ def resource_group(use: Use) -> str:
 def _in_step(use: Use, step: Holder, type: str) -> Bound:
     held = use.holders[-1]
     parameter = value(step.data, "parameter")
-    kind_of_source = type or said(step.data, "stepType")
+    kind_of_source = type or said(step.data, "stepType", "plugin")
     tables = [*_named(held.data), *_queried(held.data, kind_of_source)]
     if not tables and isinstance(parameter, Mapping) and parameter is not held.data:
         tables = [*_named(parameter), *_queried(parameter, kind_of_source)]
-    words = (said(step.data, "category"), said(step.data, "name"))
+    words = (said(step.data, "category"), step.key, said(step.data, "name"))
     role = next((_ROLES[word.lower()] for word in words if word.lower() in _ROLES), "")
     bound_tables = tuple(dict.fromkeys(tables))
     needs = _needs(parameter, bound_tables, kind_of_source) if role == "writer" else {}
@@ -156,10 +156,11 @@ def _in_node(use: Use, code: Code, type: str) -> Iterator[Bound]:
 
 
 def _step(use: Use) -> Holder | None:
-    """The step of a synchronization that a name stands in."""
+    """The step of a synchronization that a name stands in; code of version 1 has `reader` and `writer` for it."""
     for holder in reversed(use.holders):
+        words = (holder.key, said(holder.data, "category", "name"))
         if value(holder.data, "stepType") is not None or (
-            value(holder.data, "parameter") is not None and said(holder.data, "category", "name").lower() in _ROLES
+            value(holder.data, "parameter") is not None and any(word.lower() in _ROLES for word in words)
         ):
             return holder
     return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from tasks.dependents.files import jsontext
@@ -22,6 +23,10 @@ _CONTAINERS = (dict, list, str)  # of which something can be said
 _KEYWORDS = tuple(word.decode() for word in KEYWORDS)
 #: A key as it stands in JSON text, however often that is escaped.
 _KEY_IN_TEXT = re.compile(r'\\*"datasource(?:name)?\\*"\s*:', re.IGNORECASE)
+#: What says how to connect: such a `datasource` is a configuration of somebody's program, and no name of ours.
+_CONNECTIONS = ("url", "jdbcUrl", "jdbc-url", "driverClassName", "driver-class-name")
+#: Lists of what a spec runs.
+_RUNNING = frozenset({"nodes", "workflows"})
 REFERENCE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 
 
@@ -69,8 +74,16 @@ def value(data: Any, *names: str) -> Any:
     for name in names:
         if name in data:
             return data[name]
-    wanted = {name.lower() for name in names}
-    return next((found for key, found in data.items() if key.lower() in wanted), None)
+    wanted = _lowered(names)
+    for key in data:
+        if key.lower() in wanted:
+            return data[key]
+    return None
+
+
+@lru_cache
+def _lowered(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)
 
 
 def said(data: Any, *names: str) -> str:
@@ -142,17 +155,28 @@ def _member(key: str, found: Any, spot: Spot) -> Iterator[Use | Unreadable]:
 def _named(found: Any, spot: Spot) -> Iterator[Use]:
     if isinstance(found, dict):
         key = next((key for key in found if key.lower() == "name"), "name")
-        if isinstance(name := found.get(key), str) and name.strip():
+        if value(found, *_CONNECTIONS) is None and isinstance(name := found.get(key), str) and name.strip():
             yield Use(spot.down(key), name.strip(), said(found, "type"), spot.holders)
     elif isinstance(found, list):
         for number, item in enumerate(found):
             yield from _named(item, Spot(spot.down(str(number)), spot.key, spot.holders))
-    elif isinstance(found, str) and found.strip() and (_in_code(spot) or REFERENCE.fullmatch(found.strip())):
+    elif (
+        isinstance(found, str)
+        and found.strip()
+        and (_in_code(spot) or _in_node(spot) or REFERENCE.fullmatch(found.strip()))
+    ):
         yield Use(spot.levels, found.strip(), "", spot.holders)
 
 
 def _in_code(spot: Spot) -> bool:
     return spot.holders[-1].key.lower() in ("parameter", "connection")
+
+
+def _in_node(spot: Spot) -> bool:
+    """Whether a plain name stands in something that a spec runs; elsewhere `datasource` may be anything."""
+    root, holder = spot.holders[0].data, spot.holders[-1]
+    is_spec = value(root, "spec") is not None and value(root, "apiVersion") is None  # which Kubernetes' objects have
+    return is_spec and len(spot.levels) == 1 and holder.key.lower() in _RUNNING
 
 
 def _in_settings(spot: Spot) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import mmap
 import os
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from registry.errors import NotFound
@@ -13,39 +14,66 @@ from tasks.dependents import Place, Unread
 
 #: Larger files are not read, in bytes.
 LARGEST = 32 * 1024 * 1024
+#: How a text of another encoding begins, the longest first.
+_MARKS: Mapping[bytes, str] = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 #: Folders of version control.
 _NOT_ENTERED = frozenset({".git", ".hg", ".svn"})
 
 
-def files(roots: Sequence[str], endings: Collection[str], *, hidden: bool = True) -> Iterator[Path | Unread]:
+def files(
+    roots: Sequence[str], endings: Collection[str], keywords: Sequence[bytes] = (b"",), *, hidden: bool = True
+) -> Iterator[Path | Unread]:
     """Files with these endings under folders, or named themselves, each once and in order; and folders that are closed.
 
-    Links are not followed, beyond a root that is one.
+    Links are not followed, beyond a root that is one; those that lead to where nothing is scanned are told.
 
     Args:
         endings: In lower case, with the dot.
+        keywords: A file without any of these does not matter.
         hidden: Whether to look at what begins with a dot.
 
     Raises:
         NotFound: A root is not there.
     """
-    seen = set[Path]()
-    for root in roots:
-        start = Path(root).expanduser().resolve()
+    starts = [(root, Path(root).expanduser().resolve()) for root in roots]
+    for root, start in starts:
         if not start.exists():
             raise NotFound("there is no such file or folder", where=root, instruction="check the path")
+    inside = [start for _, start in starts]
+    seen = set[Path | Unread]()
+    for start in inside:
         for found in _under(start, endings, hidden) if start.is_dir() else [start]:
-            if isinstance(found, Unread):
-                yield found
-            elif found not in seen:
-                seen.add(found)
-                yield found
+            one = found
+            if isinstance(found, Path) and found.is_symlink():
+                leads = _out(found, inside, keywords)
+                if leads is None:
+                    continue
+                one = leads
+            if one not in seen:
+                seen.add(one)
+                yield one
+
+
+def _out(link: Path, inside: Sequence[Path], keywords: Sequence[bytes]) -> Unread | None:
+    """What a link leads to where it leaves all that is scanned, and can matter."""
+    target = link.resolve()
+    if any(target.is_relative_to(start) for start in inside) or not target.exists():
+        return None
+    if not target.is_dir() and text(target, keywords) is None:
+        return None
+    return _unread(link, "", f"a link to where nothing is scanned, which is not followed: scan {target}")
 
 
 def _under(folder: Path, endings: Collection[str], hidden: bool) -> Iterator[Path | Unread]:
     closed = list[OSError]()
     for at, folders, names in os.walk(folder, onerror=closed.append):
         folders[:] = sorted(name for name in folders if name not in _NOT_ENTERED and (hidden or name[0] != "."))
+        yield from (path for path in (Path(at, name) for name in folders) if path.is_symlink())
         for name in sorted(names):
             wanted = os.path.splitext(name)[1].lower() in endings  # noqa: PTH122  a Path for each file takes long
             if wanted and (hidden or name[0] != "."):
@@ -69,13 +97,25 @@ def text(path: Path, keywords: Sequence[bytes]) -> str | Unread | None:
                 matters = any(large.find(word) >= 0 for word in keywords)
             return _unread(path, "", f"larger than {LARGEST >> 20} MiB") if matters else None
         data = file.read()
-    if b"\0" in data or not any(word in data for word in keywords):
+    if b"\0" in data:
+        return _encoded(path, data, keywords)
+    if not any(word in data for word in keywords):
         return None
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         line, column = data.count(b"\n", 0, error.start) + 1, error.start - data.rfind(b"\n", 0, error.start)
         return _unread(path, f"{line}:{column}", "no UTF-8 text")
+
+
+def _encoded(path: Path, data: bytes, keywords: Sequence[bytes]) -> Unread | None:
+    """What another encoding than UTF-8 hides; None: nothing, or the file is binary."""
+    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "")
+    if not encoding:
+        return None
+    plain = data.decode(encoding, errors="replace").encode(errors="replace")
+    matters = any(word in plain for word in keywords)
+    return _unread(path, "1:1", f"no UTF-8 text, but {encoding}") if matters else None
 
 
 def _unread(path: Path, pointer: str, reason: str) -> Unread:

@@ -72,6 +72,27 @@ async def test_a_file_too_large_is_told_where_it_matters(tmp_path: Path, monkeyp
     assert [*unread] == ["large.json "]
 
 
+async def test_what_is_hidden_by_another_encoding_or_behind_a_link_is_told(tmp_path: Path) -> None:
+    root = tmp_path / "specs"
+    root.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    for number, encoding in enumerate(("utf-16", "utf-32")):
+        (root / f"wide_{number}.json").write_text(SPEC % "a", encoding)
+        (root / f"wide_other_{number}.json").write_text("{}", encoding)
+    (tmp_path / "elsewhere" / "a.json").write_text(SPEC % "a")
+    (tmp_path / "elsewhere" / "other.json").write_text("{}")
+    (root / "folder").symlink_to(tmp_path / "elsewhere")
+    for name in ("a.json", "other.json"):
+        (root / name).symlink_to(tmp_path / "elsewhere" / name)
+
+    found, unread = await scan(ADAPTER, root)
+    assert not found
+    assert [*unread] == ["folder ", "a.json ", "wide_0.json 1:1", "wide_1.json 1:1"]
+    found, unread = await scan(ADAPTER, root, tmp_path / "elsewhere")
+    assert [*found] == ["a.json#a"]
+    assert [*unread] == ["wide_0.json 1:1", "wide_1.json 1:1"]
+
+
 @pytest.mark.parametrize(("option", "word"), [("env", "staging"), ("hidden", "perhaps")])
 async def test_an_option_that_means_nothing_is_an_error(option: str, word: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=word):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,7 @@ async def test_dependents_of_every_shape_are_found() -> None:
             "the text there is no JSON: expecting property name enclosed in double quotes"
         ),
         "lost.spec.json /spec/datasource/name": (
-            "${spec.nowhere} has no value in a dataworks.properties beside the file"
+            "${spec.nowhere} has no value in a dataworks.properties beside the file or above it"
         ),
     }
 
@@ -327,3 +328,69 @@ async def test_a_writer_tells_what_it_does_with_its_table(
     found, _ = await scan(ADAPTER, tmp_path)
     [[reference]] = [one.references for one in found.values()]
     assert {table: set(words) for table, words in reference.needs.items()} == needs
+
+
+async def test_code_of_version_1_names_its_sources_in_reader_and_writer(tmp_path: Path) -> None:
+    sides = {
+        "reader": {"plugin": "mysql", "parameter": {"datasource": "orders", "table": "o"}},
+        "writer": {"plugin": "odps", "parameter": {"datasource": "lake", "table": "ods_orders"}},
+    }
+    code = json.dumps({"type": "job", "version": "1.0", "configuration": sides})
+    spec = {"spec": {"nodes": [{"id": "1", "script": {"runtime": {"command": "DI"}, "content": code}}]}}
+    (tmp_path / "old.json").write_text(json.dumps(spec))
+    found, _ = await scan(ADAPTER, tmp_path)
+    one = found["old.json#1"]
+    assert (one.module, one.task_kind) == ("data_integration", "batch_sync")
+    assert uses(one) == [("orders", "mysql", "reader", ("o",)), ("lake", "odps", "writer", ("ods_orders",))]
+
+
+async def test_a_plain_name_counts_in_nodes_of_a_spec_and_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "plain.yaml").write_text(
+        "spec:\n  nodes:\n  - name: a\n    datasource: orders\n    variables: {datasource: orders}\n"
+    )
+    (tmp_path / "dashboard.json").write_text(
+        '{"panels": [{"datasource": "orders"}], "nodes": [{"datasource": "orders"}]}'
+    )
+    (tmp_path / "program.yml").write_text(
+        "spring:\n  datasource:\n    name: orders\n    url: jdbc:mysql://shop/orders\n"
+    )
+    found, unread = await scan(ADAPTER, tmp_path)
+    assert {key: [place.pointer for ref in one.references for place in ref.places] for key, one in found.items()} == {
+        "plain.yaml#a": ["/spec/nodes/0/datasource"]
+    }
+    assert not unread
+
+
+async def test_properties_of_folders_above_count_where_nearer_ones_say_nothing(tmp_path: Path) -> None:
+    spec = '{"spec": {"nodes": [{"id": "%s", "datasource": {"name": "${spec.datasource.name}"}}]}}'
+    root = tmp_path / "specs"
+    (root / "near").mkdir(parents=True)
+    (root / "far" / "deep").mkdir(parents=True)
+    for at in ("near", "far/deep"):
+        (root / at / "a.spec.json").write_text(spec % at)
+    (root / "near" / "dataworks.properties").write_text("spec.datasource.name=lines\n")
+    (root / "far" / "deep" / "dataworks.properties").write_text("spec.other=1\n")
+    (root / "dataworks.properties").write_text("spec.datasource.name=orders\n")
+    (tmp_path / "dataworks.properties").write_text("spec.datasource.name=of_others\n")
+    found, _ = await scan(ADAPTER, root)
+    assert {one.references[0].source: one.references[0].places[0].unit for one in found.values()} == {
+        "lines": str(root / "near" / "dataworks.properties"),
+        "orders": str(root / "dataworks.properties"),
+    }
+    (root / "dataworks.properties").unlink()
+    found, unread = await scan(ADAPTER, root)
+    assert [one.references[0].source for one in found.values()] == ["lines"]
+    assert [one.place.pointer for one in unread.values()] == ["/spec/nodes/0/datasource/name"]
+
+
+async def test_thousands_of_names_in_one_file_are_changed_in_seconds(tmp_path: Path) -> None:
+    step = {"stepType": "mysql", "category": "reader", "parameter": {"datasource": "orders"}}
+    nodes = [{"id": str(at), "script": {"content": json.dumps({"steps": [step]})}} for at in range(4000)]
+    (tmp_path / "large.json").write_text(json.dumps({"spec": {"nodes": nodes}}, indent=1))
+    found, _ = await scan(ADAPTER, tmp_path)
+    [(unit, changes)] = renames([*found.values()], "orders", "orders_v2").items()
+    before = await ADAPTER.read(unit)
+    started = time.process_time()
+    after = ADAPTER.rewrite(before, changes)
+    assert time.process_time() - started < 4.0
+    assert len(after.text) == len(before.text) + 4000 * len("_v2")
