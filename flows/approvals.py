@@ -10,33 +10,35 @@ roles, as whoever the flow's worker acts for; the audit keeps the approver's wor
 
 from __future__ import annotations
 
-from typing import Any, cast
-from uuid import UUID
+import logging
+from typing import Literal, cast
 
-from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
-from prefect.client.schemas.objects import FlowRun
-from prefect.flow_runs import apause_flow_run, aresume_flow_run, asuspend_flow_run
+from prefect.client.schemas.objects import State
+from prefect.exceptions import FlowPauseTimeout, Pause
+from prefect.flow_runs import apause_flow_run, asuspend_flow_run
 from prefect.input import RunInput
+from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from registry.errors import HeadwaterError, InvalidInput, NotFound
+from flows import rounds
+from registry.errors import Conflict, HeadwaterError
+from tasks.approvals import APPROVE, KEY
 
 #: Seconds that a run waits for its approval: as long as a plan may be applied.
 PATIENCE = 24 * 3600
-#: Characters of what is approved that stand above the form; all of it is in the run's artifact.
-LONGEST = 20_000
 #: Seconds between two looks of a run that waits in its process.
 _LOOK = 2
 
 
 class Approval(RunInput):
-    """The form of an approval."""
+    """The form of an approval. Nothing is chosen for anybody: a form that is sent as it opens is refused."""
 
-    approve: bool = Field(default=False, description="Do it. Left off: the run ends and nothing is done.")
-    approved_by: str = Field(default="", description="Who you are, for the audit.")
-    why: str = Field(default="", description="The reason, for the audit.")
+    decision: Literal["approve", "reject"] = Field(
+        title="Decision", description="approve: it is done. reject: the run ends, and nothing is done."
+    )
+    approved_by: str = Field(title="Your name", min_length=1, description="Who decides this; the audit keeps it.")
+    why: str = Field(default="", title="Why", description="The reason; the audit keeps it.")
 
     @property
     def told(self) -> str:
@@ -48,65 +50,57 @@ class Rejected(HeadwaterError):
     """Whoever was asked said no."""
 
 
-async def ask(markdown: str, *, seconds: int = PATIENCE) -> Approval:
+async def ask(brief: str, artifact: str, *, seconds: int = PATIENCE) -> Approval:
     """Wait until the flow run under way is approved.
 
     Args:
-        markdown: What is to be approved; stands above the form.
+        brief: What is to be approved, in a few lines of Markdown: they stand above the form.
+        artifact: The key of the run's artifact that tells all of it.
         seconds: How long to wait; then the run fails.
 
     Raises:
-        Rejected: It was not approved, or nobody's name stands under it.
+        Rejected: It was not approved, or the run was made to go on without an answer.
+        HeadwaterError: Nobody has answered in time.
     """
-    if len(markdown) > LONGEST:
-        markdown = f"{markdown[:LONGEST].rpartition(chr(10))[0]}\n\n… all of it is among the artifacts of the run."
-    form = Approval.with_initial_data(description=markdown, approve=False, approved_by="", why="")
-    if deployment.get_id():
-        given = cast("Approval", await asuspend_flow_run(wait_for_input=form, timeout=seconds, key="approval"))
-    else:
-        given = cast(
-            "Approval",
-            await apause_flow_run(wait_for_input=form, timeout=seconds, poll_interval=_LOOK, key="approval"),
-        )
-    if not given.approve:
-        raise Rejected(f"rejected by {given.approved_by or 'somebody'}{': ' if given.why else ''}{given.why}")
-    if not given.approved_by.strip():
-        raise Rejected("approved by nobody: the form has no name under approved_by", instruction="start the run again")
-    return given
-
-
-async def answer(run: str, *, approve: bool, by: str, why: str) -> str:
-    """Give a waiting run its answer.
-
-    Args:
-        run: The id of a flow run, or its name.
-
-    Returns:
-        The run's name.
-
-    Raises:
-        NotFound: No run of this name or id waits for an answer.
-        InvalidInput: Several do.
-    """
-    async with get_client() as client:
-        found = await _waiting(client, run)
-    answered: dict[str, Any] = {"approve": approve, "approved_by": by, "why": why}
-    await aresume_flow_run(found.id, run_input=answered)
-    return found.name
-
-
-async def _waiting(client: PrefectClient, run: str) -> FlowRun:
+    form = Approval.with_initial_data(description=f"{brief}\n\nAll of it: the artifact `{artifact}` of this run.")
     try:
-        known = await client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate({"id": {"any_": [UUID(run)]}}))
-    except ValueError:
-        named = FlowRunFilter(name=FlowRunFilterName(any_=[run]))
-        known = await client.read_flow_runs(flow_run_filter=named)
-    waiting = [one for one in known if one.state is not None and one.state.is_paused()]
-    if len(waiting) > 1:
-        ids = ", ".join(str(one.id) for one in waiting)
-        raise InvalidInput(f"several runs are called {run}", where="run", instruction=f"say which: {ids}")
-    if not waiting:
-        states = ", ".join(sorted({one.state_name or "?" for one in known}))
-        told = f"the run {run} waits for nothing: it is {states}" if known else f"there is no flow run {run!r}"
-        raise NotFound(told, where="run", instruction="the Prefect UI lists the runs that are paused or suspended")
-    return waiting[0]
+        if deployment.get_id():
+            given = await asuspend_flow_run(wait_for_input=form, timeout=seconds, key=KEY)
+        else:
+            _say_what_it_waits_for()
+            given = await apause_flow_run(wait_for_input=form, timeout=seconds, poll_interval=_LOOK, key=KEY)
+    except Pause:
+        _say_what_it_waits_for()
+        raise
+    except FlowPauseTimeout:
+        told = f"nobody has answered within {seconds / 3600:g} hours; nothing was done"
+        raise HeadwaterError(told, where="approval", instruction="start the run again") from None
+    except ValidationError:  # its state was changed by hand, or it was retried after its time
+        told = "the run goes on without an answer; nothing was done"
+        raise Rejected(told, where="approval", instruction="start another run, and use Resume in its menu") from None
+    approval = cast("Approval", given)
+    if approval.decision != APPROVE:
+        raise Rejected(f"rejected by {approval.approved_by}{': ' if approval.why else ''}{approval.why}")
+    get_run_logger().info(approval.told)
+    return approval
+
+
+def failed(error: HeadwaterError) -> State[None]:
+    """The state of a run that could not do what it was to do; as `rounds.failed`."""
+    if isinstance(error, Conflict):  # the advice of the command line is to plan again
+        anew = "another run of this flow plans anew, a retry of this one does not"
+        error = HeadwaterError(error.reason, where=error.where, instruction=f"{error.instruction}\n  {anew}")
+    return rounds.failed(error)
+
+
+def _say_what_it_waits_for() -> None:
+    logging.getLogger("prefect.flow_runs").addFilter(_waiting_is_no_error)
+    how = f"Resume in the menu of this run, or `headwater approve {flow_run.get_id()}`"
+    get_run_logger().info(f"an approval is asked for: {how}")
+
+
+def _waiting_is_no_error(record: logging.LogRecord) -> bool:
+    """Prefect logs every end that is no completion as an error, a suspension too."""
+    if record.levelno == logging.ERROR and "Finished in state Suspended" in record.getMessage():
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True

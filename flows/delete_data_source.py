@@ -12,7 +12,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 
-from flows import approvals, rounds
+from flows import approvals
 from registry import model
 from registry.deletion import Deleted
 from registry.errors import HeadwaterError, InvalidInput
@@ -21,9 +21,15 @@ from registry.store import Store, open_store
 from tasks import publish, report
 
 NAME = "delete-data-source"
+KEY = "headwater-deletion"
 
 
-@flow(name=NAME, persist_result=True)
+def _run_name() -> str:
+    sources: list[str] = flow_run.get_parameters().get("sources") or []
+    return f"delete {', '.join(sources[:3])}" + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")
+
+
+@flow(name=NAME, flow_run_name=_run_name, persist_result=True)
 async def delete_data_source(
     sources: list[str],
     env: Literal["both", "dev", "prod"] = "both",
@@ -49,14 +55,14 @@ async def delete_data_source(
             markdown = report.deletion(
                 plan.id, plan.document, creator=plan.creator, expires_at=plan.expires_at, why=plan.why
             )
-            await publish.artifact("headwater-deletion", markdown, f"plan {plan.id} of {len(sources)} data sources")
+            await publish.artifact(KEY, markdown, f"plan {plan.id} of {len(sources)} data sources", once=True)
             _expect_unused(plan)
-            approval = await approvals.ask(markdown)
+            approval = await approvals.ask(report.deletion_brief(plan.document), KEY)
             done = await asyncio.to_thread(store.deletions.apply, plan.id, store.by(approval.told))
     except approvals.Rejected as error:
         return Cancelled(message=str(error))
     except HeadwaterError as error:
-        return rounds.failed(error)
+        return approvals.failed(error)
     return deleted(done)
 
 

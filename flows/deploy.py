@@ -157,6 +157,8 @@ def _choices(store: Store) -> dict[str, list[str]]:
         "sources": sources,
         "old": sources,
         "new": sources,
+        "source": sources,
+        "replacement": sources,
         "groups": [group.name for group in store.groups.list()],
         "type": list(types.catalogue()),
     }

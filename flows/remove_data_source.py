@@ -71,7 +71,7 @@ async def remove_data_source(
     except approvals.Rejected as error:
         return Cancelled(message=str(error))
     except HeadwaterError as error:
-        return rounds.failed(error)
+        return approvals.failed(error)
     return deleted(done)
 
 
@@ -119,7 +119,7 @@ async def _planned(
 
 def _brief(source: str, replacement: str, plan: model.Plan | None) -> str:
     first = f"{moving.brief(plan)}\n" if plan is not None else f"Nothing uses {source}: nobody moves to {replacement}."
-    return f"{first}\n\n**Then delete {source}**; back for 30 days, if need be."
+    return f"{first}\n\n**Then delete {source}**, to be brought back within 30 days if need be."
 
 
 def _page(store: Store, source: str, plan: model.Plan | None) -> str:

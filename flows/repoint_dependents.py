@@ -28,7 +28,7 @@ KEY = "headwater-repoint"
 _PACE = 5.0
 
 
-@flow(name=NAME, flow_run_name="{old} to {new}", persist_result=True)
+@flow(name=NAME, flow_run_name="repoint {old} to {new}", persist_result=True)
 async def repoint_dependents(
     old: str,
     new: str,
@@ -68,9 +68,9 @@ async def repoint_dependents(
             plan = await planned(store, request, observer, why)
             steps = store.plans.steps(plan.id)
             markdown = report.markdown(plan, steps)
-            await publish.artifact(KEY, markdown, f"plan {plan.id} of {len(steps)} units")
+            await publish.artifact(KEY, markdown, f"plan {plan.id} of {len(steps)} units", once=True)
             _expect_complete(plan, leave_out_blocked)
-            approval = await approvals.ask(markdown)
+            approval = await approvals.ask(report.brief(plan), KEY)
             options = Options(keep_going, force_locked, leave_out_blocked)
             by = store.by(approval.told)
             outcome = await applying.apply(store, plan.id, catalogue(), observer, by, options, _log())
@@ -79,7 +79,7 @@ async def repoint_dependents(
     except approvals.Rejected as error:
         return Cancelled(message=str(error))
     except HeadwaterError as error:
-        return rounds.failed(error)
+        return approvals.failed(error)
     return _state(outcome)
 
 

@@ -20,9 +20,10 @@ from tasks import publish, report
 from tasks.drift import summary
 
 NAME = "upgrade-workspace"
+KEY = "headwater-upgrade"
 
 
-@flow(name=NAME, persist_result=True)
+@flow(name=NAME, flow_run_name="upgrade {workspace}", persist_result=True)
 async def upgrade_workspace(workspace: str, mapping: str = "", why: str = "", timeout: float = 5.0) -> State[None]:
     """Upgrade a workspace from basic to standard mode, after an approval.
 
@@ -43,9 +44,9 @@ async def upgrade_workspace(workspace: str, mapping: str = "", why: str = "", ti
             plan = await asyncio.to_thread(planned, store, workspace, mapping, why)
             if not store.upgrades.is_done(plan):
                 markdown = await asyncio.to_thread(page, store, plan, workspace)
-                await publish.artifact("headwater-upgrade", markdown, f"plan {plan.id} for {workspace}")
+                await publish.artifact(KEY, markdown, f"plan {plan.id} for {workspace}", once=True)
                 _expect_clear(plan)
-                approval = await approvals.ask(markdown)
+                approval = await approvals.ask(report.upgrade_brief(workspace, plan.document), KEY)
                 by = store.by(approval.told)
                 done = await asyncio.to_thread(store.upgrades.apply, plan.id, by, confirmed=True, progress=_log)
                 _tell(done)
@@ -53,7 +54,7 @@ async def upgrade_workspace(workspace: str, mapping: str = "", why: str = "", ti
     except approvals.Rejected as error:
         return Cancelled(message=str(error))
     except HeadwaterError as error:
-        return rounds.failed(error)
+        return approvals.failed(error)
 
 
 def planned(store: Store, workspace: str, mapping: str, why: str) -> model.Plan:

@@ -8,11 +8,18 @@ from datetime import datetime
 
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterStateType
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterStateType,
+)
 from prefect.client.schemas.filters import FlowRunFilterState as StateFilter
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events import emit_event
+from prefect.runtime import flow_run
 
 from registry.verdict import State
 from registry.verdicts import Standing
@@ -24,13 +31,22 @@ MANY_CHANGED = "headwater.data-source.many-states-changed"
 EVENTS_A_RUN = 500
 
 
-async def artifact(key: str, markdown: str, description: str) -> None:
+async def artifact(key: str, markdown: str, description: str, *, once: bool = False) -> None:
     """Keep a report with the run that is under way; the same key again makes a new version of it.
 
     Args:
         key: Small letters, digits and dashes: see `tasks.report.key`.
+        once: Only if the run has none of this key: one that goes on after an approval has shown what it is about.
     """
-    await acreate_markdown_artifact(markdown, key=key, description=description)
+    if not (once and await _is_published(key)):
+        await acreate_markdown_artifact(markdown, key=key, description=description)
+
+
+async def _is_published(key: str) -> bool:
+    wanted = {"key": {"any_": [key]}, "flow_run_id": {"any_": [flow_run.get_id()]}}
+    async with get_client() as client:
+        found = await client.read_artifacts(artifact_filter=ArtifactFilter.model_validate(wanted), limit=1)
+    return bool(found)
 
 
 def changes(changed: Sequence[Standing]) -> None:

@@ -66,8 +66,12 @@ class PrefectServer:
         return {**os.environ, **self.settings}
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Ask the API; the answer's JSON."""
-        answer = httpx.post(f"{self.api}{path}", json=dict(body), timeout=30)
+        """Ask the API, again where its SQLite is busy; the answer's JSON."""
+        for _ in range(10):
+            answer = httpx.post(f"{self.api}{path}", json=dict(body), timeout=30)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.5)
         answer.raise_for_status()
         return answer.json()
 

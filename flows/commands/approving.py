@@ -21,11 +21,12 @@ def approve(
     why: Why = "",
 ) -> int:
     """Approve, or reject, what a flow run waits for: a deletion, a repointing, an upgrade."""
-    from flows import approvals
     from registry.store import open_store
+    from tasks import approvals
 
     with open_store() as store:
         actor = store.by(why).actor
-    name = asyncio.run(approvals.answer(run, approve=not reject, by=actor, why=why))
+    decision = approvals.REJECT if reject else approvals.APPROVE
+    name = asyncio.run(approvals.answer(run, decision, by=actor, why=why))
     print(f"{'rejected' if reject else 'approved'} {name} as {actor}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from tasks.report import markdown as cells
 #: Dependents and units that are told one by one; the others are counted.
 _TOLD = 50
 _BRIEF = ("verdict", "module", "env")
+#: Characters of a place that a row has room for.
+_WIDE = 32
 _TABLES = ("verdict", "module", "env", "workspace", "owner", "group", "risk")
 
 
@@ -109,8 +112,14 @@ def _move(action: Mapping[str, Any]) -> tuple[str, ...]:
         ", ".join(sorted({one["module"] for one in there})),
         ", ".join(sorted({env for one in there for env in one["env"]})),
         ", ".join(sorted({one["verdict"] for one in there})),
-        cells.code(", ".join(dict.fromkeys(pointer for pointer, _, _ in action["renames"]))),
+        cells.code(", ".join(dict.fromkeys(_end(pointer) for pointer, _, _ in action["renames"]))),
     )
+
+
+def _end(pointer: str) -> str:
+    """The end of a place's pointer: what tells it from others, and no more than a column has room for."""
+    cut = pointer[-_WIDE:].partition("/")[2]
+    return pointer if len(pointer) <= _WIDE else f"…/{cut}"
 
 
 def brief(plan: model.Plan) -> str:
@@ -144,11 +153,16 @@ def results(steps: Sequence[model.PlanStep]) -> list[dict[str, Any]]:
 
 def outcome(plan: model.Plan, steps: Sequence[model.PlanStep]) -> str:
     """How it went, in Markdown."""
-    counts: dict[str, int] = {}
-    for step in steps:
-        counts[step.state] = counts.get(step.state, 0) + 1
     told = [f"{one.action['unit']}: {one.state}: {one.message}" for one in steps if one.state != StepState.DONE]
-    parts = [f"## {plan.state}", _table(counts), _code("Not done", [*_some(told, "units")])]
+    waves = defaultdict[int, Counter[str]](Counter)
+    for step in steps:
+        waves[step.wave][step.state] += 1
+    rows = [(str(wave + 1), str(found.total()), _table(found)) for wave, found in sorted(waves.items())[:_TOLD]]
+    parts = [
+        f"## {plan.state.replace('_', ' ').capitalize()}: {_table(Counter(step.state for step in steps))}",
+        cells.table(("wave", "units", "came to"), rows, align="rrl"),
+        _code("Not done", [*_some(told, "units")]),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 

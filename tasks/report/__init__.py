@@ -4,6 +4,7 @@ What a peer said is text of a stranger: it never becomes markup.
 """
 
 from tasks.report.batch import several
+from tasks.report.deletion import brief as deletion_brief
 from tasks.report.deletion import deletion
 from tasks.report.dependents import dependents
 from tasks.report.fleet import health
@@ -12,6 +13,7 @@ from tasks.report.limits import DETAILS
 from tasks.report.single import diagnosis
 from tasks.report.summary import counted, key, sick, tally
 from tasks.report.trend import Point
+from tasks.report.upgrade import brief as upgrade_brief
 from tasks.report.upgrade import drift, upgrade
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Point",
     "counted",
     "deletion",
+    "deletion_brief",
     "dependents",
     "diagnosis",
     "drift",
@@ -29,4 +32,5 @@ __all__ = [
     "sick",
     "tally",
     "upgrade",
+    "upgrade_brief",
 ]

@@ -9,6 +9,8 @@ from typing import Any
 from registry.impacts import EFFECTS, Effect
 from tasks.report import markdown
 
+#: Sources that a few lines name.
+_BRIEF = 8
 _HEADS = ("risk", "workspace", "module", "dependents", "what happens", "what helps")
 
 
@@ -22,10 +24,25 @@ def deletion(plan: str, document: Mapping[str, Any], *, creator: str, expires_at
     reason = f" Reason: {markdown.text(why)}." if why else ""
     lines = [
         f"## Deletion {markdown.code(plan)}",
-        f"Planned by {markdown.text(creator)}, to be applied until {markdown.minute(expires_at)}.{reason}",
+        f"Planned by {markdown.text(creator)}, to be applied until {markdown.minute(expires_at)} UTC.{reason}",
     ]
     for source in document["sources"]:
         lines += _source(source, document["refused"].get(source["source"]))
+    return "\n".join(lines)
+
+
+def brief(document: Mapping[str, Any]) -> str:
+    """A planned deletion in a few lines, for whoever is asked."""
+    sources = document["sources"]
+    what = f"{len(sources)} data source{'s' if len(sources) > 1 else ''}"
+    lines = [f"**Delete {what}**, to be brought back within 30 days if need be.\n"]
+    for one in sources[:_BRIEF]:
+        envs = " and ".join(one["envs"]) or "no configuration"
+        used = f"used by {one['dependents_in_all'] or 'nobody'}"
+        shared = ", ".join(f"{markdown.text(grant['workspace'])}/{grant['env']}" for grant in one["shared_with"][:3])
+        lines.append(f"- {markdown.text(one['source'])} ({envs}): {used}{f'; {shared} lose it' if shared else ''}")
+    if len(sources) > _BRIEF:
+        lines.append(f"- and {len(sources) - _BRIEF} more")
     return "\n".join(lines)
 
 
@@ -45,7 +62,7 @@ def _source(source: Mapping[str, Any], refused: str | None) -> Iterator[str]:
                 row["module"],
                 str(row["dependents"]),
                 EFFECTS[Effect(row["effect"])],
-                markdown.text(row["remedy"]),
+                row["remedy"],
             )
             for row in source["modules"]
         ]

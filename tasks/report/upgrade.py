@@ -34,7 +34,7 @@ def upgrade(
     reason = f" Reason: {markdown.text(why)}." if why else ""
     lines = [
         f"## Upgrade of {markdown.text(workspace)} to standard mode, plan {markdown.code(plan)}",
-        f"Planned by {markdown.text(creator)}, to be applied until {markdown.minute(expires_at)}.{reason}",
+        f"Planned by {markdown.text(creator)}, to be applied until {markdown.minute(expires_at)} UTC.{reason}",
         "\n**Irreversible** once anything is changed in the standard workspace; until then "
         f"`headwater workspace upgrade {markdown.text(workspace)} --undo` takes it back.\n",
         *_blocks(document["blocks"]),
@@ -44,6 +44,19 @@ def upgrade(
         *_tasks(document),
     ]
     return "\n".join(lines)
+
+
+def brief(workspace: str, document: Mapping[str, Any]) -> str:
+    """A planned upgrade in a few lines, for whoever is asked."""
+    lose = sum(1 for one in document["members"] if one["loses"])
+    return "\n".join(
+        (
+            f"**Upgrade {markdown.text(workspace)} to standard mode**; irreversible once anything is changed in it.\n",
+            *(f"- data sources: {count} x {MEANING[Fate(fate)]}" for fate, count in document["sources"].items()),
+            f"- members: {len(document['members'])}, of whom {lose or 'none'} lose what they may do",
+            f"- tasks that need submit and deploy from now on: {len(document['tasks'])}",
+        )
+    )
 
 
 def _blocks(stuck: Sequence[Mapping[str, str]]) -> Iterator[str]:

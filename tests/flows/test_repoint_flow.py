@@ -102,7 +102,8 @@ async def test_nothing_moves_before_it_is_approved_and_then_everything(
     (after, before, *_) = prefect_server.artifacts("headwater-repoint")
     assert "3 dependents, 3 units in waves of 1, 2" in before
     assert "orders_next" in before
-    assert "## applied" in after
+    assert "## Applied: done 3" in after
+    assert "| 2 | 2 | done 2 |" in after, "each wave tells what came of it"
     with open_store() as store:
         assert store.dependents.summary("retail/orders_next").dependents == 3
         (plan,) = store.plans.list(kind="repoint")
