@@ -16,7 +16,7 @@ from flows import checking, rounds
 from registry.errors import HeadwaterError, NotFound
 from registry.store import Store, open_store
 from registry.targets import CheckTarget
-from tasks import publish, report
+from tasks import announcements, publish, report
 
 
 def _run_name() -> str:
@@ -52,6 +52,7 @@ async def test_connectivity(
             done = await rounds.run(store, plans, timeout=timeout)
     except HeadwaterError as error:
         return rounds.failed(error)
+    announcements.tested(done.verdicts)
     await publish_round(done)
     return done.state()
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from registry import model
+from registry import model, news
 from registry.errors import Conflict
 
 #: Field -> value before or after a change. Secrets stand as references.
@@ -61,6 +61,7 @@ def write(session: Session, rows: list[dict[str, Any]]) -> None:
     """Add records, many at once."""
     if rows:
         session.execute(insert(model.AuditRecord), rows)
+        news.note(session, rows)
 
 
 def differences(before: Fields, after: Fields) -> dict[str, tuple[Any, Any]]:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
-from registry import home
+from registry import home, news
 from registry.errors import Forbidden, InvalidInput, RegistryUnavailable
 
 #: The revisions of `registry/migrations/versions`, oldest first. They stand here too, so that opening a registry
@@ -71,6 +71,7 @@ class Database:
             yield session
             if keep:
                 session.commit()
+                news.tell(session)
 
     def prepare(self) -> None:
         """Bring the schema to this version of Headwater, by migrations only.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -117,7 +117,7 @@ class PrefectApi:
         """The page of a deployment in the server's interface."""
         return f"{self._ui}/deployments/deployment/{deployment}"
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    async def post(self, path: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
         """The answer to a request, as JSON; None where the server knows no such thing."""
         return self._read(await self._send_change("POST", path, body))
 
@@ -127,7 +127,7 @@ class PrefectApi:
         self._read(response)
         return response.status_code != 404
 
-    async def _send_change(self, method: str, path: str, body: Mapping[str, Any]) -> httpx.Response:
+    async def _send_change(self, method: str, path: str, body: Any) -> httpx.Response:
         response = await self._send(method, path, body)
         if response.status_code == 403 and await self._take_token():
             response = await self._send(method, path, body)
@@ -143,7 +143,7 @@ class PrefectApi:
         self._client.headers.update({"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": client})
         return True
 
-    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+    async def _send(self, method: str, path: str, body: Any = None) -> httpx.Response:
         """The server's answer; one that is busy, as SQLite is while another writes, is asked again."""
         import httpx
 

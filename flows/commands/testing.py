@@ -116,6 +116,7 @@ class _Wanted:
 def _test_registered(show: _Show, wanted: _Wanted, timeout: float) -> Sequence[Verdict]:
     from flows import checking
     from registry.store import open_store
+    from tasks import announcements
 
     for named in wanted.sources:
         stated, slash, _ = named.partition("/")
@@ -137,6 +138,7 @@ def _test_registered(show: _Show, wanted: _Wanted, timeout: float) -> Sequence[V
             return show.run(total, checking.run(plans, timeout=timeout, history=store.verdicts))
         finally:
             store.verdicts.record(show.shown)
+            announcements.tested(show.shown)
 
 
 async def _checked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -222,9 +223,9 @@ async def test_a_literal_that_came_past_every_guard_is_taken_out_of_the_runs_par
 # --- health-check ---------------------------------------------------------------------------------------------------
 
 
-def events(server: PrefectServer, source: str) -> list[dict[str, Any]]:
-    """The events of state changes of a source, oldest first."""
-    wanted = {"event": {"name": ["headwater.data-source.state-changed"]}, "order": "ASC"}
+def events(server: PrefectServer, source: str, name: str = "state-changed") -> list[dict[str, Any]]:
+    """The events of a source, oldest first."""
+    wanted = {"event": {"name": [f"headwater.data-source.{name}"]}, "order": "ASC"}
     found = server.post("/events/filter", {"filter": wanted, "limit": 50})["events"]
     return [one for one in found if one["resource"]["headwater.source"] == source]
 
@@ -249,7 +250,10 @@ workspaces:
         with open_store() as store:
             apply_texts(store, [("more.yaml", text)], store.by("test"))
 
+    importlib.import_module("flows")  # what is changed where it is loaded is announced
     put(text)
+    (created,) = await eventually(lambda: events(prefect_server, other, "created"))
+    assert (created["resource"]["prefect.resource.name"], created["payload"]["why"]) == (f"retail/{other}", "test")
     first = await health()
     assert (first.type.value, first.name) == ("COMPLETED", "Sick")
     assert "retail/billing/dev TARGET.MISSING" in first.message
