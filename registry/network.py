@@ -63,6 +63,9 @@ class Network(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: Literal["serverless", "exclusive", "shared", "local"] = "local"
+    #: What may run there; empty: anything. An exclusive group is for scheduling, for synchronization or for the APIs of
+    #: Data Service, a serverless one for all of them.
+    purposes: tuple[Literal["scheduling", "synchronization", "data_service"], ...] = ()
     #: Where the VPC is, for the network audit: the cloud (inventory, alibaba, aws) and its region.
     cloud: str | None = None
     region_id: str | None = None

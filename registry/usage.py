@@ -124,6 +124,8 @@ class Case:
         env: Where the run is.
         side: The side that it gets.
         region: Where it runs; empty: not known, and nothing is said of regions.
+        group: The resource group that it runs on, and
+        purposes: what that is declared to be for; empty: anything.
     """
 
     path: str
@@ -140,6 +142,8 @@ class Case:
     region: str
     properties: Mapping[str, Any]
     references: Mapping[str, str]
+    group: str = ""
+    purposes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,17 @@ def _lacks_support(case: Case) -> bool:
     if case.module == "operation_center" and _is_synchronization(case):
         module = "data_integration"
     return module not in types.get(case.type).modules
+
+
+def purpose_of(kind: TaskKind) -> str:
+    """What a resource group must be for to run it."""
+    if kind in SYNCHRONIZATION:
+        return "synchronization"
+    return "data_service" if kind is TaskKind.API else "scheduling"
+
+
+def _is_no_purpose_of_its_group(case: Case) -> bool:
+    return bool(case.purposes) and purpose_of(case.task_kind) not in case.purposes
 
 
 def _is_not_synchronized_so(case: Case) -> bool:
@@ -286,6 +301,13 @@ RULES: tuple[Rule, ...] = (
         "{path} is reached with an access key: it is for synchronization only",
         _ONLY_SYNCHRONIZATION,
     ),
+    Rule(
+        "resource_group",
+        "resource groups, types: an exclusive one is for scheduling, for Data Integration or for Data Service alone",
+        _is_no_purpose_of_its_group,
+        "resource group {group} is for {purposes} alone, and this is {purpose}",
+        "run it on another group, or declare network.purposes of this one anew",
+    ),
 )
 
 #: What is not refused, but told.
@@ -313,6 +335,8 @@ def case_of(
     *,
     env: str = "prod",
     region: str = "",
+    group: str = "",
+    purposes: Sequence[str] = (),
 ) -> Case:
     """The case of a registered source. It must come with its workspace and entries."""
     kind, mode = kind_of(task_kind, module), source.workspace.mode
@@ -331,6 +355,8 @@ def case_of(
         region=region,
         properties=entry.properties if entry is not None else {},
         references=entry.references if entry is not None else {},
+        group=group,
+        purposes=tuple(purposes),
     )
 
 
@@ -358,8 +384,9 @@ def refusals(
 
 def broken(rules: Sequence[Rule], case: Case) -> list[Refusal]:
     """The rules that a use breaks."""
-    words = {name: getattr(case, name) for name in ("path", "type", "task_kind", "env", "side", "region")}
+    words = {name: getattr(case, name) for name in ("path", "type", "task_kind", "env", "side", "region", "group")}
     words["module"] = MODULES.get(case.module, case.module)
+    words["purposes"], words["purpose"] = " and ".join(case.purposes), purpose_of(case.task_kind)
     words["able"] = synchronization.told(case.type, case.task_kind)
     words["kind_of_work"] = f"synchronization ({synchronization.KINDS.get(case.task_kind, 'of any kind')})"
     return [

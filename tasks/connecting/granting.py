@@ -16,7 +16,7 @@ from registry.audit import By
 from registry.connection import Connection
 from registry.errors import HeadwaterError, InvalidInput, NotFound
 from registry.nearest import nearest
-from registry.network import declared
+from registry.network import Network, declared
 from registry.usage import TaskKind
 from registry.verdict import State
 from tasks.connecting.refusals import InMaintenance, NotConnectable, NotUsable
@@ -98,15 +98,16 @@ def grant(store: Store, wish: Wish, run: Run) -> Grant:
         module = _module(wish.task_kind, env)
         wanted = usage.env_for(wish.task_kind, module, env, home.mode)
         row, entry = _meant(session, home, written, wanted, by)
-        group, region = _group(session, run)
-        refused = usage.refusals(row, entry, module, wish.task_kind, wish.role, env=env, region=region)
+        group, network = _group(session, run)
+        where = {"region": network.region_id or "", "group": group}
+        case = usage.case_of(row, entry, module, wish.task_kind, wish.role, env=env, purposes=network.purposes, **where)
+        refused = usage.broken(usage.RULES, case)
         if refused or entry is None:
             raise NotUsable(
                 "\n  ".join(refusal.reason for refusal in refused),
                 where=f"data_source:{row.path}",
                 instruction=refused[0].remedy,
             )
-        case = usage.case_of(row, entry, module, wish.task_kind, wish.role, env=env, region=region)
         for caution in usage.broken(usage.CAUTIONS, case):
             _LOG.warning("%s", caution)
         _expect_no_maintenance(row, entry, by)
@@ -202,15 +203,15 @@ def _meant(
     return sources.find(session, owner, row.name), entry
 
 
-def _group(session: Session, run: Run) -> tuple[str, str]:
-    """The resource group that a run is on, and its region; empty: not known."""
+def _group(session: Session, run: Run) -> tuple[str, Network]:
+    """The resource group that a run is on, and its network; empty: not known."""
     places = session.scalars(select(model.ResourceGroup).order_by(model.ResourceGroup.name)).all()
     named = os.environ.get("HEADWATER_GROUP", "")
     for place in places:
         if place.name == named or (run.pool and place.settings.get("work_pool") == run.pool):
-            return place.name, declared(place.network).region_id or ""
+            return place.name, declared(place.network)
     local = next((place for place in places if place.kind == "local" and not run.pool), None)
-    return (local.name, declared(local.network).region_id or "") if local is not None else ("", "")
+    return (local.name, declared(local.network)) if local is not None else ("", Network())
 
 
 def _expect_no_maintenance(row: model.DataSource, entry: model.Entry, by: By) -> None:

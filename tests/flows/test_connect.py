@@ -239,6 +239,14 @@ def test_development_on_an_engine_is_told_to_need_its_compute_resource(
     assert "retail/engine belongs to no compute resource" in caplog.text
 
 
+def test_a_group_runs_only_what_it_is_declared_to_be_for(store: Store) -> None:
+    text = "version: 1\nresource_groups:\n  - {name: local, kind: local, network: {purposes: [synchronization]}}\n"
+    apply_texts(store, [("groups.yaml", text)], store.by())
+    with pytest.raises(NotUsable, match=r"resource group local is for synchronization alone, and this is scheduling"):
+        connect("orders")
+    assert connecting.details("orders", task_kind="batch_sync").env == "prod"
+
+
 @pytest.mark.parametrize(("slip", "told"), [({"role": "read"}, "reader"), ({"task_kind": "batchsync"}, "batch_sync")])
 def test_a_slip_in_a_word_is_not_held_against_the_rules_of_another(slip: dict[str, str], told: str) -> None:
     with pytest.raises(InvalidInput, match=f"did you mean {told}"):

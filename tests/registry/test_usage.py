@@ -199,6 +199,25 @@ def test_data_development_is_told_to_use_the_source_of_a_compute_resource() -> N
     assert cautions(made("postgresql"), "sql") == []
 
 
+@pytest.mark.parametrize(
+    ("purposes", "kind", "is_refused"),
+    [
+        ((), "batch_sync", False),
+        (("scheduling",), "batch_sync", True),
+        (("scheduling",), "flow", False),
+        (("synchronization",), "database_batch_sync", False),
+        (("synchronization",), "flow", True),
+        (("synchronization",), "api", True),
+        (("scheduling", "data_service"), "api", False),
+    ],
+)
+def test_an_exclusive_group_runs_only_what_it_is_for(purposes: tuple[str, ...], kind: str, is_refused: bool) -> None:
+    module = "data_service" if kind == "api" else "data_studio" if kind == "flow" else "data_integration"
+    source = made()
+    case = case_of(source, source.entry("prod"), module, kind, group="exclusive_1", purposes=purposes)
+    assert [one.rule for one in broken(RULES, case)] == (["resource_group"] if is_refused else [])
+
+
 def test_every_rule_says_where_it_is_written_and_what_to_do() -> None:
     assert len({rule.name for rule in (*RULES, *CAUTIONS)}) == len(RULES) + len(CAUTIONS)
     (refusal,) = refusals(made("db2"), None, "data_service", "api")
