@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class _OldAndNew(TyperGroup):
-    """`headwater repoint OLD NEW` is `headwater repoint plan OLD NEW`."""
+    """`headwater repoint OLD NEW` is `headwater repoint plan OLD NEW`, wherever its options stand."""
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in ctx.help_option_names and self.get_command(ctx, args[0]) is None:
             args = ["plan", *args]
-        return super().resolve_command(ctx, args)
+        return super().parse_args(ctx, args)
 
 
 app = typer.Typer(cls=_OldAndNew, help="Move dependents to another data source.", no_args_is_help=True)
@@ -58,7 +59,8 @@ def plan(
     where: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only these: module=, owner=, workspace=, group=, adapter= or name=VALUE; several with commas.",
+            help="Only these: module=, owner=, workspace=, group=, adapter= or name=VALUE; several with commas, of one "
+            "of them any value.",
             show_default=False,
         ),
     ] = None,
@@ -124,7 +126,8 @@ def rollback(plan: _Plan, timeout: _Timeout = 5.0, why: Why = "", output: Form =
     with open_store() as store, ProgressLine() as line:
         observer = SourceObserver(store, timeout=timeout)
         work = applying.rollback(store, plan, catalogue(), observer, store.by(why), _audience(line))
-        return _tell(store, asyncio.run(work), output)
+        with _interruptible(plan):
+            return _tell(store, asyncio.run(work), output)
 
 
 @app.command()
@@ -197,8 +200,20 @@ def _apply(store: Store, plan: str, options: Options, timeout: float, why: str, 
     with ProgressLine() as line:
         observer = SourceObserver(store, timeout=timeout)
         work = applying.apply(store, plan, catalogue(), observer, store.by(why), options, _audience(line))
-        outcome = asyncio.run(work)
+        with _interruptible(plan):
+            outcome = asyncio.run(work)
     return _tell(store, outcome, output)
+
+
+@contextmanager
+def _interruptible(plan: str) -> Iterator[None]:
+    """After Ctrl-C, what to do with what is under way."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = f"`headwater repoint continue {plan}` goes on, `headwater repoint rollback {plan}` takes all of it back"
+        print(f"\nplan {plan} is under way: {told}", file=sys.stderr)
+        raise
 
 
 def _audience(line: ProgressLine) -> Audience:

@@ -54,10 +54,11 @@ async def plan(
     """
     known = await asyncio.to_thread(know, store, request, by)
     if not known.chosen:
-        told = f"nothing that uses {request.old} passes the filters" if known.others else f"nothing uses {request.old}"
-        raise InvalidInput(
-            told, where=request.old, instruction=f"`headwater dependents {request.old}` shows what was found"
-        )
+        if known.others:
+            told = f"nothing that uses {request.old} passes the filters"
+            raise InvalidInput(told, where="--where", instruction=request.missed(known.others))
+        told, advice = f"nothing uses {request.old}", f"`headwater dependents {request.old}` shows what was found"
+        raise InvalidInput(told, where=request.old, instruction=advice)
     candidates = gather(known.chosen)
     observed = await observe(known, observer, progress)
     find(candidates, known.subject, observed)
@@ -246,7 +247,7 @@ async def _draft(made: _Made, at: datetime) -> PlanDraft:
         "old": made.request.old,
         "new": made.request.new,
         "env": made.request.env,
-        "where": dict(made.request.where),
+        "where": made.request.chosen_by(),
         "zone": made.request.zone,
         "run": made.request.run,
         "groups": groups,

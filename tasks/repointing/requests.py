@@ -18,6 +18,8 @@ from registry.store import Store
 from tasks.repointing import waves
 from tasks.repointing.judging import Grant, Subject
 
+#: Values that are named where none was hit.
+_NAMED = 10
 #: What `--where` takes -> the attribute of a use.
 FILTERS: Mapping[str, str] = {
     "module": "module",
@@ -36,7 +38,7 @@ class Request:
     Attributes:
         old, new: `workspace/name`.
         env: Only uses of this side of the old one.
-        where: Filter (see `FILTERS`) -> value.
+        where: Filter (see `FILTERS`) -> value. Of several values of one filter any will do.
         sizes: Units in each wave; the last size goes on.
         zone: Whose midnight counts for deployments.
         run: The flow run that asks.
@@ -56,6 +58,8 @@ class Request:
         waves.zone_of(self.zone)
         if self.old == self.new:
             raise InvalidInput(f"{self.old} is what they use already", where="NEW", instruction="name another source")
+        if self.env not in (None, *model.ENVIRONMENTS):
+            raise InvalidInput(f"there is no side {self.env!r}", where="--env", instruction="use dev or prod")
         for name, _ in self.where:
             if name not in FILTERS:
                 told = f"use {', '.join(FILTERS)}, as in module=data_integration"
@@ -65,7 +69,22 @@ class Request:
         """Whether a use passes the filters."""
         if self.env is not None and use.env != self.env:
             return False
-        return all(getattr(use, FILTERS[name]) == value for name, value in self.where)
+        wanted = defaultdict[str, set[str]](set)
+        for name, value in self.where:
+            wanted[name].add(value)
+        return all(getattr(use, FILTERS[name]) in values for name, values in wanted.items())
+
+    def chosen_by(self) -> dict[str, str]:
+        """The filters, for people and programs: several values of one with commas."""
+        return {name: ",".join(value for other, value in self.where if other == name) for name, _ in self.where}
+
+    def missed(self, uses: Sequence[Use]) -> str:
+        """What to choose by instead, where none of these uses passes the filters."""
+        asked = {name for name, _ in self.where}
+        there = {name: sorted({getattr(use, FILTERS[name]) for use in uses} - {""}) for name in sorted(asked)}
+        there |= {"env": sorted({use.env for use in uses})} if self.env is not None else {}
+        told = [f"{name}={', '.join(values[:_NAMED]) or 'nothing'}" for name, values in there.items()]
+        return f"there is {'; '.join(told)}"
 
 
 @dataclass(frozen=True)

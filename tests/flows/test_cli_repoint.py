@@ -21,12 +21,12 @@ NEIGHBOUR = "cAnArY-of-a-neighbour"
 
 @pytest.fixture(scope="module")
 def server(postgresql: EmbeddedPostgresql) -> EmbeddedPostgresql:
-    """`now` is what is used, `next` is like it, and `narrow` is not; `reader` may read and nothing else."""
-    postgresql.execute("CREATE ROLE reader LOGIN PASSWORD 'reading'")
+    """`now` is what is used, `next` is like it, and `narrow` is not; `only_reader` may read and nothing else."""
+    postgresql.execute("CREATE ROLE only_reader LOGIN PASSWORD 'reading'")
     for database, type_ in (("now", "integer"), ("next", "bigint"), ("narrow", "smallint")):
         postgresql.execute(f"CREATE DATABASE {database}")
         postgresql.execute(
-            f"CREATE TABLE items (id {type_} NOT NULL)", "GRANT SELECT ON items TO reader", database=database
+            f"CREATE TABLE items (id {type_} NOT NULL)", "GRANT SELECT ON items TO only_reader", database=database
         )
     return postgresql
 
@@ -51,7 +51,7 @@ def headwater(cli: CommandLine, server: EmbeddedPostgresql) -> CommandLine:
                 source("orders", "now"),
                 source("orders_next", "next"),
                 source("orders_narrow", "narrow"),
-                source("orders_read_only", "next", "reader", "READING"),
+                source("orders_read_only", "next", "only_reader", "READING"),
             ]
         )
     )
@@ -152,7 +152,9 @@ def test_bad_wishes_are_told(headwater: CommandLine) -> None:
     specs(headwater, sync("load", "reader"))
     headwater("repoint", "orders", "orders").refused("is what they use already")
     headwater("repoint", "orders", "orders_next", "--where", "colour=red").refused("nothing can be chosen by 'colour'")
-    headwater("repoint", "orders", "orders_next", "--where", "owner=nobody").refused("passes the filters")
+    told = headwater("repoint", "--where", "owner=nobody", "orders", "orders_next")  # options may come first
+    told.refused("passes the filters", "there is owner=wang")
+    headwater("repoint", "orders", "orders_next", "--env", "staging").refused("no side 'staging'", "use dev or prod")
     headwater("repoint", "orders", "orders_next", "--zone", "Nowhere/Here").refused("no time zone")
     headwater("repoint", "orders_next", "orders").refused("nothing uses retail/orders_next")
     headwater("repoint", "apply", "nothing").refused("no plan")

@@ -226,8 +226,17 @@ def test_filters_choose_and_say_what_they_leave(world: World) -> None:
     world.file("b", {"reads": "orders", "owner": "eve", "module": "data_quality"})
     plan = world.plan(where=(("module", "data_quality"),))
     assert plan.document["counts"] == {"dependents": 1, "units": 1, "waves": [1], "left_alone": 1}
-    with pytest.raises(InvalidInput, match="nothing that uses retail/orders passes"):
-        world.plan(where=(("owner", "nobody"),))
+    with pytest.raises(InvalidInput, match="nothing that uses retail/orders passes") as caught:
+        world.plan(where=(("owner", "nobody"), ("module", "data_qualty")))
+    assert caught.value.instruction == "there is module=data_quality, data_studio; owner=bob, eve"
+    with pytest.raises(InvalidInput, match="no side 'staging'"):
+        world.plan(env="staging")
+    with pytest.raises(InvalidInput, match="passes") as caught:
+        world.plan(env="dev")
+    assert caught.value.instruction == "there is env=prod"
+    either = world.plan(where=(("owner", "bob"), ("owner", "eve"), ("workspace", "retail")))
+    assert either.document["counts"]["dependents"] == 2
+    assert either.document["where"] == {"owner": "bob,eve", "workspace": "retail"}
     with pytest.raises(InvalidInput, match="chosen by 'colour'"):
         world.plan(where=(("colour", "red"),))
 
