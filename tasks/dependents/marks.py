@@ -7,7 +7,9 @@ models, lists, mappings and unions. What a document leaves out, and its schema f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +48,7 @@ class Marks:
 
     def _filled(self, value: Any, schema: Mapping[str, Any]) -> Any:
         for branch in self._branches(schema):
-            for name, inner in branch.get("properties", {}).items():
+            for name, inner in _schemas(branch, "properties").items():
                 if not isinstance(value, dict):
                     break
                 default = self._default(inner)
@@ -65,52 +67,78 @@ class Marks:
         for branch in self._branches(schema):
             if branch.get("format") == FORMAT and isinstance(value, str) and value:
                 objects = branch.get(OBJECTS) or schema.get(OBJECTS) or ()
-                yield Marked(path, value, str(branch.get(ROLE) or schema.get(ROLE) or ""), tuple(map(str, objects)))
+                listed = objects if isinstance(objects, list | tuple) else [objects]
+                yield Marked(path, value, str(branch.get(ROLE) or schema.get(ROLE) or ""), tuple(map(str, listed)))
             elif isinstance(value, dict):
-                known = branch.get("properties", {})
-                other = branch.get("additionalProperties")
                 for name, item in value.items():
-                    inner = known.get(name, other)
-                    if isinstance(inner, Mapping):
-                        yield from self._walk(item, inner, (*path, str(name)))
+                    yield from self._walk(item, _member(branch, str(name)), (*path, str(name)))
             elif isinstance(value, list):
                 for number, (item, inner) in enumerate(zip(value, self._items(branch, len(value)), strict=True)):
                     yield from self._walk(item, inner, (*path, str(number)))
 
-    def _branches(self, schema: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> Iterator[Mapping[str, Any]]:
-        """A schema and all it refers to or is a union of; a reference to itself is followed once."""
+    def _branches(self, schema: Any, seen: frozenset[str] = frozenset()) -> Iterator[Mapping[str, Any]]:
+        """A schema and all it refers to or is a union of; a reference to itself is followed once. One that is `true`,
+        `false` or no schema at all says nothing.
+        """
+        if not isinstance(schema, Mapping):
+            return
         yield schema
         reference = schema.get("$ref")
         if isinstance(reference, str) and reference not in seen:
             yield from self._branches(self._at(reference), seen | {reference})
         for word in ("anyOf", "oneOf", "allOf"):
-            for inner in schema.get(word, ()):
+            for inner in _listed(schema, word):
                 yield from self._branches(inner, seen)
 
     def _at(self, reference: str) -> Mapping[str, Any]:
         found: Any = self.schema
         for key in reference.removeprefix("#").split("/")[1:]:
-            found = found.get(key, {}) if isinstance(found, Mapping) else {}
+            name = key.replace("~1", "/").replace("~0", "~")
+            found = found.get(name, {}) if isinstance(found, Mapping) else {}
         return found if isinstance(found, Mapping) else {}
 
     def _items(self, schema: Mapping[str, Any], count: int) -> list[Mapping[str, Any]]:
-        first = [*schema.get("prefixItems", ())][:count]
+        first = _listed(schema, "prefixItems")[:count]
         rest = schema.get("items")
         return [*first, *[rest if isinstance(rest, Mapping) else {}] * (count - len(first))]
 
-    def _default(self, schema: Mapping[str, Any]) -> Any:
+    def _default(self, schema: Any) -> Any:
         return next((one["default"] for one in self._branches(schema) if one.get("default") is not None), None)
 
-    def _is_marked(self, schema: Mapping[str, Any], seen: frozenset[int] = frozenset()) -> bool:
+    def _is_marked(self, schema: Any, seen: frozenset[int] = frozenset()) -> bool:
         for branch in self._branches(schema):
             if branch.get("format") == FORMAT:
                 return True
             if id(branch) in seen:
                 continue
-            inner = [*branch.get("properties", {}).values(), *branch.get("prefixItems", ())]
+            inner = [*_schemas(branch, "properties").values(), *_schemas(branch, "patternProperties").values()]
+            inner += _listed(branch, "prefixItems")
             inner += [
                 branch[word] for word in ("items", "additionalProperties") if isinstance(branch.get(word), Mapping)
             ]
             if any(self._is_marked(one, seen | {id(branch)}) for one in inner):
                 return True
         return False
+
+
+def _schemas(schema: Mapping[str, Any], word: str) -> Mapping[str, Any]:
+    """The schemas by their names that stand under a word."""
+    found = schema.get(word)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _listed(schema: Mapping[str, Any], word: str) -> list[Any]:
+    found = schema.get(word)
+    return found if isinstance(found, list) else []
+
+
+def _member(schema: Mapping[str, Any], name: str) -> Any:
+    """The schema of what stands under a name."""
+    known = _schemas(schema, "properties")
+    if name in known:
+        return known[name]
+    for pattern, inner in _schemas(schema, "patternProperties").items():
+        with suppress(re.error):
+            if re.search(pattern, name):
+                return inner
+    return schema.get("additionalProperties")

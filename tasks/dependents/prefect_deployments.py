@@ -2,7 +2,8 @@
 
 What names one is said by the schema of the parameters (`tasks.data_source_ref.DataSourceRef`). A deployment's tags say
 the rest: `env:dev`, `workspace:retail`, `owner:wang`, `locked-by:li`, `headwater-kind:batch_sync`, `headwater-smoke`.
-Prefect has no compare-and-swap: a deployment is read right before and after it is changed.
+Prefect has no compare-and-swap: a deployment is read right before and after it is changed. What its schedules and its
+work pool name instead of it is found with its place, and for others to change: no single request would do all of it.
 """
 
 from __future__ import annotations
@@ -48,6 +49,21 @@ _UNIT = "deployment:"
 #: Requests at a time.
 _AT_ONCE = 16
 _PARTS = ("parameters", "job_variables")
+#: Where else a name stands that the runs of a deployment get -> who changes it there.
+_ELSEWHERE: Mapping[str, tuple[str, str]] = {
+    "schedules": (
+        "a schedule gives its runs this name",
+        "change the parameters of the schedule in Prefect, then scan again",
+    ),
+    "work_pool": (
+        "the work pool gives its runs this name where they say none",
+        "change the pool's base job template, or say it in the deployment's job variables, then scan again",
+    ),
+}
+#: How often a list is read anew that others change meanwhile.
+_TRIES = 5
+#: Deployments whose last runs are asked for at once.
+_RUNS_OF = 50
 _FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
 #: Event loop -> the connection to its server.
@@ -100,14 +116,20 @@ class PrefectDeployments:
         groups = await asyncio.to_thread(_groups)
         flows = {one["id"]: one["name"] for one in await _pages("/flows/filter")}
         wanted = []
-        for one in await _pages("/deployments/filter", sort="NAME_ASC"):
+        for one in await _pages("/deployments/filter", sort="CREATED_DESC"):
             deployment = Deployment(one, f"{flows.get(one['flow_id'], 'flow')}/{one['name']}", pools)
-            if deployment.is_in(scope):
-                wanted.append(deployment)
-        runs = await _last_runs([one.id for one in wanted if one.marked()])
+            if not deployment.is_in(scope):
+                continue
+            try:
+                wanted.append((deployment, deployment.marked()))
+            except RecursionError:
+                reason = f"the schema of the parameters of {deployment.name} refers to itself without an end"
+                yield Unread(Place(f"{_UNIT}{deployment.id}", "/parameters"), reason)
+        wanted.sort(key=lambda one: one[0].name)
+        runs = await _last_runs([one.id for one, marked in wanted if marked])
         page = (await _api()).page_of_deployment
-        for deployment in wanted:
-            yield deployment.found(groups, runs.get(deployment.id), page(deployment.id), scope)
+        for deployment, marked in wanted:
+            yield deployment.found(marked, groups, runs.get(deployment.id), page(deployment.id), scope)
 
     async def read(self, unit: str) -> Content:
         """Parameters and job variables. Raises: HeadwaterError: It is gone, or the server does not answer."""
@@ -118,6 +140,9 @@ class PrefectDeployments:
         data = json.loads(content.text)
         for one in renames:
             path = pointers.read(one.place.pointer)[0]
+            if elsewhere := _ELSEWHERE.get(path[0]):
+                reason, instruction = elsewhere
+                raise NotRewritable(reason, where=f"{one.place.unit}#{one.place.pointer}", instruction=instruction)
             holder = _at(data, path[:-1])
             key: Any = int(path[-1]) if isinstance(holder, list) and path[-1].isdecimal() else path[-1]
             try:
@@ -221,18 +246,36 @@ class Deployment:
         names = (self.name, self.document["name"], self.id)
         return not scope.roots or any(fnmatchcase(name, root) for root in scope.roots for name in names)
 
-    def marked(self) -> list[tuple[str, Marked]]:
-        """(`parameters` or `job_variables`, name) of all that names a data source."""
-        found = [
-            ("parameters", one) for one in _parameters(self.document).found(_effective(self.document)["parameters"])
+    def marked(self) -> list[tuple[Path, Marked]]:
+        """(what it stands in, name) of all that names a data source."""
+        parameters = _parameters(self.document)
+        found: list[tuple[Path, Marked]] = [
+            (("parameters",), one) for one in parameters.found(_effective(self.document)["parameters"])
         ]
-        variables = Marks(self.pools.get(self.run.pool, {}))
-        return [*found, *(("job_variables", one) for one in variables.found(self.document.get("job_variables") or {}))]
+        for schedule in self.document.get("schedules") or ():
+            at = ("schedules", str(schedule.get("id")), "parameters")
+            found += [(at, one) for one in parameters.found(schedule.get("parameters") or {})]
+        variables, said = Marks(self.pools.get(self.run.pool, {})), self.document.get("job_variables") or {}
+        own = variables.found(said)
+        found += [(("job_variables",), one) for one in own]
+        paths = {one.path for one in own}
+        return [
+            *found,
+            *((("work_pool",), one) for one in variables.found(variables.filled(said)) if one.path not in paths),
+        ]
 
-    def found(self, groups: Mapping[str, str], last_run: datetime | None, page: str, scope: Scope) -> FoundDependent:
+    def found(
+        self,
+        marked: Sequence[tuple[Path, Marked]],
+        groups: Mapping[str, str],
+        last_run: datetime | None,
+        page: str,
+        scope: Scope,
+    ) -> FoundDependent:
         """What is kept of it.
 
         Args:
+            marked: All that names a data source.
             groups: Work pool -> resource group.
         """
         run, one = self.run, self.document
@@ -244,7 +287,7 @@ class Deployment:
             unit=f"{_UNIT}{self.id}",
             name=self.name[:255],
             module=_module(kind, env),
-            references=tuple(_references(f"{_UNIT}{self.id}", self.marked())),
+            references=tuple(_references(f"{_UNIT}{self.id}", marked)),
             task_kind=kind,
             env=env,
             owner=run.tag("owner") or str(created_by.get("display_value") or ""),
@@ -274,9 +317,9 @@ def _module(kind: str, env: str) -> str:
     return "data_studio" if env == "dev" else "operation_center"
 
 
-def _references(unit: str, marked: Sequence[tuple[str, Marked]]) -> Iterator[FoundReference]:
+def _references(unit: str, marked: Sequence[tuple[Path, Marked]]) -> Iterator[FoundReference]:
     for part, one in marked:
-        place = Place(unit, pointers.written([(part, *one.path)]))
+        place = Place(unit, pointers.written([(*part, *one.path)]))
         yield FoundReference(one.name, "", one.role, one.objects, (place,))
 
 
@@ -304,27 +347,43 @@ def _groups() -> dict[str, str]:
 
 
 async def _pages(path: str, **more: Any) -> list[Any]:
-    found: list[Any] = []
-    while page := await _ask("POST", path, {"limit": _PAGE, "offset": len(found), **more}):
-        found += page
-        if len(page) < _PAGE:
-            break
-    return found
+    """All of a list. Each page has to begin with the last item of the one before: else somebody has made or deleted one
+    meanwhile, and another one would be missed.
+
+    Raises:
+        HeadwaterError: It never stays the same for as long as it takes to read it.
+    """
+    for _ in range(_TRIES):
+        found: list[Any] = []
+        while True:
+            page = await _ask("POST", path, {"limit": _PAGE, "offset": max(len(found) - 1, 0), **more})
+            if found and (not page or page[0]["id"] != found[-1]["id"]):
+                break
+            found += page[1:] if found else page
+            if len(page) < _PAGE:
+                return found
+    raise HeadwaterError("the list changes faster than it can be read", where=path, instruction="scan again")
 
 
 async def _last_runs(deployments: Sequence[str]) -> dict[str, datetime]:
     """When each was run last."""
     slots = asyncio.Semaphore(_AT_ONCE)
+    found: dict[str, str] = {}
 
-    async def of(id_: str) -> tuple[str, str | None]:
-        began = {"start_time": {"is_null_": False}, "deployment_id": {"any_": [id_]}}
-        body = {"limit": 1, "sort": "START_TIME_DESC", "flow_runs": began}
-        async with slots:
-            found = await _ask("POST", "/flow_runs/filter", body)
-        return id_, found[0]["start_time"] if found else None
+    async def of(ids: Sequence[str]) -> None:
+        """The answer tells the runs that began last, of whichever of these; the others are asked for again."""
+        left = [*ids]
+        while left:
+            began = {"start_time": {"is_null_": False}, "deployment_id": {"any_": left}}
+            body = {"limit": _PAGE, "sort": "START_TIME_DESC", "flow_runs": began}
+            async with slots:
+                runs = await _ask("POST", "/flow_runs/filter", body)
+            for run in runs:
+                found.setdefault(run["deployment_id"], run["start_time"])
+            left = [one for one in left if one not in found] if len(runs) == _PAGE else []
 
-    told = await asyncio.gather(*map(of, deployments))
-    return {id_: datetime.fromisoformat(at) for id_, at in told if at is not None}
+    await asyncio.gather(*(of(deployments[at : at + _RUNS_OF]) for at in range(0, len(deployments), _RUNS_OF)))
+    return {id_: datetime.fromisoformat(at) for id_, at in found.items()}
 
 
 def _id(unit: str) -> str:
