@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from registry import audit, entries, model, rows
+from registry import audit, buried_verdicts, entries, model, rows
 from registry.audit import By
 from registry.resolving import chunks
 from registry.tombstones import KEPT
@@ -101,6 +101,7 @@ def _bury(session: Session, graves: Sequence[_Grave], by: By) -> None:
     session.flush()
     audit.write(session, [record for grave in graves for record in grave.records(by)])
     _move_secrets(session, of_entry)
+    buried_verdicts.bury(session, {id_: grave.tombstone for id_, grave in of_source.items()})
     session.execute(delete(model.SharingRule).where(model.SharingRule.entry_id.in_(of_entry)))
     whole = [grave.row.id for grave in graves if grave.whole]
     session.execute(delete(engine).where(engine.data_source_id.in_(whole)))
@@ -111,12 +112,10 @@ def _bury(session: Session, graves: Sequence[_Grave], by: By) -> None:
 
 
 def _delete_sides(session: Session, grave: _Grave, by: By) -> None:
-    row, standing = grave.row, model.Standing
+    row = grave.row
     for column, value in by.changed(row.version).items():
         setattr(row, column, value)
     session.flush()
-    here = (standing.data_source_id == row.id, standing.env.in_(grave.tombstone.envs))
-    session.execute(delete(standing).where(*here))
     session.execute(delete(model.Entry).where(model.Entry.id.in_([entry.id for entry in grave.entries])))
     session.expire(row, ["entries"])
 

@@ -299,6 +299,24 @@ class BuriedSecret(Base):
     created_at: Mapped[datetime]
 
 
+class BuriedVerdict(Base):
+    """A verdict over a deleted entry."""
+
+    __tablename__ = "buried_verdict"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tombstone_id: Mapped[str] = mapped_column(ForeignKey("tombstone.id", ondelete="CASCADE"), index=True)
+    env: Mapped[str] = mapped_column(String(8))
+    resource_group: Mapped[str]
+    state: Mapped[str] = mapped_column(String(16))
+    cause: Mapped[str | None] = mapped_column(String(64))
+    started_at: Mapped[datetime]
+    elapsed_ms: Mapped[float]
+    document: Mapped[str] = mapped_column(Text)
+    #: Of the newest one of its side and group: since when it had been so. None: an older one.
+    since: Mapped[datetime | None]
+
+
 class ComputeResource(Tracked, Base):
     """An engine attached to a workspace; attaching may create a data source of the same name."""
 

@@ -1,8 +1,9 @@
 """Deleted data sources: what is left of them for 30 days, so that they can be brought back whole.
 
-A deleted entry leaves its configuration and its sharing rules as a document, and its stored secrets as they were
-encrypted. They are bound to `workspace/name/env` and to their own ids, and neither changes; so they open again when the
-entry stands there again, and nowhere else. References of dependents name the source; they wait for it without it.
+A deleted entry leaves its configuration and its sharing rules as a document, its stored secrets as they were encrypted,
+and the history of its verdicts. Secrets are bound to `workspace/name/env` and to their own ids, and neither changes; so
+they open again when the entry stands there again, and nowhere else. References of dependents name the source; they wait
+for it without it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from registry import access, audit, entries, model, rows, workspaces
+from registry import access, audit, buried_verdicts, entries, model, rows, workspaces
 from registry.access import Verb
 from registry.audit import By
 from registry.database import Database
@@ -126,6 +127,7 @@ def unearth(session: Session, row: model.Tombstone, owner: str, by: By) -> Resto
             for one in buried
         ]
         session.execute(insert(model.Secret), moved)
+    buried_verdicts.unearth(session, row, source.id)
     grants, left_out = _share_again(session, document["rules"], back)
     left_out += _attach_again(session, document.get("compute_resource"), source, by)
     left_out += _lost_files(session, workspace, back)

@@ -21,6 +21,7 @@ from registry.workspaces import WorkspaceDraft
 from tests.registry.depending import depend, pointed_at
 from tests.registry.samples import CANARY, fields, retail, source
 from tests.registry.test_secrets import everything_written, password
+from tests.registry.test_standings import verdict
 
 
 def two_sided(name: str = "orders") -> object:
@@ -369,3 +370,34 @@ def test_hundreds_go_together_each_with_its_own_secret_and_come_back(store: Stor
         store.tombstones.restore(f"s{number}", store.by())
     assert [password(store, f"s{number}") for number in range(3)] == ["p0", "p1", "p2"]
     assert len(store.tombstones.list()) == 600
+
+
+def _tested(store: Store, *told: tuple[str, str | None, int]) -> None:
+    """Verdicts over `orders` from one group: side, cause, minute."""
+    for env, cause, minute in told:
+        store.verdicts.record([verdict(minute, cause).model_copy(update={"env": env})])
+
+
+def _standing(store: Store) -> list[tuple[str, str | None, object]]:
+    return [(one.verdict.env, one.verdict.cause, one.since) for one in store.verdicts.latest(source="orders")]
+
+
+@pytest.mark.parametrize("env", ["both", "prod"])
+def test_the_history_of_verdicts_comes_back_and_goes_on(store: Store, env: str) -> None:
+    retail(store, two_sided())
+    _tested(store, ("dev", None, 0), ("prod", None, 1), ("prod", "PORT.REFUSED", 2), ("prod", "PORT.REFUSED", 3))
+    before = (_standing(store), store.verdicts.history("retail", "orders"))
+    store.deletions.delete("retail/orders", store.by(), env=env)
+    assert [one[0] for one in _standing(store)] == ([] if env == "both" else ["dev"])
+    if env == "prod":  # a check that was under way tells of the side that is gone
+        _tested(store, ("prod", None, 4))
+    store.tombstones.restore("orders", store.by())
+    assert _standing(store) == before[0]
+    assert {one.started_at for one in store.verdicts.history("retail", "orders")} >= {
+        one.started_at for one in before[1]
+    }
+    assert len(store.verdicts.history("retail", "orders", env="prod")) == (3 if env == "both" else 4)
+    _tested(store, ("prod", "PORT.REFUSED", 5))
+    assert _standing(store) == before[0], "the same cause goes on since when it began"
+    with store.database.read() as session:
+        assert session.scalars(select(model.BuriedVerdict)).all() == []
