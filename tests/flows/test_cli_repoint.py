@@ -19,7 +19,7 @@ from tests.serving import GOOD_PASSWORD
 NEIGHBOUR = "cAnArY-of-a-neighbour"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(postgresql: EmbeddedPostgresql) -> EmbeddedPostgresql:
     """`now` is what is used, `next` is like it, and `narrow` is not; `only_reader` may read and nothing else."""
     postgresql.execute("CREATE ROLE only_reader LOGIN PASSWORD 'reading'")
