@@ -310,6 +310,8 @@ POSTGRESQL: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("target", _sql("55000", routine="CheckMyDatabase"), "TARGET.NO_CONNECT"),
     ("admit", _sql("53300", routine="ProcArrayAdd"), "CAPACITY.CONNECTIONS"),
     ("admit", _sql("57P03", routine="ProcessStartupPacket"), "SERVER.NOT_READY"),
+    ("privilege", _sql("28P01", routine="exec_stmt_raise", object="orders"), "SERVER.ERROR"),
+    ("privilege", _sql("22P05", object="orders"), "TARGET.OBJECT_MISSING"),
     ("privilege", _sql("42P01", object="orders"), "TARGET.OBJECT_MISSING"),
     (
         "privilege",

@@ -84,6 +84,17 @@ ANSWERS = (
         remedy="Let the DBA look at the pg_hba.conf entry for {username} and its user name map, or allow "
         "scram-sha-256 there.",
     ),
+    # Whoever is logged in already: a view or a foreign table passes on what happens beneath it.
+    Answer(
+        "SERVER.ERROR",
+        {"sqlstate_class": "28"},
+        stage="privilege",
+        component="{object}",
+        message="{username} is logged in to {address}:{port}, and {object} cannot be read: something beneath it is "
+        "refused a login ({server_said}).",
+        remedy="Let the DBA look at what {object} reads from: the user mapping of a foreign server, a connection of "
+        "dblink, a function.",
+    ),
     Answer("AUTH.BAD_CREDENTIALS", {"sqlstate_class": "28"}),
     Answer(
         "AUTH.BAD_CREDENTIALS",
@@ -124,7 +135,8 @@ ANSWERS = (
     ),
     Answer("CAPACITY.CONNECTIONS", {"sqlstate": "53300"}),
     Answer("SERVER.NOT_READY", {"sqlstate": frozenset({"57P01", "57P02", "57P03"})}),
-    Answer("TARGET.OBJECT_MISSING", {"sqlstate": frozenset({"42P01", "3F000"})}, stage="privilege"),
+    # A name that the database's encoding cannot write is nobody's there.
+    Answer("TARGET.OBJECT_MISSING", {"sqlstate": frozenset({"42P01", "3F000", "22P05"})}, stage="privilege"),
     Answer(
         "PRIV.OBJECT_DENIED",
         {"sqlstate": "42501", "grants": bool},
