@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from registry import access, audit, model, names, reconcile, workspaces
+from registry import access, audit, identity, model, names, reconcile, workspaces
 from registry.access import Verb
 from registry.audit import By
 from registry.changes import Action, Change
@@ -331,18 +331,10 @@ def _expect_prod(source: SourceDraft, path: str) -> None:
 
 
 def _expect_own_dev(session: Session, source_id: int, type_: str, path: str) -> None:
-    """In dev MaxCompute has a project of its own, and runs as whoever executes (associating a MaxCompute project)."""
     wanted = select(model.Entry).where(model.Entry.data_source_id == source_id)
     sides = {entry.env: entry.properties for entry in session.scalars(wanted)}
-    if type_ != "maxcompute" or len(sides) < 2:
-        return
-    project, identity = sides["dev"]["project"], sides["dev"].get("auth_type", "Executor")
-    if project == sides["prod"]["project"]:
-        advice = f"give dev a project of its own, such as {project}_dev"
-        raise InvalidInput(f"dev and prod are one project, {project}", where=_object(path), instruction=advice)
-    if identity != "Executor":
-        told = f"dev runs as whoever executes (Executor), not as {identity}"
-        raise InvalidInput(told, where=_object(path), instruction="leave out auth_type and auth_identity of dev")
+    if type_ == "maxcompute" and len(sides) == 2:
+        identity.expect_own_development(sides["dev"], sides["prod"], _object(path))
 
 
 def _only_default(session: Session, row: model.ComputeResource) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from registry.errors import InvalidInput
 
@@ -56,6 +57,24 @@ ACCESS: Mapping[tuple[Naming, str], Access] = {
     (Naming.PLAIN, "dev"): Access(Identity.EXECUTOR, "dev"),
     (Naming.PLAIN, "prod"): Access(Identity.SCHEDULING, "prod"),
 }
+
+
+def expect_own_development(dev: Mapping[str, Any], prod: Mapping[str, Any], where: str) -> None:
+    """Let the dev side of a MaxCompute compute resource be a project of its own, run as whoever executes.
+
+    Args:
+        dev: The properties of its dev side, and of its prod side.
+
+    Raises:
+        InvalidInput: It is not (associating a MaxCompute project).
+    """
+    project, identity = dev["project"], dev.get("auth_type", "Executor")
+    if project == prod["project"]:
+        advice = f"give dev a project of its own, such as {project}_dev"
+        raise InvalidInput(f"dev and prod are one project, {project}", where=where, instruction=advice)
+    if identity != "Executor":
+        told = f"dev runs as whoever executes (Executor), not as {identity}"
+        raise InvalidInput(told, where=where, instruction="leave out auth_type and auth_identity of dev")
 
 
 @dataclass(frozen=True)

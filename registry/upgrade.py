@@ -108,7 +108,7 @@ class Upgrades:
             _expect_basic(owner)
             sources = upgrade_plan.rows(session, owner)
             made = upgrade_plan.attached(session, owner)
-            outlooks = _outlooks(sources, made, mapping, workspace, progress)
+            outlooks = upgrade_plan.beside(_outlooks(sources, made, mapping, workspace, progress))
             stuck = upgrade_plan.blocks(session, owner, outlooks, by.at)
             members = upgrade_plan.members(session, owner)
             document = {

@@ -106,6 +106,7 @@ def side(row: model.DataSource, prod: model.Entry, own: Mapping[str, Any], given
         told = "it carries a secret (not shown)"
         advice = "take it out and give it as a reference: password: env:NAME"
         raise InvalidInputs([InvalidInput(told, where=name, instruction=advice) for name in draft.literals])
+    _expect_none_foreign(draft.connection)
     _expect_none_elsewhere(draft.connection, entries.connection_of(row.type, prod))
     return draft
 
@@ -126,6 +127,18 @@ def _without(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
 
 def _squashed(key: object) -> str:
     return str(key).replace("_", "").replace("-", "").strip().casefold()
+
+
+def _expect_none_foreign(dev: Connection) -> None:
+    """Raises: InvalidInputs: A stored secret is given by its id; each belongs to one entry alone."""
+    foreign = [
+        name
+        for name, reference in dev.secret_references().items()
+        if reference.startswith("stored:") and reference != PENDING
+    ]
+    if foreign:
+        told = "a stored secret belongs to one entry, and is not given to another one"
+        raise InvalidInputs([InvalidInput(told, where=name, instruction=f"{name}: env:NAME") for name in foreign])
 
 
 def _expect_none_elsewhere(dev: Connection, prod: Connection) -> None:

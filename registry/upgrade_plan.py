@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from registry import access, entries, maintenance, model, places, types, upgrade_mapping, usage
+from registry import access, entries, identity, maintenance, model, places, types, upgrade_mapping, usage
 from registry.access import Role
 from registry.connection.reading import PENDING
 from registry.entries import EntryDraft
@@ -70,6 +70,7 @@ class Outlook:
         dev: Its dev side to be; stored secrets say PENDING. None: it gets none.
         prod: Fields of its prod side that change: name -> (before, after).
         shares: Whether dev leads to the physical target of production, as far as its text says.
+        leads: Where its prod side and its dev side lead; see `places.place`.
         blocks: Why the workspace cannot be upgraded as it stands.
     """
 
@@ -78,6 +79,7 @@ class Outlook:
     dev: EntryDraft | None = None
     prod: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     shares: bool = False
+    leads: tuple[places.Place, places.Place] | None = None
     mapped: bool = False
     notes: tuple[str, ...] = ()
     blocks: tuple[str, ...] = ()
@@ -134,6 +136,9 @@ def outlook(row: model.DataSource, made: Collection[int], given: Mapping[str, An
         told = f"its prod side is invalid: {error.where}{': ' if error.where else ''}{error.reason}"
         return Outlook(row, Fate.COPIED, blocks=(told,))
     dev = upgrade_mapping.side(row, prod, own, given) if given else base
+    if fate is Fate.OWN_PROJECT:
+        identity.expect_own_development(entries.columns(dev.connection)["properties"], prod.properties, "")
+    leads = places.place(before), places.place(dev.connection)
     changed: dict[str, tuple[Any, Any]] = {}
     if fate is Fate.OWN_IDENTITY and prod.properties.get("auth_type") == "TaskOwner":
         changed = {"auth_type": ("TaskOwner", "PrimaryAccount")}
@@ -142,11 +147,34 @@ def outlook(row: model.DataSource, made: Collection[int], given: Mapping[str, An
         fate,
         dev,
         changed,
-        shares=places.place(dev.connection) == places.place(before),
+        shares=leads[0] == leads[1],
+        leads=leads,
         mapped=bool(given),
         blocks=() if row.entry("dev") is None else ("it has a dev side, which a basic workspace cannot have",),
     )
     return replace(found, notes=tuple(_notes(found)))
+
+
+def beside(outlooks: Sequence[Outlook]) -> list[Outlook]:
+    """As they are, but for those whose dev side would lead to the production of another source.
+
+    A project of its own that is one already cannot be made: that blocks. What a mapping says is told.
+    """
+    production = defaultdict[places.Place, list[str]](list)
+    for one in outlooks:
+        if one.leads is not None:
+            production[one.leads[0]].append(one.row.name)
+    return [_beside(one, production) for one in outlooks]
+
+
+def _beside(one: Outlook, production: Mapping[places.Place, Sequence[str]]) -> Outlook:
+    others = production.get(one.leads[1], ()) if one.leads is not None and not one.shares else ()
+    if not others:
+        return one
+    told = f"dev would lead to the production of {', '.join(others)} (CONFIG.ENVS_SHARE_TARGET)"
+    if one.fate is Fate.OWN_PROJECT:
+        return replace(one, blocks=(*one.blocks, told))
+    return replace(one, shares=True, notes=(*one.notes, told))
 
 
 def _fate(row: model.DataSource, automatic: bool) -> Fate:
@@ -195,7 +223,7 @@ def _notes(found: Outlook) -> Iterator[str]:
 def blocks(session: Session, workspace: model.Workspace, outlooks: Sequence[Outlook], at: Any) -> list[dict[str, str]]:
     """Everything that keeps a workspace from being upgraded: where, why, and what to do."""
     found = [
-        _block(f"{workspace.name}/{one.row.name}", why, f"headwater edit {workspace.name}/{one.row.name}")
+        _block(f"{workspace.name}/{one.row.name}", why, _remedy(workspace, one))
         for one in outlooks
         for why in one.blocks
     ]
@@ -216,6 +244,12 @@ def plans_in_progress(session: Session, workspace: model.Workspace, but: str = "
         for plan in running
         if plan.workspace_id == workspace.id or any(name.startswith(here) for name in plan.versions)
     ]
+
+
+def _remedy(workspace: model.Workspace, one: Outlook) -> str:
+    if one.fate is Fate.OWN_PROJECT:
+        return f"give it another project by --mapping FILE: `{one.row.name}: {{project: NAME}}`"
+    return f"headwater edit {workspace.name}/{one.row.name}"
 
 
 def _block(where: str, why: str, remedy: str) -> dict[str, str]:

@@ -118,16 +118,50 @@ def test_maxcompute_runs_as_its_executor_in_dev_and_never_as_the_task_owner_in_p
 @pytest.mark.parametrize(("project", "dev"), [("orders", "orders_dev"), ("x_dev", "x_dev_dev")])
 def test_maxcompute_that_is_a_compute_resource_gets_a_project_of_its_own(store: Store, project: str, dev: str) -> None:
     basic(store, stored())
-    engine = compute_resources.draft(
-        "retail", "lake", "maxcompute", {"prod": PROJECT | {"project": project}}, literals_allowed=True
-    )
-    compute_resources.ComputeResources(store.database, store.secrets, store.deletions).attach(
-        "retail", engine, store.by()
-    )
+    attach(store, "lake", project)
     plan = upgraded(store)
     assert (sides(store, "lake")["dev"]["project"], sides(store, "lake")["prod"]["project"]) == (dev, project)
     assert plan.document["shares_target"] == ["orders"]
     assert plan.document["sources"] == {"own_project": 1, "copied": 1}
+
+
+def attach(store: Store, name: str, project: str) -> None:
+    engine = compute_resources.draft(
+        "retail", name, "maxcompute", {"prod": PROJECT | {"project": project}}, literals_allowed=True
+    )
+    compute_resources.ComputeResources(store.database, store.secrets, store.deletions).attach(
+        "retail", engine, store.by()
+    )
+
+
+def test_a_project_for_development_that_is_production_of_another_is_in_the_way(store: Store, tmp_path: Path) -> None:
+    basic(store, stored())
+    attach(store, "lake", "shop")
+    attach(store, "pond", "shop_dev")
+    refused(store, "dev would lead to the production of pond")
+    upgraded(store, mapping(tmp_path, "lake: {project: shop_test}\n"))
+    assert (sides(store, "lake")["dev"]["project"], sides(store, "pond")["dev"]["project"]) == (
+        "shop_test",
+        "shop_dev_dev",
+    )
+
+
+def test_a_mapping_onto_the_production_of_another_is_told(store: Store, tmp_path: Path) -> None:
+    basic(store, stored(), source("billing", prod=fields(database="billing")))
+    plan = store.upgrades.plan("retail", store.by(), mapping=mapping(tmp_path, "orders: {database: billing}\n"))
+    assert plan.document["shares_target"] == ["billing", "orders"]
+    (notes,) = [one.action["notes"] for one in store.plans.steps(plan.id) if one.action.get("source") == "orders"]
+    assert "dev would lead to the production of billing" in notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [("auth_type: PrimaryAccount", "whoever executes"), ("project: shop", "one project, shop")]
+)
+def test_a_mapping_keeps_the_rules_of_a_compute_resource(store: Store, tmp_path: Path, given: str, told: str) -> None:
+    basic(store, stored())
+    attach(store, "lake", "shop")
+    with pytest.raises(InvalidInputs, match=told):
+        store.upgrades.plan("retail", store.by(), mapping=mapping(tmp_path, f"lake: {{{given}}}\n"))
 
 
 def test_what_another_compute_resource_made_follows_it(store: Store) -> None:
@@ -349,6 +383,7 @@ def test_a_url_stands_in_place_of_host_and_database(store: Store, tmp_path: Path
         ("orders:\n  address: [{host: dev, port: 5432}]\n", "dev.yaml:1", "goes only to those it was stored for"),
         ("orders:\n  password: hunter2\n", "dev.yaml:2:3", "password"),
         ("orders:\n  jdbc_url: 'jdbc:postgresql://u:hunter2@dev:5/d'\n", "dev.yaml", "password"),
+        ("orders:\n  password: stored:0123456789abcdef\n", "dev.yaml:2", "belongs to one entry"),
         ("orders: 5\n", "dev.yaml:1:1", "has no fields"),
         ("- orders\n", "dev.yaml:1:1", "no mapping"),
     ],
