@@ -400,4 +400,12 @@ ANSWERS: tuple[Answer, ...] = (
     ),
 )
 
-PROTOCOL = Protocol(name="sftp", title="SFTP", fingerprint="SSH", session=SftpSession, answers=ANSWERS)
+#: What keeps OpenSSH from greeting. Of a client that hosts.deny refuses, libwrap takes leave after five seconds only.
+GREETS_LATE = (
+    "One that looks up the names of its clients (UseDNS) greets late, and one that does not let this client in "
+    "(hosts.deny, hosts.allow) hangs up after five seconds without a word: test with --timeout 30, and see its log."
+)
+
+PROTOCOL = Protocol(
+    name="sftp", title="SFTP", fingerprint="SSH", session=SftpSession, answers=ANSWERS, greets_late=GREETS_LATE
+)

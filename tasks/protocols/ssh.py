@@ -6,7 +6,7 @@ import paramiko
 
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.protocols import Answer, Protocol
-from tasks.protocols.sftp import ANSWERS, SftpSession
+from tasks.protocols.sftp import ANSWERS, GREETS_LATE, SftpSession
 
 #: What is said proves that it is this command that ran, and not one that the server forces on everybody.
 _WORD = "headwater"
@@ -53,6 +53,7 @@ PROTOCOL = Protocol(
     name="ssh",
     title="SSH",
     session=SshSession,
+    greets_late=GREETS_LATE,
     answers=(
         Answer(
             "PRIV.OBJECT_DENIED",

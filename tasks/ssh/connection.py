@@ -181,6 +181,12 @@ class Transport(paramiko.Transport):
     shown = HostKey("", b"")
     #: Whether to ask for a certificate rather than a bare key.
     wants_certificate = False
+    # The name that RFC 8731 gave to what was "@libssh.org"; servers may offer it alone, and paramiko does not know it.
+    _preferred_kex = ("curve25519-sha256", *paramiko.Transport._preferred_kex)
+    _kex_info = {  # noqa: RUF012 - as in paramiko
+        **paramiko.Transport._kex_info,
+        "curve25519-sha256": paramiko.Transport._kex_info["curve25519-sha256@libssh.org"],
+    }
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:

@@ -22,6 +22,10 @@ OK, PONG, NOPERM = b"+OK\r\n", b"+PONG\r\n", b"-NOPERM this user has no permissi
 ALIVE = PONG + NOPERM
 #: Answers to INFO, CLIENT INFO, TIME and DBSIZE where the account may see nothing.
 NO_FACTS = NOPERM * 4
+#: The same of a node of a cluster that holds no keys.
+CLUSTER = b"$17\r\ncluster_enabled:1\r\n" + NOPERM * 2 + b":0\r\n"
+#: To a command that is renamed.
+UNKNOWN = b"-ERR unknown command 'X', with args beginning with: 'a' \r\n"
 
 
 def entry(**changes: Any) -> dict[str, Any]:
@@ -111,6 +115,13 @@ async def test_what_is_no_reply_is_refused(reply: bytes) -> None:
         (NOAUTH + OK + ALIVE + NO_FACTS + b"-MOVED 3999 127.0.0.1:6381\r\n", {"objects": ["a"]}, None),
         # A value of a module's kind can be told, if not read.
         (NOAUTH + OK + ALIVE + NO_FACTS + b"+ReJSON-RL\r\n", {"objects": ["a"]}, None),
+        # Commands that are renamed: keys are read without, as far as one can.
+        (NOAUTH + OK + ALIVE + NO_FACTS + UNKNOWN + bulk(b"v"), {"objects": ["a"]}, None),
+        (NOAUTH + OK + ALIVE + NO_FACTS + UNKNOWN * 2, {"objects": ["a"]}, "AUTH.METHOD_UNSUPPORTED"),
+        (NOAUTH + OK + ALIVE + NO_FACTS + UNKNOWN + b"+none\r\n", {}, None),
+        # A node without keys of a cluster that serves none.
+        (NOAUTH + OK + ALIVE + CLUSTER + b"-CLUSTERDOWN Hash slot not served\r\n", {}, "SERVER.NOT_READY"),
+        (NOAUTH + OK + ALIVE + CLUSTER + b"-MOVED 3999 127.0.0.1:6381\r\n", {}, None),
         (b"+OK POP3 ready\r\n", {}, "PROTO.MISMATCH"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", {}, "PROTO.MISMATCH"),
         (b"", {}, "PEER.RESET_EARLY"),

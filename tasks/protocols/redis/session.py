@@ -137,6 +137,8 @@ class RedisSession(LinesOrTls):
         if objects:
             recorder.see(objects=list(objects))
         elif size == 0:
+            if self._cluster:
+                await self._read("headwater", "any key")  # this node has none, and the cluster may be down
             recorder.warn(nothing_to_read="the database holds no keys yet")
         else:
             await self._something(recorder)
@@ -190,7 +192,7 @@ class RedisSession(LinesOrTls):
     async def _scan(self, cursor: object, *options: object) -> tuple[object, list[bytes], Refusal | None]:
         reply = await self._ask("SCAN", cursor, *options)
         if isinstance(reply, Refusal):
-            if reply.word != "NOPERM":
+            if reply.word != "NOPERM" and not reply.unknown_command:
                 raise self._refused(reply)
             return cursor, [], reply
         try:
@@ -237,8 +239,10 @@ class RedisSession(LinesOrTls):
         if isinstance(kind, str) and kind in _READS:
             command, options = _READS[kind]
             value = await self._ask(command, key, *options)
-        if _denied(value):
+        if _denied(value) or _unknown(value):
             value = await self._ask("GET", key)  # an account with GET alone may read
+        if _unknown(value):
+            raise StageFailed(unsupported=True, renamed="GET", method="GET", object=name)
         if _denied(value):
             raise _Denied(**self._said(value), object=name)
         if isinstance(value, Refusal) and value.word not in _PERMITTED:
