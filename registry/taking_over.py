@@ -19,7 +19,7 @@ from registry.connection.fields import is_reference
 from registry.documents import PARAM_REMOVED, Documents, Known, Notice
 from registry.entries import EntryDraft, SourceDraft
 from registry.errors import InvalidInput, InvalidInputs
-from registry.importing import Context, Item, NotTaken, Taken
+from registry.importing import Context, Item, NotTaken, Taken, dotenv
 from registry.store import Store
 from registry.workspaces import WorkspaceDraft
 
@@ -86,7 +86,7 @@ def take_over(
         workspaces.find(session, workspace)
     reader = _Reader(workspace, known(store), context or Context(), keep)
     for name, text in texts.read_all(path):
-        reader.take(texts.parse(name, text), format_)
+        reader.take((dotenv if dotenv.look_like(text) else texts).parse(name, text), format_)
     if reader.faults and not skip_faulty:
         raise _refusal(reader.faults, path)
     return _written(store, reader, by, skip_faulty, dry_run, progress)
@@ -155,7 +155,9 @@ class _Reader:
 
     def named(self, name: str, place: str) -> str:
         """The name of the data source: letters, digits and `_`."""
-        fit = re.sub(r"[^A-Za-z0-9_]", "_", name).lstrip("_")
+        # Letters that a name cannot have become their numbers, so that two names stay two.
+        plain = "".join(f"u{ord(one):x}" if one.isalnum() and not one.isascii() else one for one in name)
+        fit = re.sub(r"[^A-Za-z0-9_]", "_", plain).lstrip("_")
         fit = f"c{fit}" if fit[:1].isdigit() else fit
         names.DATA_SOURCE.check(fit)
         if fit != name:

@@ -4,7 +4,8 @@
     {CONNECTION_ID: "postgres://login:password@host:5432/schema?option=value"}
 
 In the URI form everything is percent-encoded, a `-` in the scheme stands for `_` in the type, and `__extra__` holds
-what no flat option can (Airflow documentation, "Managing Connections", URI format).
+what no flat option can (Airflow documentation, "Managing Connections", URI format). Either form, as text, is what
+variables named `AIRFLOW_CONN_...` and files of them hold.
 """
 
 from __future__ import annotations
@@ -14,19 +15,29 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from registry.importing import Context, Format, Item, NotTaken, Taken
-from registry.importing.mapping import Parts, embedded, fields_of, secret, text, type_of
+from registry.importing.mapping import fields_of, type_of
+from registry.importing.parts import Parts, embedded, secret, text
 
 _EXTRA = "__extra__"
+#: Types of connections that name something else than a database, although a data source type is called so.
+_NO_DATABASE = {"spark": "it names the master of a Spark cluster, which is no database"}
 
 
 def _recognises(data: Any) -> bool:
     if not isinstance(data, dict) or not data:
         return False
-    return all(_is_uri(one) or (isinstance(one, dict) and "conn_type" in one) for one in data.values())
+    return all(_is_one(each) for one in data.values() for each in (one if isinstance(one, list) and one else [one]))
 
 
-def _is_uri(value: Any) -> bool:
-    return isinstance(value, str) and "://" in value
+def _is_one(value: Any) -> bool:
+    """A URI, fields, or fields as JSON text."""
+    if isinstance(value, str):
+        return "://" in value or _is_json(value)
+    return isinstance(value, dict) and "conn_type" in value
+
+
+def _is_json(value: str) -> bool:
+    return value.lstrip().startswith("{") and '"conn_type"' in value
 
 
 def _items(data: Any, context: Context) -> Iterator[Item]:
@@ -35,11 +46,20 @@ def _items(data: Any, context: Context) -> Iterator[Item]:
 
 
 def _taken(raw: Any, context: Context) -> Taken:
+    if isinstance(raw, list) and len(raw) == 1:
+        (raw,) = raw
     if isinstance(raw, list):
         raise NotTaken("several connections stand under one id", "keep one of them")
-    given = _of_uri(raw) if isinstance(raw, str) else raw
+    given = raw
+    if isinstance(raw, str):
+        given = embedded(raw, "value") if _is_json(raw) else _of_uri(raw)
     if not isinstance(given, Mapping):
         raise NotTaken("it is neither a mapping of fields nor a URI")
+    said = text(given.get("conn_type")).lower()
+    if said in _NO_DATABASE:
+        raise NotTaken(_NO_DATABASE[said])
+    if said == "jdbc":
+        return _of_jdbc(given, context)
     type_ = type_of(given.get("conn_type"))
     extra = embedded(given.get("extra_dejson") or given.get("extra"), "extra")
     # Older exports write the settings of a provider with its name before them: `extra__snowflake__account`.
@@ -54,6 +74,18 @@ def _taken(raw: Any, context: Context) -> Taken:
     )
     fields, remarks = fields_of(type_, parts)
     return Taken(type_.name, {context.side: fields}, text(given.get("description")), remarks)
+
+
+def _of_jdbc(given: Mapping[str, Any], context: Context) -> Taken:
+    """A connection of the provider for JDBC: its host is the whole URL."""
+    url = text(given.get("host"))
+    scheme = url.removeprefix("jdbc:").partition(":")[0]
+    if not url.startswith("jdbc:") or not scheme:
+        raise NotTaken("its host is no JDBC URL (not shown)")
+    type_ = type_of(scheme)
+    fields = {"jdbc_url": url, "username": text(given.get("login")), "password": secret(given.get("password"))}
+    kept = {name: value for name, value in fields.items() if value not in (None, "")}
+    return Taken(type_.name, {context.side: kept}, text(given.get("description")))
 
 
 def _of_uri(uri: str) -> dict[str, Any]:

@@ -9,12 +9,15 @@ Keys count in any spelling (`DataSources`, `dataSources`). What the content of 2
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from registry.connection import Mode
 from registry.importing import Context, Format, Item, NotTaken, Taken, Where
-from registry.importing.mapping import embedded, secret, text, type_of
+from registry.importing.mapping import type_of
+from registry.importing.parts import embedded, secret, text
 from registry.types import DataSourceType
 
 _SIDES: Mapping[str, str] = {"0": "dev", "1": "prod", "dev": "dev", "prod": "prod"}
@@ -29,6 +32,10 @@ _RENAMED: Mapping[str, str] = {
     "odpsproject": "project",
     "user": "username",
     "region": "regionId",
+}
+#: The same, for one type.
+_RENAMED_OF: Mapping[str, Mapping[str, str]] = {
+    "elasticsearch": {"accessid": "username", "accesskey": "password"},
 }
 #: What the content of 2020 says of itself.
 _OF_ITSELF = ("tag", "configtype", "envtype", "status", "drivername")
@@ -110,6 +117,11 @@ def _taken(raw: Any, entry: Any, context: Context) -> Taken:
     if context.env and side != context.env:
         return Taken(type_.name, {})
     fields, remarks = _fields(type_, content, context)
+    spoken = text(_get(entry, "SubType")).lower()
+    if spoken and spoken != type_.name and "dbtype" in _known(type_) and "dbtype" not in map(_squashed, fields):
+        fields["dbType"] = spoken
+    if type_.name == "hive" and "password" in fields and "loginmode" not in map(_squashed, fields):
+        fields["loginMode"] = "LDAP"
     mode = text(_get(entry, "ConnectionPropertiesMode"))
     if mode:
         fields["mode"] = mode
@@ -135,11 +147,12 @@ def _side(entry: Any, content: Mapping[str, Any], context: Context) -> str:
 
 
 def _fields(type_: DataSourceType, content: Mapping[str, Any], context: Context) -> tuple[dict[str, Any], list[str]]:
-    known = {_squashed(name): name for model in type_.modes.values() for name in model.model_fields}
+    known = _known(type_)
     hidden = {_squashed(name) for model in type_.modes.values() for name in model.sensitive_fields()}
     fields, remarks = dict[str, Any](), list[str]()
     for key, value in content.items():
-        name = _RENAMED.get(_squashed(key), key) if _squashed(key) not in known else key
+        renamed = {**_RENAMED, **_RENAMED_OF.get(type_.name, {})}
+        name = renamed.get(_squashed(key), key) if _squashed(key) not in known else key
         squashed = _squashed(name)
         if value in (None, "") or squashed in _OF_ITSELF:
             continue
@@ -147,9 +160,28 @@ def _fields(type_: DataSourceType, content: Mapping[str, Any], context: Context)
             remarks.append(f"{str(key)[:60]} is left out: {type_.name} has no field for it")
         elif squashed in hidden:
             fields[name] = secret(value)
+        elif squashed == "authtype" and re.fullmatch(r"\d+", text(value)):
+            remarks.append(f"{name} is left out: it is a number of the API of 2020")
         else:
-            fields[name] = value
+            fields[name] = _addresses(value) if squashed.endswith("address") else value
     return fields | _unsaid(type_, fields, known, context), remarks
+
+
+def _known(type_: DataSourceType) -> dict[str, str]:
+    return {_squashed(name): name for model in type_.modes.values() for name in model.model_fields}
+
+
+def _addresses(value: Any) -> Any:
+    """Addresses stand as JSON text in old content, and there as `host:port`."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            value = [one.strip() for one in value.split(",")]
+    if not isinstance(value, list):
+        return value
+    split = [re.fullmatch(r"(\S+):(\d+)", one) if isinstance(one, str) else None for one in value]
+    return [{"host": at[1], "port": int(at[2])} if at else one for one, at in zip(value, split, strict=True)]
 
 
 def _unsaid(

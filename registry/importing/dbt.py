@@ -8,6 +8,7 @@ up when the file is read, as dbt does; a default in the file stands in (dbt docu
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +16,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from registry.importing import Context, Format, Item, NotTaken, Taken
-from registry.importing.mapping import Parts, fields_of, secret, text, type_of
+from registry.importing.builders import Reference
+from registry.importing.mapping import fields_of, type_of
+from registry.importing.parts import Parts, secret, text
 
 #: Names of targets -> sides.
 _SIDES: Mapping[str, str] = {
@@ -26,7 +29,19 @@ _SIDES: Mapping[str, str] = {
 _HOST = ("host", "server", "hostname")
 _DATABASE = ("dbname", "database", "db", "catalog")
 _USER = ("user", "username", "uid", "UID")
-_SECRETS = ("password", "pass", "PWD", "pwd", "private_key_passphrase", "keyfile_json")
+_PASSWORDS = ("password", "pass", "PWD", "pwd")
+_SECRETS = (
+    *_PASSWORDS,
+    "private_key",
+    "private_key_passphrase",
+    "keyfile_json",
+    "access_key_secret",
+    "token",
+    "client_secret",
+    "refresh_token",
+    "aws_secret_access_key",
+    "aws_session_token",
+)
 #: What is about dbt's work, not about the connection.
 _ITS_OWN = (
     "type",
@@ -56,8 +71,9 @@ _ITS_OWN = (
 )
 
 _ENV_VAR = re.compile(
-    r"""\{\{\s*env_var\(\s*(?P<q>['"])(?P<name>[^'"]+)(?P=q)\s*(?:,\s*(?P<d>['"])(?P<default>[^'"]*)(?P=d)\s*)?\)"""
-    r"""\s*(?:\|\s*\w+\s*)*\}\}"""
+    r"""\{\{-?\s*env_var\(\s*(?P<q>['"])(?P<name>[^'"]+)(?P=q)\s*"""
+    r"""(?:,\s*(?:default\s*=\s*)?(?:(?P<d>['"])(?P<default>[^'"]*)(?P=d)|(?P<bare>[\w.]+))\s*)?\)"""
+    r"""\s*(?:\|\s*\w+\s*(?:\([^()]*\)\s*)?)*-?\}\}"""
 )
 
 
@@ -95,11 +111,13 @@ def _taken(side: str, target: str, raw: Any, context: Context) -> Taken:
     if not side:
         return Taken("", {}, remarks=[f"the target {target!r} is neither dev nor prod: it is left out"])
     type_ = type_of(raw.get("type"))
+    if type_.name == "hive" and text(raw.get("method")) not in ("", "thrift"):
+        raise NotTaken(f"its method is {text(raw['method'])[:20]}: HiveServer2 speaks thrift alone")
     plain = {key: _plain(key, value, context) for key, value in raw.items() if key not in _SECRETS}
-    hidden = {key: _hidden(raw[key]) for key in _SECRETS if key in raw}
+    hidden = {key: _hidden(raw[key], context) for key in _SECRETS if key in raw}
     used = {*_HOST, *_DATABASE, *_USER, *_SECRETS, *_ITS_OWN}
     extra = {key: value for key, value in plain.items() if key not in used and text(value)}
-    extra |= {key: hidden[key] for key in ("private_key_passphrase", "keyfile_json") if hidden.get(key)}
+    extra |= {key: value for key, value in hidden.items() if key not in _PASSWORDS and value}
     if type_.name in ("bigquery", "snowflake"):
         extra |= {key: plain[key] for key in ("database",) if key in plain}
     parts = Parts(
@@ -107,11 +125,19 @@ def _taken(side: str, target: str, raw: Any, context: Context) -> Taken:
         port=plain.get("port"),
         database=_first(plain, _DATABASE) or (text(plain.get("schema")) if type_.protocol in _SCHEMA_IS_ALL else ""),
         username=_first(plain, _USER),
-        password=next((hidden[key] for key in ("password", "pass", "PWD", "pwd") if hidden.get(key)), None),
+        password=next((hidden[key] for key in _PASSWORDS if hidden.get(key)), None),
         extra=extra,
     )
     fields, remarks = fields_of(type_, parts)
-    return Taken(type_.name, {side: fields}, remarks=remarks)
+    return Taken(type_.name, {side: fields}, remarks=[*remarks, *_lost_defaults(raw)])
+
+
+def _lost_defaults(raw: Mapping[str, Any]) -> Iterator[str]:
+    """What stood in for a variable that is not set; a reference knows no such thing."""
+    for key in _SECRETS:
+        match = _ENV_VAR.fullmatch(value.strip()) if isinstance(value := raw.get(key), str) else None
+        if match and (match["default"] or match["bare"]):
+            yield f"the default of {key} (not shown) is left out: set {match['name']}"
 
 
 #: Protocols whose adapters name the database `schema`.
@@ -128,7 +154,8 @@ def _plain(key: str, value: Any, context: Context) -> Any:
 
     def put(match: re.Match[str]) -> str:
         name = match["name"]
-        known = context.environment.get(name, match["default"])
+        bare = None if match["bare"] in ("none", "None") else match["bare"]
+        known = context.environment.get(name, match["default"] if match["default"] is not None else bare)
         if known is None:
             advice = f"export {name}=... before importing, as for dbt itself"
             raise NotTaken(f"{key} is read from the environment variable {name}, which is not set", advice)
@@ -140,12 +167,14 @@ def _plain(key: str, value: Any, context: Context) -> Any:
     return filled
 
 
-def _hidden(value: Any) -> SecretStr | str | None:
+def _hidden(value: Any, context: Context) -> SecretStr | Reference | None:
     if isinstance(value, str) and "{{" in value:
         match = _ENV_VAR.fullmatch(value.strip())
         if match is None:
             raise NotTaken("its password is computed by Jinja that is not understood here", "use one env_var alone")
-        return f"env:{match['name']}"
+        return Reference(f"env:{match['name']}")
+    if isinstance(value, Mapping):
+        return SecretStr(json.dumps({key: _plain(key, inner, context) for key, inner in value.items()}))
     return secret(value)
 
 

@@ -8,16 +8,24 @@ under `other`; older ones only what a listing may show (`username` and a passwor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from registry.importing import Context, Format, Item, NotTaken, Taken, Where
-from registry.importing.mapping import Parts, embedded, fields_of, secret, text, type_of
+from registry.importing.mapping import fields_of, type_of
+from registry.importing.parts import Parts, embedded, secret, text
 from registry.types import DataSourceType
 
 #: Where a page keeps its list.
 _LISTS = (("data", "totalList"), ("totalList",), ("data",))
 #: Settings of the JDBC driver, and what says again what the URL says.
+#: What is no option of the driver, where a field has it.
+_USED: Mapping[str, tuple[str, ...]] = {
+    "hive": ("principal", "javasecuritykrb5conf", "loginuserkeytabusername", "loginuserkeytabpath"),
+    "apsaradb_for_oceanbase": ("compatiblemode",),
+}
+#: Types whose URL says less than the parts.
+_BY_PARTS = ("ssh", "snowflake")
 _DRIVERS_OWN = ("drivername", "driverclassname", "driverlocation", "validationquery", "jdbcurl", "address", "database")
 
 
@@ -55,24 +63,53 @@ def _fields(type_: DataSourceType, params: dict[str, Any]) -> tuple[dict[str, An
     user = text(params.get("user") or params.get("username") or params.get("userName"))
     options = params.get("other") or params.get("props") or {}
     extra = dict(options) if isinstance(options, dict) else _pairs(text(options))
-    url = text(params.get("jdbcUrl")) or text(params.get("address"))
-    if "://" not in url or type_.name in ("ssh",):
-        plain = url.partition("://")[2] if "://" in url else text(params.get("host")) or url
-        parts = Parts(
-            plain, params.get("port"), text(params.get("database")), user, secret(params.get("password")), extra
-        )
-        return fields_of(type_, parts)
-    if url.count("/") < 3 and text(params.get("database")):
-        url = f"{url}/{text(params.get('database'))}"
-    fields: dict[str, Any] = {"jdbc_url": url, "username": user or None, "password": secret(params.get("password"))}
+    url, database = _url(params), text(params.get("database"))
+    password = secret(params.get("password"))
+    if not url.startswith("jdbc:") or type_.name in _BY_PARTS:
+        plain = url.partition("://")[2].partition("/")[0] if "://" in url else text(params.get("host")) or url
+        return fields_of(type_, Parts(plain, params.get("port"), database, user, password, extra))
+    fields: dict[str, Any] = {"jdbc_url": url, "username": user or None, "password": password}
+    remarks = list[str]()
+    known = {name for model in type_.modes.values() for name in model.model_fields}
+    if not known & {"database", "service_name"} and url.count("/") > 2:
+        fields["jdbc_url"] = url.rpartition("/")[0]
+        remarks.append(f"database is left out: {type_.name} has none")
     if extra:
         fields["properties"] = {str(key): text(value) for key, value in extra.items()}
-    if type_.name == "hive" and fields["password"] is not None:
-        fields["login_mode"] = "LDAP"
-    known = {"user", "username", "password", "other", "props", *_DRIVERS_OWN}
-    lost = [key for key, value in params.items() if key.lower() not in known and value not in (None, "")]
-    remarks = [f"{key[:60]} is left out: {type_.name} has no field for it" for key in lost]
+    if type_.name == "hive":
+        fields |= _hive(params, fields)
+    elif type_.name == "apsaradb_for_oceanbase" and text(params.get("compatibleMode")):
+        fields["db_mode"] = text(params.get("compatibleMode")).lower()
+    used = {"user", "username", "password", "other", "props", *_DRIVERS_OWN, *(_USED.get(type_.name, ()))}
+    lost = [key for key, value in params.items() if key.lower() not in used and value not in (None, "")]
+    remarks += [f"{key[:60]} is left out: {type_.name} has no field for it" for key in lost]
     return {name: value for name, value in fields.items() if value is not None}, remarks
+
+
+def _url(params: dict[str, Any]) -> str:
+    """The JDBC URL whole; older records have its beginning alone, as `address`."""
+    url = text(params.get("jdbcUrl"))
+    address, database = text(params.get("address")), text(params.get("database"))
+    if not url:
+        url = f"{address}/{database}" if "://" in address and address.count("/") < 3 and database else address
+    # Kyuubi's driver speaks the protocol of HiveServer2, and knows that scheme as well.
+    return f"jdbc:hive2:{url.removeprefix('jdbc:kyuubi:')}" if url.startswith("jdbc:kyuubi:") else url
+
+
+def _hive(params: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """By Kerberos, where there is a keytab; else by password, where there is one."""
+    if keytab := text(params.get("loginUserKeytabPath")):
+        conf, service = text(params.get("javaSecurityKrb5Conf")), text(params.get("principal"))
+        return {
+            "security_protocol": "authTypeKerberos",
+            "kerberos_file_keytab": f"file:{keytab}",
+            "kerberos_file_conf": f"file:{conf}" if conf else None,
+            "principal": text(params.get("loginUserKeytabUsername")) or None,
+            "properties": {**fields.get("properties", {}), **({"principal": service} if service else {})} or None,
+            "username": None,
+            "password": None,
+        }
+    return {"login_mode": "LDAP"} if fields["password"] is not None else {}
 
 
 def _pairs(options: str) -> dict[str, str]:

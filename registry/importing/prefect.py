@@ -15,10 +15,13 @@ from typing import Any
 from pydantic import SecretStr
 
 from registry.importing import Context, Format, Item, NotTaken, Taken, Where
-from registry.importing.mapping import Parts, embedded, fields_of, secret, text, type_of
+from registry.importing.mapping import fields_of, type_of
+from registry.importing.parts import Parts, embedded, secret, text
 
 CONNECTOR = "sqlalchemy-connector"
 CREDENTIALS = "database-credentials"
+#: Documents that say the name of their type alone.
+_SLUGS = {"sqlalchemy connector": CONNECTOR, "database credentials": CREDENTIALS}
 
 
 def _documents(data: Any) -> Iterator[tuple[Where, Any]]:
@@ -35,7 +38,8 @@ def _slug(document: Any) -> str:
         return ""
     kind = document.get("block_type")
     inner = kind.get("slug") if isinstance(kind, dict) else None
-    return text(inner or document.get("block_type_slug"))
+    named = text(document.get("block_type_name"))
+    return text(inner or document.get("block_type_slug")) or _SLUGS.get(named.lower(), named)
 
 
 def _recognises(data: Any) -> bool:
