@@ -6,7 +6,6 @@ import io
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -338,17 +337,3 @@ def test_two_operators_apply_at_once(
     found = {target.connection.endpoints()[0].port for target in store.targets(env="prod") if target.connection}
     assert len(found) == 1  # one after the other, never a mixture
     assert {row.version for row in store.sources.list(page_size=100).items} == {2}
-
-
-def test_ten_thousand_sources_in_one_file(store: Store) -> None:
-    reports: list[tuple[str, int, int]] = []
-    started = time.perf_counter()
-    apply_texts(store, [("f.yaml", file_of(10_000))], store.by(), progress=lambda *step: reports.append(step))
-    assert time.perf_counter() - started < 40  # about 6 s on an idle machine
-    assert ("reading", 10_000, 10_000) in reports
-    assert ("writing", 10_000, 10_000) in reports
-    assert len(reports) >= 40
-    started = time.perf_counter()
-    page = store.sources.list(name="s99", page_size=10)
-    assert time.perf_counter() - started < 0.5  # about 10 ms
-    assert page.total == 111
