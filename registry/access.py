@@ -84,7 +84,7 @@ class Verb(StrEnum):
     REPOINT = "repoint tasks"
     UPGRADE = "upgrade a workspace"
     MANAGE_WORKSPACE = "change a workspace and its members"
-    MANAGE_TENANT = "change resource groups, tenant roles and tokens of others"
+    MANAGE_TENANT = "change resource groups, tenant roles, tokens of others and the keyring"
 
 
 _HEADS = frozenset({Role.TENANT_OWNER, Role.OWNER, Role.ADMIN})

@@ -5,6 +5,7 @@ Secrets stand as references. `stored:ID` means something to this registry alone:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -18,24 +19,29 @@ from registry.store import Store
 _HEADER = "# Written by `headwater export`; `headwater apply -f FILE` reads it back.\n"
 
 
-def export(store: Store, workspace: str | None = None) -> str:
+def export(store: Store, workspace: str | None = None, *, among: Sequence[str] | None = None) -> str:
     """The YAML of a workspace and its resource groups, or of everything.
+
+    Args:
+        among: The workspaces that may be looked at; None: all.
 
     Raises:
         NotFound: No such workspace.
     """
-    return _HEADER + texts.dump(document(store, workspace))
+    return _HEADER + texts.dump(document(store, workspace, among=among))
 
 
-def document(store: Store, workspace: str | None = None) -> dict[str, Any]:
+def document(store: Store, workspace: str | None = None, *, among: Sequence[str] | None = None) -> dict[str, Any]:
     """As `export`, but as data."""
     with store.database.read() as session:
-        if workspace is None:
+        if workspace is None and among is None:
             owners = [*session.scalars(select(model.Workspace).order_by(model.Workspace.name))]
             places = [*session.scalars(select(model.ResourceGroup).order_by(model.ResourceGroup.name))]
         else:
-            owners = [workspaces.find(session, workspace)]
-            places = workspaces.bound_groups(session, owners[0])
+            wanted = [workspace] if workspace is not None else sorted(among or ())
+            owners = [workspaces.find(session, name) for name in wanted]
+            bound = {group.name: group for owner in owners for group in workspaces.bound_groups(session, owner)}
+            places = [bound[name] for name in sorted(bound)]
         return {
             "version": VERSION,
             "resource_groups": [_group(place) for place in places],

@@ -5,7 +5,7 @@ A password is never in them: `references` says where its value comes from. `regi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +55,11 @@ class Blocks:
     left_out: Mapping[str, str]
 
 
-def blocks(store: Store, workspace: str | None = None) -> Blocks:
+def blocks(store: Store, workspace: str | None = None, *, among: Sequence[str] | None = None) -> Blocks:
     """Every entry that SQLAlchemy can connect to, by name.
+
+    Args:
+        among: The workspaces that may be looked at; None: all.
 
     Raises:
         NotFound: No such workspace.
@@ -72,6 +75,8 @@ def blocks(store: Store, workspace: str | None = None) -> Blocks:
     with store.database.read() as session:
         if workspace is not None:
             wanted = wanted.where(model.Workspace.id == workspaces.find(session, workspace).id)
+        elif among is not None:
+            wanted = wanted.where(model.Workspace.name.in_(among))
         for entry, source, owner in session.execute(wanted):
             path = f"{owner.name}/{source.name}/{entry.env}"
             try:

@@ -99,15 +99,28 @@ class Groups:
         with self._database.write() as session:
             return put(session, draft, by, expected_version=expected_version)
 
-    def get(self, name: str) -> model.ResourceGroup:
-        """Raises: NotFound."""
-        with self._database.read() as session:
-            return find(session, name)
+    def get(self, name: str, by: By | None = None) -> model.ResourceGroup:
+        """One group.
 
-    def list(self) -> list[model.ResourceGroup]:
-        """Every group, by name."""
+        Args:
+            by: Who asks; None: the registry itself.
+
+        Raises:
+            NotFound: No such group.
+            Forbidden: He manages no groups, and sees no workspace that is bound to it.
+        """
         with self._database.read() as session:
-            return [*session.scalars(select(model.ResourceGroup).order_by(model.ResourceGroup.name))]
+            group = find(session, name)
+            if by is not None and not _may_look(session, by, group):
+                bound = _bound_to(session, group)
+                access.require(session, by, Verb.LIST if bound else Verb.MANAGE_TENANT, bound[0] if bound else None)
+            return group
+
+    def list(self, by: By | None = None) -> list[model.ResourceGroup]:
+        """Every group, by name; those that `by` may `get`."""
+        with self._database.read() as session:
+            found = session.scalars(select(model.ResourceGroup).order_by(model.ResourceGroup.name)).all()
+            return [one for one in found if by is None or _may_look(session, by, one)]
 
     def set_public_key(self, name: str, public_key: str, by: By) -> None:
         """Keep the key that boxes for this group are sealed to.
@@ -140,6 +153,18 @@ class Groups:
             record = by.record("delete", f"resource_group:{name}", version=None, before=snapshot(group), after=None)
             audit.write(session, [record])
             session.delete(group)
+
+
+def _may_look(session: Session, by: By, group: model.ResourceGroup) -> bool:
+    """Whether whoever asks manages groups, or may list the data sources of a workspace that is bound to it."""
+    if access.allowed(session, by, Verb.MANAGE_TENANT):
+        return True
+    return any(access.allowed(session, by, Verb.LIST, one) for one in _bound_to(session, group))
+
+
+def _bound_to(session: Session, group: model.ResourceGroup) -> list[model.Workspace]:
+    wanted = select(model.Workspace).join(model.Binding).where(model.Binding.resource_group_id == group.id)
+    return [*session.scalars(wanted.order_by(model.Workspace.name))]
 
 
 def find(session: Session, name: str) -> model.ResourceGroup:

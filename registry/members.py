@@ -35,14 +35,22 @@ class Members:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def list(self, workspace: str | None = None) -> Sequence[Membership]:
+    def list(self, workspace: str | None = None, by: By | None = None) -> Sequence[Membership]:
         """Every role that anybody holds; of one workspace: those there and above it.
 
+        Args:
+            by: Who asks: of the roles in workspaces only those where he may list data sources or manage members, and
+                his own; None: the registry itself.
+
         Raises:
+            Forbidden: He may neither, in the workspace that he asks for.
             NotFound: No such workspace.
         """
         with self._database.read() as session:
-            here = workspaces.find(session, workspace).id if workspace is not None else None
+            named = workspaces.find(session, workspace) if workspace is not None else None
+            here = named.id if named is not None else None
+            if by is not None and named is not None and not _may_look(session, by, named):
+                access.require(session, by, Verb.LIST, named)
             rows = session.execute(
                 select(model.Workspace.name, model.Member.user, model.Member.role)
                 .join(model.Workspace)
@@ -50,6 +58,9 @@ class Members:
             )
             found = [Membership(user, access.role(role), name) for name, user, role in rows]
             above = session.execute(select(model.TenantMember.user, model.TenantMember.role))
+            if by is not None:
+                open_ = {one.name for one in session.scalars(select(model.Workspace)) if _may_look(session, by, one)}
+                found = [one for one in found if one.workspace in open_ or one.user == by.actor]
             found += [Membership(user, access.role(role)) for user, role in above]
         return sorted(found, key=lambda one: (one.workspace, one.user, one.role))
 
@@ -102,6 +113,10 @@ class Members:
             before = {"user": taken.user, "role": taken.role}
             version = row.version if row is not None else None
             audit.write(session, [by.record("revoke", taken.place, version=version, before=before, after=None)])
+
+
+def _may_look(session: Session, by: By, workspace: model.Workspace) -> bool:
+    return any(access.allowed(session, by, verb, workspace) for verb in (Verb.LIST, Verb.MANAGE_WORKSPACE))
 
 
 def _row(session: Session, one: Membership, by: By) -> model.Workspace | None:

@@ -22,7 +22,8 @@ from pydantic import SecretStr
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from registry import audit, certificate_files, keyring, model
+from registry import access, audit, certificate_files, keyring, model
+from registry.access import Verb
 from registry.connection import Connection
 from registry.database import Database
 from registry.errors import RegistryUnavailable, SecretUnresolved
@@ -323,8 +324,12 @@ class Secrets:
 
         Args:
             progress: Called with (secrets done, secrets in all) after each batch.
+
+        Raises:
+            Forbidden: Whoever acts does not manage the tenant.
         """
         with self._database.write() as session:
+            access.require(session, by, Verb.MANAGE_TENANT)
             ring = self.ring_for_writing(session)
             if len(ring.keys) == 1:
                 ring = ring.with_new_key()

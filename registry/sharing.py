@@ -106,27 +106,40 @@ class Sharing:
             audit.write(session, [_record("share", grant, row.version, by)])
         return grant
 
-    def list(self, *, source: str | None = None, workspace: str | None = None) -> Sequence[Grant]:
-        """The sharing rules of a source (`workspace/name`), or those with this workspace on either side, or all."""
+    def list(self, *, source: str | None = None, workspace: str | None = None, by: By | None = None) -> Sequence[Grant]:
+        """The sharing rules of a source (`workspace/name`), or those with this workspace on either side, or all.
+
+        Args:
+            by: Who asks: those that he might revoke, from either side; None: the registry itself.
+        """
         with self._database.read() as session:
             found = [_grant(row) for row in session.execute(_all())]
+            if by is not None:
+                known = session.scalars(select(model.Workspace))
+                open_ = {one.name for one in known if access.allowed(session, by, Verb.SHARE, one)}
+                found = [one for one in found if {one.workspace, one.source.partition("/")[0]} & open_]
         if source is not None:
             found = [one for one in found if one.source == source]
         if workspace is not None:
             found = [one for one in found if workspace in (one.workspace, one.source.partition("/")[0])]
         return found
 
-    def preview(self, source: str, *, to: str, env: str | None = None, user: str | None = None) -> Revoked:
+    def preview(
+        self, source: str, by: By, *, of: str, to: str, env: str | None = None, user: str | None = None
+    ) -> Revoked:
         """What `revoke` or `give_up` would end, and who would lose the source; nothing is changed.
 
         Args:
             source: `workspace/name` of what is shared.
+            of: The workspace from whose side it would be ended.
             to, env, user: As `revoke`.
 
         Raises:
-            NotFound: No such rule.
+            Forbidden: Whoever asks may not share there.
+            NotFound: No such workspace or rule.
         """
         with self._database.read() as session:
+            access.require(session, by, Verb.SHARE, workspaces.find(session, of))
             grants = _matching(session, source, to, env, user)
             return Revoked(tuple(grants), tuple(_users(session, grants)))
 

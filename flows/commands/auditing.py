@@ -44,7 +44,7 @@ def audit(
     from registry.store import open_store
 
     with open_store() as store:
-        group = store.groups.get(name)
+        group = store.groups.get(name, store.by())
         targets = _targets(store, name, source)
     network = declared(group.network)
     found, notes = asyncio.run(_audited(group, network, targets, timeout))

@@ -33,12 +33,13 @@ def secret(
     why: Why = "",
 ) -> int:
     """Set a secret: typed at a prompt, or read from standard input. It is stored encrypted."""
+    from registry.access import Verb
     from registry.entries import draft_source, joined
     from registry.parameters import RemovedParameter
     from registry.store import open_store
 
     with open_store() as store:
-        row = find(store, source, workspace=workspace)
+        row = find(store, source, Verb.UPDATE, workspace=workspace)
         entry = row.entry(env)
         if entry is None:
             present = ", ".join(one.env for one in row.entries) or "none"
@@ -89,10 +90,11 @@ def permit(
     why: Annotated[str, typer.Option(help="Why it is needed; kept in the audit.", show_default=False)],
 ) -> int:
     """Let a data source keep a URL parameter that the allow-list removes; takes effect with the next apply."""
+    from registry.access import Verb
     from registry.store import open_store
 
     with open_store() as store:
-        row = find(store, source)
+        row = find(store, source, Verb.UPDATE)
         store.sources.add_permit(row.workspace.name, row.name, parameter, store.by(why))
     print(f"{row.path} may keep {parameter}; apply its file again")
     return 0

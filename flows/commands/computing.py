@@ -71,6 +71,8 @@ def list_attached(workspace: Workspace = None, output: Form = Output.TABLE) -> i
 
     with open_store() as store:
         among = store.visible(Verb.LIST)
+        if workspace is not None:
+            store.expect(Verb.LIST, workspace)
         found = [one for one in store.compute_resources.list(workspace) if among is None or one.workspace in among]
     if output is Output.JSON:
         dump([_document(one) for one in found])
@@ -94,10 +96,12 @@ def detach(
     output: Form = Output.TABLE,
 ) -> int:
     """Detach an engine. Its data source is deleted with it, by a plan as `source delete` makes one."""
+    from registry.access import Verb
     from registry.store import open_store
 
     workspace, bare = _parts(name)
     with open_store() as store:
+        store.expect(Verb.DELETE, workspace)
         found = store.compute_resources.get(workspace, bare)
         if not found.source:
             if apply_:

@@ -43,12 +43,13 @@ def edit(
 ) -> int:
     """Edit a data source; never its name, type or environments. Secrets are set by `headwater secret`."""
     from flows.commands.registering import print_applied
+    from registry.access import Verb
     from registry.apply import Applied
     from registry.entries import SourceDraft, draft_source
     from registry.store import open_store
 
     with open_store() as store:
-        row = find(store, source)
+        row = find(store, source, Verb.UPDATE)
         attributes: dict[str, Any] = {}
         if description is not None:
             attributes["description"] = description
@@ -126,10 +127,11 @@ def clone(
     why: Why = "",
 ) -> int:
     """Make a data source after another one, with secrets of its own."""
+    from registry.access import Verb
     from registry.store import open_store
 
     with open_store() as store:
-        row = find(store, source)
+        row = find(store, source, Verb.CLONE)
         store.sources.clone(row.workspace.name, row.name, name, store.by(why), envs=env or ())
     print(f"{row.workspace.name}/{name} is as {row.path} is; test it: headwater test {row.workspace.name}/{name}")
     return 0

@@ -40,7 +40,7 @@ def show(name: Name, output: Form = Output.TABLE) -> int:
     from registry.store import open_store
 
     with open_store() as store:
-        found = store.groups.get(name)
+        found = store.groups.get(name, store.by())
     document: dict[str, Any] = {
         "name": found.name,
         "kind": found.kind,

@@ -178,10 +178,12 @@ def history(source: Source, output: Form = Output.TABLE) -> int:
 
 def workspaces(output: Form = Output.TABLE) -> int:
     """List the workspaces with the resource groups that are bound to them."""
+    from registry.access import Verb
     from registry.store import open_store
 
     with open_store() as store:
-        rows = store.workspaces.list()
+        among = store.visible(Verb.LIST)
+        rows = [row for row in store.workspaces.list() if among is None or row.name in among]
         bound = {row.name: [group.name for group in store.workspaces.resource_groups(row.name)] for row in rows}
     if output is Output.JSON:
         dump(
@@ -208,7 +210,7 @@ def groups(output: Form = Output.TABLE) -> int:
     from registry.store import open_store
 
     with open_store() as store:
-        found = store.groups.list()
+        found = store.groups.list(store.by())
     if output is Output.JSON:
         dump([{"name": one.name, "kind": one.kind, "settings": one.settings, "network": one.network} for one in found])
     else:

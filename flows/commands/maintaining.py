@@ -47,11 +47,12 @@ def start(
     why: Why = "",
 ) -> int:
     """Refuse new runs that would use a data source, with the reason and the end."""
+    from registry.access import Verb
     from registry.maintenance import read
     from registry.store import open_store
 
     with open_store() as store:
-        row = find(store, source)
+        row = find(store, source, Verb.UPDATE)
         before = read(row.maintenance)
         by = store.by(why or reason)
         wanted = tuple(env) if env else tuple(entry.env for entry in row.entries)
@@ -86,11 +87,12 @@ def _pause(store: Store, row: DataSource, envs: tuple[str, ...], why: str) -> in
 @app.command()
 def end(source: Source, why: Why = "") -> int:
     """Let runs use a data source again, and start the schedules that were paused for it."""
+    from registry.access import Verb
     from registry.store import open_store
     from tasks import schedules
 
     with open_store() as store:
-        row = find(store, source)
+        row = find(store, source, Verb.UPDATE)
         held = store.maintenances.list()
         paused = next((one.paused for path, one in held if path == row.path), ())
         # They are started first: after a kill in between, the same command does the rest.
@@ -105,10 +107,13 @@ def end(source: Source, why: Why = "") -> int:
 @app.command("list")
 def list_all(output: Form = Output.TABLE) -> int:
     """List the data sources in maintenance."""
+    from registry.access import Verb
     from registry.store import open_store
 
     with open_store() as store:
-        found = store.maintenances.list()
+        among = store.visible(Verb.LIST)
+        held = store.maintenances.list()
+        found = [(path, one) for path, one in held if among is None or path.partition("/")[0] in among]
     now = datetime.now(UTC)
     rows = [
         {

@@ -34,7 +34,7 @@ def list_members(workspace: Workspace = None, output: Form = Output.TABLE) -> in
     from registry.store import open_store
 
     with open_store() as store:
-        found = store.members.list(workspace)
+        found = store.members.list(workspace, store.by())
     if output is Output.JSON:
         dump([{"user": one.user, "role": one.role, "workspace": one.workspace or None} for one in found])
         return 0

@@ -38,7 +38,7 @@ def check(
     from tasks.networks.observation import compare, seen_by_servers
 
     with open_store() as store:
-        group = store.groups.get(name)
+        group = store.groups.get(name, store.by())
         latest = [one.verdict for one in store.verdicts.latest(group=name)]
     network = declared(group.network)
     observed, note = asyncio.run(_observed(group, network, timeout))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,18 +83,35 @@ def export(
     if yes and to is not To.PREFECT:
         raise typer.BadParameter("--yes: goes with --to prefect")
     with open_store() as store:
+        among = _open_to_export(store, workspace)
         if to is To.PREFECT:
-            return _to_prefect(store, workspace, yes)
-        sys.stdout.write(exporting.export(store, workspace))
+            return _to_prefect(store, workspace, among, yes)
+        sys.stdout.write(exporting.export(store, workspace, among=among))
     return 0
 
 
-def _to_prefect(store: Store, workspace: str | None, save: bool) -> int:
+def _open_to_export(store: Store, workspace: str | None) -> Sequence[str] | None:
+    """The workspaces that whoever acts may look into; None: all of them. What is left out is told."""
+    from registry.access import Verb
+
+    if workspace is not None:
+        store.expect(Verb.GET, workspace)
+        return None
+    among = store.visible(Verb.GET)
+    if among is not None:
+        closed = [one.name for one in store.workspaces.list() if one.name not in among]
+        if not among:
+            store.expect(Verb.GET, *closed)
+        print(f"! left out, as {store.by().actor} may not look into them: {', '.join(closed)}", file=sys.stderr)
+    return among
+
+
+def _to_prefect(store: Store, workspace: str | None, among: Sequence[str] | None, save: bool) -> int:
     from registry.access import Verb
     from registry.errors import InvalidInput
     from registry.export_prefect import blocks
 
-    found = blocks(store, workspace)
+    found = blocks(store, workspace, among=among)
     for path, why in found.left_out.items():
         print(f"! {path}: {why}: it is left out", file=sys.stderr)
     if not save:

@@ -17,6 +17,7 @@ from flows.terminal import dump, table
 if TYPE_CHECKING:
     from registry.impacts import Use
     from registry.sharing import Grant, Revoked
+    from registry.store import Store
 
 
 class Env(StrEnum):
@@ -61,10 +62,11 @@ def share_with(
     output: Form = Output.TABLE,
 ) -> int:
     """Share a data source: `headwater share SOURCE --to WORKSPACE --env prod`. It may be used there, not edited."""
+    from registry.access import Verb
     from registry.store import open_store
 
     with open_store() as store:
-        row = find(store, source)
+        row = find(store, source, Verb.SHARE)
         entry = side.value if side else None
         grant = store.sharing.share(
             row.workspace.name, row.name, store.by(why), to=to, env=env.value, user=user, entry=entry
@@ -91,13 +93,12 @@ def list_grants(
     from registry.store import open_store
 
     with open_store() as store:
-        among = store.visible(Verb.LIST)
-        path = find(store, source).path if source else None
-        grants = [
-            one
-            for one in store.sharing.list(source=path, workspace=workspace)
-            if among is None or {one.workspace, one.source.partition("/")[0]} & set(among)
-        ]
+        path, by = None, store.by()
+        if source is not None:
+            seen_by, path = _seen(store, source)
+            workspace = seen_by or workspace
+            path = path or find(store, source, Verb.SHARE).path
+        grants = store.sharing.list(source=path, workspace=workspace, by=by)
     if output is Output.JSON:
         dump([_document(one) for one in grants])
         return 0
@@ -128,24 +129,40 @@ def revoke(
     output: Form = Output.TABLE,
 ) -> int:
     """End sharing. The owner is warned of those who use it; the other side is refused while it uses it."""
+    from registry.access import Verb
     from registry.store import open_store
 
     side = env.value if env else None
     with open_store() as store:
-        row = find(store, source)
-        target = to or (row.workspace.name if row.shared_by else None)
+        seen_by, path = _seen(store, source)
+        path = path or find(store, source, Verb.SHARE).path
+        target = to or seen_by
         if target is None:
             raise typer.BadParameter("--to: name the workspace that it is shared with")
-        if row.shared_by and target != row.workspace.name:
-            raise typer.BadParameter(f"{row.path} is seen by {row.workspace.name}; leave out --to")
+        if seen_by and target != seen_by:
+            raise typer.BadParameter(f"{source} is seen by {seen_by}; leave out --to")
+        owner, _, name = path.partition("/")
         if dry_run:
-            path = f"{row.shared_by}/{row.name.partition('.')[2]}" if row.shared_by else row.path
-            done = store.sharing.preview(path, to=target, env=side, user=user)
-        elif row.shared_by:
-            done = store.sharing.give_up(target, row.name, store.by(why), env=side, user=user)
+            done = store.sharing.preview(path, store.by(), of=seen_by or owner, to=target, env=side, user=user)
+        elif seen_by:
+            done = store.sharing.give_up(seen_by, f"{owner}.{name}", store.by(why), env=side, user=user)
         else:
-            done = store.sharing.revoke(row.workspace.name, row.name, store.by(why), to=target, env=side, user=user)
+            done = store.sharing.revoke(owner, name, store.by(why), to=target, env=side, user=user)
     return _tell(done, output, "would no longer be shared with" if dry_run else "is no longer shared with")
+
+
+def _seen(store: Store, source: str) -> tuple[str, str]:
+    """The workspace that sees a shared source, and the owner's path of it; empty where `source` is none.
+
+    Who may share there may end it without seeing it himself: it may be shared with a single user.
+    """
+    from registry.shared import is_shared
+
+    workspace, slash, name = source.rpartition("/")
+    if not is_shared(name):
+        return "", ""
+    owner, _, bare = name.partition(".")
+    return (workspace if slash else find(store, source).workspace.name), f"{owner}/{bare}"
 
 
 def _tell(done: Revoked, output: Output, what: str) -> int:

@@ -15,6 +15,7 @@ from registry.access import PERMISSIONS, Role, Verb
 from registry.apply import apply_texts
 from registry.audit import By
 from registry.errors import Forbidden, InvalidInput, InvalidInputs, NotFound
+from registry.export import document
 from registry.groups import GroupDraft, LocalSettings
 from registry.members import Membership
 from registry.store import Store
@@ -225,3 +226,71 @@ def test_nobody_makes_or_revokes_the_token_of_another(store: Store) -> None:
         store.tokens.revoke("boss", "own", acting("bob"))
     assert [one.user for one in store.tokens.list(acting("bob"))] == ["bob"]
     assert [one.user for one in store.tokens.list(acting("boss"))] == ["bob", "boss"]
+
+
+def two_workspaces(store: Store, **roles: Role) -> None:
+    """`retail`, where these are members and which shares `orders`, and `sales`, where none of them is."""
+    admitted(store, **roles)
+    store.workspaces.create(WorkspaceDraft("sales", members=(("sam", "admin"),)), store.by())
+    store.groups.put(GroupDraft("spare", "local", LocalSettings()), store.by())
+    store.sharing.share("retail", "orders", store.by(), to="sales", env="prod")
+    store.sharing.share("retail", "orders", store.by(), to="sales", env="prod", user="nobody")
+    store.members.grant(Membership("boss", Role.TENANT_OWNER), store.by())
+    store.members.grant(Membership("helper", Role.TENANT_ADMIN), acting("boss"))
+
+
+#: Who asks -> what is seen of: members of workspaces, groups, sharing rules.
+SEEN: dict[str, tuple[list[str], list[str], int]] = {
+    "boss": (["mia", "vic", "sam"], ["local", "spare"], 2),
+    "helper": (["mia", "vic", "sam"], ["local", "spare"], 2),
+    "mia": (["mia", "vic"], ["local"], 0),
+    "vic": (["mia", "vic"], ["local"], 0),
+    "sam": (["sam"], ["local"], 2),
+    "nobody": ([], [], 0),
+}
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_look_around_shows_what_whoever_asks_may_see(store: Store) -> None:
+    two_workspaces(store, mia=Role.DEVELOP, vic=Role.VISITOR)
+    for user, seen in SEEN.items():
+        members = [one.user for one in store.members.list(by=acting(user)) if one.workspace]
+        groups = [one.name for one in store.groups.list(acting(user))]
+        assert (members, groups, len(store.sharing.list(by=acting(user)))) == seen, user
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("look", "may"),
+    [
+        (lambda store, by: store.members.list("sales", by), {"boss", "helper", "sam"}),
+        (lambda store, by: store.groups.get("local", by), {"boss", "helper", "sam", "mia", "vic"}),
+        (lambda store, by: store.groups.get("spare", by), {"boss", "helper"}),
+        (
+            lambda store, by: store.sharing.preview("retail/orders", by, of="sales", to="sales"),
+            {"boss", "helper", "sam"},
+        ),
+        (lambda store, by: store.secrets.rotate(by), {"boss", "helper"}),
+    ],
+    ids=["members", "group", "spare group", "end of sharing", "keyring"],
+)
+def test_a_look_at_one_thing_is_refused_and_kept_in_the_audit(store: Store, look: Any, may: set[str]) -> None:
+    two_workspaces(store, mia=Role.DEVELOP, vic=Role.VISITOR)
+    refused = set()
+    for user in SEEN:
+        try:
+            look(store, acting(user))
+        except Forbidden:
+            refused.add(user)
+    assert refused == SEEN.keys() - may
+    with store.database.read() as session:
+        wanted = select(model.AuditRecord.actor).where(model.AuditRecord.action == "refuse")
+        assert set(session.scalars(wanted)) == refused
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_an_export_holds_the_workspaces_that_may_be_looked_into_and_their_groups(store: Store) -> None:
+    two_workspaces(store)
+    found = document(store, among=["sales"])
+    assert [one["name"] for one in found["workspaces"]] == ["sales"]
+    assert [one["name"] for one in found["resource_groups"]] == ["local"]

@@ -132,7 +132,7 @@ def test_the_owner_may_revoke_and_is_told_who_used_it(shop: Store) -> None:
     share(shop, env="dev")
     depend(shop, "forecast", workspace="sales")
     depend(shop, "elsewhere")
-    assert len(shop.sharing.preview("retail/orders", to="sales").grants) == 2
+    assert len(shop.sharing.preview("retail/orders", shop.by(), of="retail", to="sales").grants) == 2
     done = shop.sharing.revoke("retail", "orders", shop.by(), to="sales", env="prod")
     assert [use.name for use in done.users] == ["forecast"]
     assert [grant.env for grant in shop.sharing.list(workspace="sales")] == ["dev"]
