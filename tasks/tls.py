@@ -25,6 +25,7 @@ from tasks.streams import Stream, StreamBroken, printable
 
 _RECORD_HANDSHAKE = 0x16
 _RECORD_ALERT = 0x15
+_CLIENT_HELLO = 1
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ async def start_tls(
         except ssl.SSLError as error:
             raise StageFailed(**_refused(error, tls.first_bytes), server_name=server_name) from None
         except StreamBroken as broken:
-            raise StageFailed(**broken.evidence(), handshake_bytes=len(tls.first_bytes)) from None
+            told = {**broken.evidence(), **_stranger(tls.first_bytes)}
+            raise StageFailed(**told, handshake_bytes=len(tls.first_bytes)) from None
     return tls, {**tls.facts(), "verified": material.verifies, "server_name": server_name}
 
 
@@ -310,14 +312,22 @@ def _alert_in(first_bytes: bytes) -> int | None:
 def _refused(error: ssl.SSLError, first_bytes: bytes) -> dict[str, Any]:
     alert = _alert_in(first_bytes) or alert_number(error.reason)
     found: dict[str, Any] = {"tls_error": error.reason or "SSL", "alert": alert}
-    found["server_said"] = f"TLS alert {alert}" if alert else None
+    found["server_said"] = f"TLS alert {alert}" if alert else error.reason
     # A server that has answered with a handshake record has chosen a version and a cipher already.
     found["server_hello"] = first_bytes[:1] == bytes([_RECORD_HANDSHAKE])
-    if first_bytes and first_bytes[0] not in (_RECORD_HANDSHAKE, _RECORD_ALERT):
-        found["not_tls"] = True
-        found["first_bytes"] = printable(first_bytes)
-        found["looks_like"] = identify(first_bytes)
+    found |= _stranger(first_bytes)
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _stranger(first_bytes: bytes) -> dict[str, Any]:
+    """What tells that the other end of a handshake speaks no TLS: what is no record, or a client's hello."""
+    if first_bytes[:1] == bytes([_RECORD_HANDSHAKE]) and first_bytes[5:6] == bytes([_CLIENT_HELLO]):
+        return {"not_protocol": True, "first_bytes": printable(first_bytes), "looks_like": "an echo of what it hears"}
+    if not first_bytes or first_bytes[0] in (_RECORD_HANDSHAKE, _RECORD_ALERT):
+        return {}
+    looks_like = identify(first_bytes)
+    told = {"not_tls": True, "first_bytes": printable(first_bytes), "looks_like": looks_like}
+    return {key: value for key, value in told.items() if value is not None}
 
 
 def certificate_facts(der: bytes | None, verified: Mapping[str, Any] | None = None) -> dict[str, Any]:

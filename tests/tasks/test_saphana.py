@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import struct
 from typing import Any
@@ -112,3 +113,13 @@ def test_the_url_of_the_jdbc_driver() -> None:
 @pytest.mark.parametrize(("name", "sql"), [("orders", '"ORDERS"'), ('"Sales".orders', '"Sales"."ORDERS"')])
 def test_names_as_sql(name: str, sql: str) -> None:
     assert quoted(name) == sql
+
+
+async def test_bytes_of_nobody_in_answer_to_tls_are_another_protocol() -> None:
+    async def charge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"abcdefghijklmnop\r\n")
+        await writer.drain()
+        await reader.read(4096)
+
+    found = await verdict_over(charge, "saphana", {**ENTRY, "properties": {"encrypt": "true"}})
+    assert found.cause == "PROTO.MISMATCH", found.message

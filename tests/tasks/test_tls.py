@@ -7,7 +7,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -225,6 +225,32 @@ async def test_an_alert_in_clear_is_told_by_its_number_whatever_openssl_calls_it
         with pytest.raises(StageFailed) as caught:
             await shake(listening.sockets[0].getsockname()[1], TlsMaterial("require"))
     assert caught.value.evidence["alert"] == number
+
+
+async def _answered_to_a_hello(answer: Callable[[bytes], bytes]) -> Mapping[str, Any]:
+    """What is seen of a peer that answers the first words of a handshake so, and hangs up."""
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(await reader.read(4096)))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(say, "127.0.0.1", 0) as listening:
+        with pytest.raises(StageFailed) as caught:
+            await shake(listening.sockets[0].getsockname()[1], TlsMaterial("require"))
+    return caught.value.evidence
+
+
+async def test_fewer_bytes_than_a_record_has_in_its_head_are_told_as_no_tls() -> None:
+    evidence = await _answered_to_a_hello(lambda _heard: bytes.fromhex("20020000"))
+    assert evidence["not_tls"] is True
+    assert evidence["broken"] == "eof"
+
+
+async def test_an_echo_of_the_hello_is_no_tls() -> None:
+    evidence = await _answered_to_a_hello(lambda heard: heard)
+    assert evidence["not_protocol"] is True
+    assert "echo" in evidence["looks_like"]
 
 
 async def test_a_name_with_a_dot_at_its_end_is_the_same_name() -> None:

@@ -8,6 +8,7 @@ INSUFFICIENT_PRIVILEGE = 258
 
 ANSWERS = (
     *hanging_up.ANSWERS,
+    Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),
     Answer(
         "AUTH.BAD_CREDENTIALS",
         {"no_password": True},
