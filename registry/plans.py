@@ -157,8 +157,9 @@ class Plans:
         """
         with self._database.read() as session:
             found = _find(session, id_)
-            for name in sorted(_concerned(session, found)) if by is not None else ():
-                access.require(session, by, Verb.GET, workspaces.find(session, name))
+            if by is not None:
+                for name in sorted(_concerned(session, found)):
+                    access.require(session, by, Verb.GET, workspaces.find(session, name))
             return found
 
     def of_run(self, kind: str, run: str) -> model.Plan | None:

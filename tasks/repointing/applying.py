@@ -15,20 +15,18 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from sqlalchemy.orm import Session
-
-from registry import access, model, plans, sources
+from registry import access, model, sources
 from registry.access import Verb
 from registry.audit import By
 from registry.errors import Conflict, HeadwaterError, InvalidInput
 from registry.plans import PlanState, StepState
 from registry.store import Store
 from tasks.dependents import Adapter, Content
-from tasks.repointing import bundles, records, units, waves
+from tasks.repointing import bundles, moving, records, units, waves
 from tasks.repointing.bundles import Bundle
 from tasks.repointing.facts import Observer, Pair
 from tasks.repointing.planning import KIND
-from tasks.repointing.records import End, Shift
+from tasks.repointing.records import Shift
 from tasks.repointing.running import NOBODY, PLAINLY, Audience, Options, Outcome, Progress
 
 #: Units that are journalled in one transaction.
@@ -153,6 +151,9 @@ class _Run:
         """Every wave that is not done yet."""
         if self.plan.state == PlanState.READY:
             self._expect_complete()
+            if moved := self._moved():
+                told = "\n  ".join(["something has changed since the plan was made", *moved])
+                raise Conflict(told, where=f"plan:{self.plan.id}", instruction="plan again, and look at it again")
             await self._expect_unmoved()
         self.store.plans.begin(self.plan.id, self.by)
         await self._expect_same_world()
@@ -228,14 +229,6 @@ class _Run:
             instruction=f"plan again for the rest, or `headwater repoint rollback {self.plan.id}` takes all of it back",
         )
 
-    def _moved(self) -> list[str]:
-        """What has changed since the plan was made. Where the old source is gone, nobody can stay there: on it goes."""
-        with self.store.database.read() as session:
-            old, _ = self._ends(session)
-            found = plans.moved(session, self.plan)
-        mine = (f"data_source:{old.path}", f"entry:{old.path}/")
-        return [told for object_, told in found.items() if old.id is not None or not object_.startswith(mine)]
-
     async def _run_wave(self, steps: Sequence[model.PlanStep]) -> bool | None:
         """One wave, verified. Returns False where it failed and was rolled back, None where it was cut by a pause."""
         whole = self._unlocked(bundles.of(steps))
@@ -250,8 +243,9 @@ class _Run:
                 break
         failures = failures or await self._verified(touched) or self._record_done(touched)
         if failures:
-            await self._revert(touched, failures, f"wave {self.wave + 1} failed")
-            self.audience.remark(f"wave {self.wave + 1} failed and was rolled back: {next(iter(failures.values()))}")
+            left = await self._revert(touched, failures, f"wave {self.wave + 1} failed")
+            ended = f"{left} of it could not be brought back" if left else "was rolled back"
+            self.audience.remark(f"wave {self.wave + 1} failed and {ended}: {next(iter(failures.values()))}")
             return False
         return None if cut else True
 
@@ -332,21 +326,15 @@ class _Run:
         """Let the references move. Returns what failed: that the new source, or a side of it, was deleted meanwhile."""
         for chunk in _chunks(steps):
             with self.store.database.write() as session:
-                if lost := self._lost(session):
-                    return {step.id: f"{lost} was deleted meanwhile" for step in chunk}
+                if lost := moving.lost(session, self.plan):
+                    return {step.id: f"{lost} meanwhile" for step in chunk}
                 self.store.plans.record_all([(step, StepState.DONE, None, None, "") for step in chunk], session=session)
-                old, new = self._ends(session)
+                old, new = moving.ends(session, self.plan)
                 shifts = [_shift(step) for step in chunk]
                 records.shift(session, shifts, old, new)
                 records.audited(session, shifts, "repoint", old, new, self.plan.id, self.by)
         self._tell()
         return {}
-
-    def _lost(self, session: Session) -> str:
-        """What of the new source has been deleted since the plan was made; empty: nothing."""
-        new = self.plan.document["new"]
-        now = plans.versions_of(session, [one for one in self.plan.versions if one.partition(":")[2].startswith(new)])
-        return ", ".join(one for one, version in now.items() if self.plan.versions[one] and not version)
 
     # --- back ---------------------------------------------------------------------------------------------------
 
@@ -397,7 +385,7 @@ class _Run:
             left += len(chunk) - len(back)
             with self.store.database.write() as session:
                 self.store.plans.record_all(moves, session=session)
-                source, target = self._ends(session)
+                source, target = moving.ends(session, self.plan)
                 shifts = [_shift(step, backwards=True) for step in back]
                 records.shift(session, shifts, target, source)
                 records.audited(session, shifts, "roll_back", target, source, self.plan.id, self.by)
@@ -411,7 +399,10 @@ class _Run:
             content = await self._adapter(step).read(step.action["unit"])
             await units.go(self._adapter(step), units.back(step), content, f"undo: {self.title}")
         except Exception as error:
-            return units.told(error)
+            held = await self._read(step)
+            again = isinstance(held, Content) and held.fingerprint == step.action["before"]
+            names = f"it names {self.plan.document['old']} again, which did not take effect: " if again else ""
+            return names + units.told(error)
         return None
 
     # --- both ---------------------------------------------------------------------------------------------------
@@ -435,9 +426,9 @@ class _Run:
             raise HeadwaterError(f"nothing here can rewrite what {step.action['adapter']} found")
         return found
 
-    def _ends(self, session: Session) -> tuple[End, End]:
-        """Both sources, as far as they are still there."""
-        return records.end(session, self.plan.document["old"]), records.end(session, self.plan.document["new"])
+    def _moved(self) -> list[str]:
+        with self.store.database.read() as session:
+            return moving.moved(session, self.plan)
 
     def _paused(self) -> bool:
         return self.store.plans.state(self.plan.id) is PlanState.PAUSED

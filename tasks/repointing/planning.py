@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -240,6 +240,7 @@ async def _draft(made: _Made, at: datetime) -> PlanDraft:
         for unit in bundle
     ]
     subject = made.known.subject
+    among = {use.workspace for use in made.known.chosen} - {subject.new.workspace.name}
     groups = sorted({group for use in made.known.chosen for group in subject.groups(use)})
     async with asyncio.TaskGroup() as reading:
         blocked = [reading.create_task(_blocked(one, made.rewriting)) for one in made.candidates if one.blocked]
@@ -257,6 +258,7 @@ async def _draft(made: _Made, at: datetime) -> PlanDraft:
             "waves": [*Counter(step.wave for step in steps).values()],
             "left_alone": len({use.dependent_id for use in made.known.others}),
         },
+        "grants": sorted([*astuple(one)] for one in subject.grants if one.workspace in among),
         "blast": blast(made.candidates),
         "blocked": [one.result() for one in blocked],
         "looked": _looked(made.observed),

@@ -120,7 +120,7 @@ def know(store: Store, request: Request, by: By) -> Known:
     with store.database.read() as session:
         for name in sorted({use.workspace for use in chosen} | {old.workspace.name}):
             access.require(session, by, Verb.REPOINT, _workspace(session, name))
-        subject = Subject(old, new, _grants(session, new), _bound(session), by.actor)
+        subject = Subject(old, new, grants_of(session, new), _bound(session), by.actor)
         return Known(subject, chosen, others, plans.versions_of(session, _read(subject, chosen)))
 
 
@@ -128,7 +128,8 @@ def _workspace(session: Session, name: str) -> model.Workspace:
     return session.scalars(select(model.Workspace).where(model.Workspace.name == name)).one()
 
 
-def _grants(session: Session, new: model.DataSource) -> list[Grant]:
+def grants_of(session: Session, new: model.DataSource) -> list[Grant]:
+    """The sides of a data source that other workspaces may use."""
     rule = model.SharingRule
     wanted = (
         select(model.Entry.env, model.Workspace.name, rule.env, rule.user)
@@ -154,7 +155,8 @@ def _bound(session: Session) -> dict[str, list[str]]:
 
 def _read(subject: Subject, chosen: Sequence[Use]) -> list[str]:
     """What the plan rests on: whoever changes any of it makes the plan stale."""
-    paths = (subject.old.path, subject.new.path)
-    read = [f"data_source:{path}" for path in paths]
-    read += [f"entry:{path}/{env}" for path in paths for env in sorted({use.env for use in chosen})]
+    old, new = subject.old.path, subject.new.path
+    read = [f"data_source:{old}", f"data_source:{new}"]
+    read += [f"entry:{old}/{env}" for env in sorted({use.env for use in chosen})]
+    read += [f"entry:{new}/{env}" for env in sorted({subject.side(use) or use.env for use in chosen})]
     return read + [f"workspace:{name}" for name in sorted({use.workspace for use in chosen})]

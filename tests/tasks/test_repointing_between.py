@@ -13,10 +13,11 @@ from registry import model
 from registry.errors import Conflict, InvalidInput, NotFound
 from registry.plans import PlanState, StepState
 from registry.store import open_store
+from registry.workspaces import WorkspaceDraft
 from tasks.repointing import applying, bundles
 from tasks.repointing.running import Audience, Progress
 from tests.registry.conftest import home, sqlite_template, store
-from tests.registry.samples import entry
+from tests.registry.samples import entry, source
 from tests.tasks.killing import Fuse, in_child, run
 from tests.tasks.repointing_support import NEW, OLD, World
 from tests.tasks.test_repointing_apply import _apply, _audited, _messages, _rollback, backend, tmp_path, world
@@ -102,7 +103,7 @@ def test_a_new_source_that_is_deleted_meanwhile_takes_nobody_along(world: World)
 
     assert _apply(world, plan, Audience(progress=meddle)).state is PlanState.FAILED
     assert world.names() == ["orders_v2", "orders", "orders"]
-    assert "data_source:retail/orders_v2, entry:retail/orders_v2/prod was deleted meanwhile" in str(
+    assert "data_source:retail/orders_v2 was deleted, entry:retail/orders_v2/prod was deleted meanwhile" in str(
         _messages(world, plan, StepState.FAILED)
     )
     with pytest.raises(Conflict, match=r"retail/orders_v2: version \d+ then, gone now"):
@@ -111,6 +112,34 @@ def test_a_new_source_that_is_deleted_meanwhile_takes_nobody_along(world: World)
     assert set(world.names()) == {"orders"}
     assert world.known(OLD) == 3
     assert {told[-1] for told in _audited(world.store).values()} == {OLD}
+
+
+def test_a_grant_that_has_ended_stops_the_plan_and_a_run_alike(world: World) -> None:
+    world.files(2)
+    by = world.store.by()
+    world.store.workspaces.create(WorkspaceDraft("sales", mode="basic"), by)
+    world.store.sources.create("sales", source("orders_v3"), by)
+    world.store.sharing.share("sales", "orders_v3", by, to="retail", env="prod")
+    plan = world.plan(new="sales/orders_v3", sizes=(1,))
+    done: list[Progress] = []
+
+    def revoke(now: Progress) -> None:
+        if now.done == 2 and not done:
+            done.append(now)
+            world.store.sharing.revoke("sales", "orders_v3", by, to="retail")
+
+    assert _apply(world, plan, Audience(progress=revoke)).state is PlanState.FAILED
+    assert world.names() == ["sales.orders_v3", "orders"]
+    assert "it was shared no more with retail/prod meanwhile" in str(_messages(world, plan, StepState.FAILED))
+    with pytest.raises(Conflict, match="not shared with retail/prod any more"):
+        _apply(world, plan)
+    assert _rollback(world, plan).state is PlanState.ROLLED_BACK
+    world.store.sharing.share("sales", "orders_v3", by, to="retail", env="prod")
+    again = world.plan(new="sales/orders_v3")
+    world.store.sharing.revoke("sales", "orders_v3", by, to="retail")
+    with pytest.raises(Conflict, match="not shared with retail/prod any more"):
+        _apply(world, again)
+    assert world.store.plans.get(again.id).state == PlanState.READY
 
 
 def test_nobody_is_taken_back_to_a_source_that_is_gone(world: World) -> None:
