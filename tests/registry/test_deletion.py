@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,6 +21,7 @@ from tests.registry.depending import depend, pointed_at
 from tests.registry.samples import CANARY, fields, retail, source
 from tests.registry.test_secrets import everything_written, password
 from tests.registry.test_standings import verdict
+from tests.tasks.killing import killed_at_write
 
 
 def two_sided(name: str = "orders") -> object:
@@ -274,39 +274,14 @@ def test_a_basic_workspace_takes_no_dev_side_back(store: Store) -> None:
         store.tombstones.restore("orders", store.by())
 
 
-KILLED = """
-import os, signal, sys
-from sqlalchemy import event
-from registry.store import open_store
-with open_store() as store:
-    seen = 0
-    def count(connection, cursor, statement, *_):
-        global seen
-        if statement.split()[0] in ("INSERT", "UPDATE", "DELETE", "COMMIT"):
-            seen += 1
-            if seen == int(sys.argv[2]):
-                os.kill(os.getpid(), signal.SIGKILL)
-    event.listen(store.database.engine, "before_cursor_execute", count)
-    if sys.argv[1] == "restore":
-        store.tombstones.restore("orders", store.by())
-    else:
-        store.deletions.apply(sys.argv[1], store.by())
-print("done")
-"""
-
-
 @pytest.mark.parametrize("step", [1, 3, 4, 6, 8, 10, 13])
-def test_killed_in_the_middle_of_a_deletion_it_is_gone_on_with(
-    store: Store, operator: Callable[..., subprocess.Popen[str]], step: int
-) -> None:
+def test_killed_in_the_middle_of_a_deletion_it_is_gone_on_with(store: Store, step: int) -> None:
     retail(store, two_sided(), two_sided("spare"))
     plan = store.deletions.plan(["retail/orders", "retail/spare"], store.by()).plan
-    process = operator(KILLED, plan.id, str(step))
-    out, err = process.communicate()
-    assert process.returncode == -signal.SIGKILL or out == "done\n", err
+    killed = killed_at_write(step, lambda other: other.deletions.apply(plan.id, other.by()))
     assert store.sources.list(workspace="retail").total in (0, 2)
     assert len(store.tombstones.list()) == 2 - store.sources.list(workspace="retail").total
-    if process.returncode == -signal.SIGKILL:
+    if killed:
         assert len(store.deletions.apply(plan.id, store.by())) == 2
     assert store.plans.get(plan.id).state == PlanState.APPLIED
     for name in ("orders", "spare"):
@@ -315,15 +290,10 @@ def test_killed_in_the_middle_of_a_deletion_it_is_gone_on_with(
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 6, 8])
-def test_killed_in_the_middle_of_a_restore_nothing_is_lost(
-    store: Store, operator: Callable[..., subprocess.Popen[str]], step: int
-) -> None:
+def test_killed_in_the_middle_of_a_restore_nothing_is_lost(store: Store, step: int) -> None:
     retail(store, two_sided())
     store.deletions.delete("retail/orders", store.by())
-    process = operator(KILLED, "restore", str(step))
-    out, err = process.communicate()
-    assert process.returncode == -signal.SIGKILL or out == "done\n", err
-    if process.returncode == -signal.SIGKILL:
+    if killed_at_write(step, lambda other: other.tombstones.restore("orders", other.by())):
         store.tombstones.restore("orders", store.by())
     assert (password(store, env="dev"), password(store)) == ("dev secret", CANARY)
 

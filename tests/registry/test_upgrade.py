@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
 from registry import audit, compute_resources, model, reconcile, upgrade_mapping, workspaces
 from registry.access import Role
@@ -19,13 +17,13 @@ from registry.entries import SourceDraft, draft_source
 from registry.errors import Conflict, Forbidden, InvalidInput, InvalidInputs
 from registry.members import Membership
 from registry.plans import PlanDraft, PlanState, StepState
-from registry.store import Store, open_store
+from registry.store import Store
 from registry.upgrade_mapping import Mapped
 from registry.workspaces import WorkspaceDraft
 from tests.registry.depending import depend
 from tests.registry.samples import CANARY, entry, fields, retail, source
 from tests.registry.test_secrets import everything_written, password
-from tests.tasks.killing import in_child
+from tests.tasks.killing import killed_at_write
 
 PROJECT = {"project": "orders", "region_id": "cn-hangzhou", "access_id": "LTAI5t", "access_key": "env:KEY"}
 
@@ -492,26 +490,15 @@ def test_changes_elsewhere_and_tests_leave_it_reversible(store: Store) -> None:
 
 
 def killed(what: str, step: int) -> bool:
-    """Apply a plan, or undo, in a process that is killed before its so manieth write; whether it came to that."""
+    """Apply a plan, or undo, and be killed before the so manieth write; whether it came to that."""
 
-    def work() -> None:
-        seen = 0
+    def work(store: Store) -> None:
+        if what == "undo":
+            store.upgrades.undo("retail", store.by())
+        else:
+            store.upgrades.apply(what, store.by(), confirmed=True)
 
-        def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-            nonlocal seen
-            seen += statement.split()[0] in ("INSERT", "UPDATE", "DELETE", "COMMIT")
-            if seen == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        with open_store() as store:
-            event.listen(store.database.engine, "before_cursor_execute", count)
-            event.listen(store.database.engine, "commit", lambda connection: count(connection, None, "COMMIT"))
-            if what == "undo":
-                store.upgrades.undo("retail", store.by())
-            else:
-                store.upgrades.apply(what, store.by(), confirmed=True)
-
-    return in_child(work)
+    return killed_at_write(step, work)
 
 
 def test_killed_at_any_step_it_ends_the_same(store: Store) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import event
+
 from registry.errors import Conflict
 from registry.plans import PlanState
 from registry.store import Store, open_store
@@ -113,3 +115,23 @@ def in_child(work: Callable[[], object], kill_when: Callable[[], bool] | None = 
     killed = os.WIFSIGNALED(status)
     assert killed or status == 0
     return killed
+
+
+def killed_at_write(number: int, work: Callable[[Store], object]) -> bool:
+    """Do it with a store of its own in a process killed before its so manieth write; whether it came to that."""
+
+    def counted() -> None:
+        seen = 0
+
+        def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            nonlocal seen
+            seen += statement.split()[0] in ("INSERT", "UPDATE", "DELETE", "COMMIT")
+            if seen == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        with open_store() as store:
+            event.listen(store.database.engine, "before_cursor_execute", count)
+            event.listen(store.database.engine, "commit", lambda connection: count(connection, None, "COMMIT"))
+            work(store)
+
+    return in_child(counted)
