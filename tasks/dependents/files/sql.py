@@ -60,14 +60,33 @@ _DIALECTS: Mapping[str, str] = {
     "vertica": "postgres",
 }
 
-#: Values that a scheduler puts in: `${bizdate}`, `$[yyyymmdd]`, `{{ ds }}`.
-_PARAMETER = re.compile(r"\$\{[^{}]*\}|\$\[[^\[\]]*\]|\{\{[^{}]*\}\}")
+#: Values that a scheduler or a template puts in: `${bizdate}`, `$[yyyymmdd]`, `{{ ds }}`, `#{id}`.
+_PARAMETER = re.compile(r"[$#]\{[^{}]*\}|\$\[[^\[\]]*\]|\{\{.*?(?:\}\}|\Z)", re.DOTALL)
+#: What templates say to themselves: `{% if x %}`, `{# why #}`.
+_TEMPLATE = re.compile(r"\{%.*?(?:%\}|\Z)|\{#.*?(?:#\}|\Z)", re.DOTALL)
 #: What MaxCompute adds to the definition of a table.
 _LIFECYCLE = re.compile(r"\blifecycle\s+\d+", re.IGNORECASE)
 #: What is created, changed and dropped beside tables and views.
 _NO_TABLES = frozenset({"FUNCTION", "PROCEDURE", "SCHEMA", "DATABASE", "SEQUENCE", "ROLE", "USER"})
 _STANDS_IN = "parameter__"
-_WRITES = re.compile(r"(?:^|;)\s*(?:insert|update|delete|merge|replace|create|drop|alter|truncate|load)\b", re.I)
+_WRITES = re.compile(
+    r"(?:^|;|\bbegin)\s*(?:insert|update|delete|merge|replace|create|drop|alter|truncate|load)\b", re.IGNORECASE
+)
+#: What sqlglot does not know -> what it knows that touches the same tables: a macro's call before a statement, MySQL's
+#: REPLACE (which deletes and inserts), a variable of MaxCompute's scripts, the end of a batch of SQL Server.
+_REWORDED = (
+    (re.compile(rf"(\A|;)\s*{_STANDS_IN}\s*(?=(?:with|select|insert|merge|create|delete|update)\b)", re.I), r"\1 "),
+    (re.compile(r"(\A|;)\s*replace\s+into\s+([\w.`\"]+)", re.I), r"\1 delete from \2; insert into \2"),
+    (re.compile(r"@\w+\s*:="), ""),
+    (re.compile(r"^[ \t]*go[ \t]*\r?$", re.I | re.M), ";"),
+)
+#: One statement; a quotation or a comment that is never closed reaches to the end.
+_PIECE = re.compile(
+    r"""(?:'(?:[^'\\]|\\.)*(?:'|\Z)|"(?:[^"\\]|\\.)*(?:"|\Z)|`[^`]*(?:`|\Z)|--[^\n]*|/\*.*?(?:\*/|\Z)|[^;])+""",
+    re.DOTALL,
+)
+#: What opens a block of procedural SQL.
+_BLOCK = re.compile(r"\s*(?:declare\b.*?)?\bbegin\b", re.I | re.DOTALL)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -98,20 +117,27 @@ def dialect(*hints: str) -> str:
 @lru_cache(maxsize=4096)
 def tables(text: str, spoken: str) -> Tables:
     """The tables of all statements of a text; what sqlglot can't read has none."""
-    plain = _LIFECYCLE.sub("", _PARAMETER.sub(_STANDS_IN, text))
+    plain = _LIFECYCLE.sub("", _PARAMETER.sub(_STANDS_IN, _TEMPLATE.sub(" ", text)))
     writes = bool(_WRITES.search(_COMMENT.sub(" ", plain)))
     written, read = dict[str, None](), dict[str, None]()
     needs = defaultdict[str, dict[str, None]](dict)
-    for statement in _statements(plain, spoken):
-        targets = {id(table) for table in _targets(statement)}
+    for statement in _statements(_reworded(plain), spoken):
+        changes = {id(table): change for change in _changes(statement) for table in _targets(change)}
         for table in _used(statement):
             name = ".".join(part.name for part in table.parts)
-            if name and _STANDS_IN not in name:
-                (written if id(table) in targets else read)[name] = None
-                if id(table) in targets:
-                    needs[name] |= dict.fromkeys(_needed(statement))
+            if not name or _STANDS_IN in name or "@" in name:  # a stage, or a table beyond a link of databases
+                continue
+            (written if id(table) in changes else read)[name] = None
+            if id(table) in changes:
+                needs[name] |= dict.fromkeys(_needed(changes[id(table)]))
     said = {name: tuple(words) for name, words in needs.items() if words}
-    return Tables(tuple(written), tuple(read), writes, said)
+    return Tables(tuple(written), tuple(read), writes or bool(written), said)
+
+
+def _reworded(text: str) -> str:
+    for pattern, words in _REWORDED:
+        text = pattern.sub(words, text)
+    return text
 
 
 def _needed(statement: Any) -> Iterator[str]:
@@ -136,36 +162,79 @@ def _needed(statement: Any) -> Iterator[str]:
 def _statements(text: str, spoken: str) -> list[Any]:
     if len(text) > LONGEST:
         return []
-    import sqlglot
-    from sqlglot.errors import SqlglotError
-
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of each statement that it passes on unread
+    found = _parsed(text, spoken)
+    if found is not None:
+        return found
+    pieces = [piece[0] for piece in _PIECE.finditer(text)]
+    return [statement for piece in pieces for statement in _piece(piece, spoken)]
+
+
+def _piece(text: str, spoken: str) -> list[Any]:
+    """One statement of a text that has something in it which can't be read."""
+    block = _BLOCK.match(text)
+    for words in (text, text[block.end() :]) if block else (text,):
+        for dialect in (spoken, ""):
+            found = _parsed(words, dialect)
+            if found is not None:
+                return found
+    return []
+
+
+def _parsed(text: str, spoken: str) -> list[Any] | None:
+    """The statements of a text; None: it can't be read."""
+    import sqlglot
+
     try:
         return [statement for statement in sqlglot.parse(text, read=spoken or None) if statement is not None]
-    except (SqlglotError, ValueError, RecursionError):
-        return []
+    except Exception:  # a parser of everybody's SQL fails in many ways, and none of them may end a scan
+        return None
+
+
+def _changes(statement: Any) -> list[Any]:
+    """What changes tables in a statement: itself, or what it holds."""
+    from sqlglot import exp
+
+    kinds = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Alter, exp.LoadData, exp.Copy)
+    return [*statement.find_all(*kinds, exp.TruncateTable, exp.Drop)]
 
 
 def _targets(statement: Any) -> list[Any]:
     """The tables that a statement changes."""
     from sqlglot import exp
 
+    if isinstance(statement, exp.Copy) and not statement.args.get("kind"):
+        return []
+    if named := _named(statement):
+        words = {table.name.lower() for table in named}
+        others = (table for table in statement.find_all(exp.Table) if not any(table is one for one in named))
+        return [table for table in others if table.alias_or_name.lower() in words]
     if isinstance(statement, exp.TruncateTable):
         return list(statement.expressions)
     if isinstance(statement, exp.Drop):
         return list(statement.args.get("tables") or [statement.this])
-    kinds = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Alter, exp.LoadData)
-    changed = statement.this if isinstance(statement, kinds) else None
-    return [changed.find(exp.Table)] if isinstance(changed, exp.Expression) else []
+    return [statement.this.find(exp.Table)] if isinstance(statement.this, exp.Expression) else []
+
+
+def _named(statement: Any) -> list[Any]:
+    """What MySQL's DELETE names between DELETE and FROM: tables that it gives again there, mostly by their aliases."""
+    from sqlglot import exp
+
+    return list(statement.args.get("tables") or ()) if isinstance(statement, exp.Delete) else []
 
 
 def _used(statement: Any) -> Iterator[Any]:
     """Its tables, without what it names itself."""
     from sqlglot import exp
 
-    if isinstance(statement, exp.Use | exp.Command) or str(statement.args.get("kind")).upper() in _NO_TABLES:
+    if (
+        isinstance(statement, exp.Use | exp.Command | exp.Execute)
+        or str(statement.args.get("kind")).upper() in _NO_TABLES
+    ):
         return
     own = {one.alias_or_name.lower() for one in statement.find_all(exp.CTE)}
+    named = {id(table) for delete in statement.find_all(exp.Delete) for table in _named(delete)}
     for table in statement.find_all(exp.Table):
-        if table.db or table.name.lower() not in own:
+        is_variable = isinstance(table.this, exp.Parameter) or table.this.args.get("temporary")
+        if id(table) not in named and not is_variable and (table.db or table.name.lower() not in own):
             yield table

@@ -385,12 +385,12 @@ async def test_properties_of_folders_above_count_where_nearer_ones_say_nothing(t
 
 async def test_thousands_of_names_in_one_file_are_changed_in_seconds(tmp_path: Path) -> None:
     step = {"stepType": "mysql", "category": "reader", "parameter": {"datasource": "orders"}}
-    nodes = [{"id": str(at), "script": {"content": json.dumps({"steps": [step]})}} for at in range(4000)]
+    nodes = [{"id": str(at), "script": {"content": json.dumps({"steps": [step]})}} for at in range(1500)]
     (tmp_path / "large.json").write_text(json.dumps({"spec": {"nodes": nodes}}, indent=1))
     found, _ = await scan(ADAPTER, tmp_path)
     [(unit, changes)] = renames([*found.values()], "orders", "orders_v2").items()
     before = await ADAPTER.read(unit)
     started = time.process_time()
     after = ADAPTER.rewrite(before, changes)
-    assert time.process_time() - started < 4.0
-    assert len(after.text) == len(before.text) + 4000 * len("_v2")
+    assert time.process_time() - started < 2.0
+    assert len(after.text) == len(before.text) + 1500 * len("_v2")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tasks.dependents import NotRewritable, Place, Rename
 from tasks.dependents.files import sql
@@ -89,6 +91,33 @@ STATEMENTS = {
     ("use shop; set x = 1", "hive"): ((), ()),
     ("", "mysql"): ((), ()),
     ("this is no SQL (((", "mysql"): ((), ()),
+    ("select 1; {% if x %} insert into t select * from s {% endif %}; select * from z {# why #}", "mysql"): (
+        ("t",),
+        ("s", "z"),
+    ),
+    (
+        "{{ config(meta={'a': 1}) }}\nwith a as (select * from {{ ref('x') }}) select * from a join raw.o using (id)",
+        "",
+    ): (
+        (),
+        ("raw.o",),
+    ),
+    ("select * from a where b = #{id}; select * from c where x = :y", "mysql"): ((), ("a", "c")),
+    ("@a := select * from ods.s; insert into t select * from @a", "odps"): (("t",), ("ods.s",)),
+    ("from src insert overwrite table d1 select * insert overwrite table d2 select *", "hive"): (
+        ("d1", "d2"),
+        ("src",),
+    ),
+    ("select * from t1;\nselect $$$ broken from;\nselect 'a;b' from t3 -- x;y", "hive"): ((), ("t1", "t3")),
+    ("select * from t1\nGO\nexec p\r\nGO\ninsert into #tmp select * from t2", "sqlserver"): ((), ("t1", "t2")),
+    ("DECLARE x number;\nBEGIN\n  INSERT INTO hr.a SELECT * FROM hr.b@far;\n  COMMIT;\nEND;\n/", "oracle"): (
+        ("hr.a",),
+        (),
+    ),
+    ("delete a from orders a join users b on a.id = b.id", "mysql"): (("orders",), ("users",)),
+    ("replace into `r` select * from q", "mysql"): (("r",), ("q",)),
+    ("copy t from stdin; copy u to stdout", "postgresql"): (("t",), ("u",)),
+    ("with d as (delete from q returning *) insert into arch select * from d", "postgresql"): (("arch", "q"), ()),
     ("select * from t where " + "a + (" * 15_000, "mysql"): ((), ()),
     ("select " + "case when " * 5_000, "hive"): ((), ()),
 }
@@ -108,6 +137,7 @@ def test_tables_of_statements(statement: str, written_for: str) -> None:
         ("-- insert\nselect 1", False),
         ("select 1;\n drop (", True),
         ("select 'x' /* ; drop */", False),
+        ("with d as (delete from q returning *) select * from d", True),
     ],
 )
 def test_a_statement_that_can_not_be_read_still_tells_whether_it_writes(text: str, writes: bool) -> None:
@@ -132,6 +162,7 @@ def test_a_statement_that_can_not_be_read_still_tells_whether_it_writes(text: st
             {"a": ("INSERT", "DELETE")},
         ),
         ("create table a as select * from b", "postgres", {}),
+        ("replace into a select * from b", "mysql", {"a": ("DELETE", "INSERT")}),
         ("select * from a", "postgres", {}),
     ],
 )
@@ -139,3 +170,35 @@ def test_what_a_statement_does_with_a_table_is_what_the_account_needs(
     text: str, spoken: str, needs: dict[str, tuple[str, ...]]
 ) -> None:
     assert sql.tables(text, spoken).needs == needs
+
+
+WORDS = (
+    "select",
+    "*",
+    "from",
+    "t",
+    "insert into",
+    "'",
+    '"',
+    "`",
+    "--",
+    "/*",
+    "*/",
+    ";",
+    "{{",
+    "}}",
+    "{%",
+    "@a :=",
+    "(",
+    "\n",
+)
+
+
+@given(
+    st.lists(st.sampled_from(WORDS) | st.text(max_size=3), max_size=20).map(" ".join),
+    st.sampled_from(["", "hive", "tsql"]),
+)
+def test_no_text_ends_a_scan(text: str, spoken: str) -> None:
+    found = sql.tables(text, spoken)
+    assert found.writes or not found.written
+    assert not any("@" in name or "parameter__" in name for name in (*found.written, *found.read))
