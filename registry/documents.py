@@ -70,10 +70,10 @@ class Documents:
     groups: list[GroupDraft] = field(default_factory=list)
     workspaces: list[tuple[WorkspaceDraft, list[SourceDraft]]] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
-    #: Workspace -> its compute resources.
-    compute_resources: dict[str, list[ComputeDraft]] = field(default_factory=dict)
     #: `workspace/source` or `resource_group:NAME` -> where it stands.
     places: dict[str, tuple[texts.Parsed, tuple[str | int, ...]]] = field(default_factory=dict)
+    #: Workspace -> its compute resources.
+    compute_resources: dict[str, list[ComputeDraft]] = field(default_factory=dict)
 
     def place(self, where: str) -> str:
         """`file:line:column: where`, for a fault that was found later."""

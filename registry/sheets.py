@@ -131,8 +131,11 @@ class _Sheet(texts.Parsed):
 
 
 def _read(name: str, text: str) -> _Sheet:
-    first = text.partition("\n")[0]
-    delimiter = ";" if ";" in first and "," not in first else ","
+    if "\0" in text:
+        place = texts.Place(name, text[: text.index("\0")].count("\n") + 1, 1)
+        raise InvalidInput("a null character", where=str(place), instruction="take it out")
+    first = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = next((one for one in ",;\t" if one in first), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     sheet, before = _Sheet(name, None, None), 0
     try:

@@ -103,10 +103,12 @@ def list_sources(
 
 
 def _remark(row: DataSource) -> str:
+    # A description may have several lines, a row has one.
+    description = " ".join(row.description.split())
     if row.shared_by:
-        return f"(shared by {row.shared_by}) {row.description}".rstrip()
+        return f"(shared by {row.shared_by}) {description}".rstrip()
     missing = "".join(f"(no {env} side: fill it in) " for env in _missing(row))
-    return f"{missing}{row.description}".rstrip()
+    return f"{missing}{description}".rstrip()
 
 
 def _missing(row: DataSource) -> tuple[str, ...]:

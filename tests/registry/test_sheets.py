@@ -119,6 +119,18 @@ orders;postgresql;[{"host": "db", "port": 5433}];orders;app;["orders"]
     assert (entry.properties["address"], entry.properties["objects"]) == ([{"host": "db", "port": 5433}], ["orders"])
 
 
+@pytest.mark.parametrize("written", [";", "\t", ","])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_sheets_as_spreadsheets_write_them(retail: Store, tmp_path: Path, written: str, end: str) -> None:
+    cells = ["mysql", "stock", '"two' + end + 'lines, or "" more; a\tb"', "jdbc:mysql://db/stock", "app"]
+    lines = [["type", "name", "description", "url", "username"], cells]
+    text = "\ufeff" + "".join(written.join(line) + end for line in lines)
+    add(retail, text, tmp_path)
+    row = retail.sources.get("retail", "stock")
+    assert row.description.splitlines() == ["two", 'lines, or " more; a\tb']
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -127,8 +139,9 @@ orders;postgresql;[{"host": "db", "port": 5433}];orders;app;["orders"]
         ("type,name,name\n", "the column name stands twice"),
         ("type,name\n", "has no rows"),
         ('type,name\n"a', "no valid CSV"),
+        ("type,name\nmysql,a\0b\n", r"s.csv:2:1: a null character"),
     ],
-    ids=["empty", "no-name", "twice", "no-rows", "quote"],
+    ids=["empty", "no-name", "twice", "no-rows", "quote", "null"],
 )
 def test_what_is_no_sheet(retail: Store, tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(HeadwaterError, match=told):
