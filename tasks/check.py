@@ -103,6 +103,8 @@ class _Walk:
         self.adapt = adapt
         self.secrets: Mapping[str, SecretStr] = {}
         self.endpoints: tuple[Endpoint, ...] = ()
+        #: The names that a hosts file binds.
+        self.bound: set[str] = set()
 
     async def run(self) -> None:
         """Every stage, until one fails."""
@@ -199,6 +201,8 @@ class _Walk:
         resolutions = await asyncio.gather(*(self._addresses(endpoint, budget) for endpoint in endpoints))
         observe = self.trace.head.observe
         for endpoint, resolution in zip(endpoints, resolutions, strict=True):
+            if resolution.evidence.get("from") == "hosts":
+                self.bound.add(endpoint.host)
             for address in resolution.addresses:
                 self.trace.attempts.append(Attempt(endpoint.host, endpoint.port, address, Steps(observe=observe)))
         failed = [resolution for resolution in resolutions if not resolution.addresses]
@@ -255,7 +259,8 @@ class _Walk:
         except StageFailed:
             stages = attempt.steps.stages
             told = provenance.noted(stages, self._allowlist, self.target.network, attempt.address)
-            attempt.steps.amend(stages[-1].name, **told, **self._bearing(attempt.address))
+            bound = attempt.host in self.bound or None
+            attempt.steps.amend(stages[-1].name, **told, **self._bearing(attempt.address), bound_in_hosts=bound)
 
     def _bearing(self, address: str) -> Mapping[str, Any]:
         """What the cloud told of the way out of the group's own network, where the address is a public one."""

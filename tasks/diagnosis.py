@@ -22,6 +22,8 @@ from tasks.target import Target
 
 #: Words that are clauses.
 _CLAUSES = ("{enable_tls}", "{disable_tls}", "{give_certificate}")
+#: Beside an address that cannot be reached: where it comes from, if that is not what everybody else is told.
+_BOUND = " {name} has this address from the hosts file of {resource_group}, whatever its name servers say."
 #: How a word reads that nobody knows.
 UNKNOWN = "?"
 
@@ -110,9 +112,12 @@ def _finding(code: str, row: Answer | causes.Rule, words: Mapping[str, str]) -> 
         remedy = f"Configure the URL that answers without a redirect, or mend where it leads to. {remedy}"
     if code == "ADMIT.ALLOWLIST":
         message += provenance.REMARKS.get(words["allowlist_standing"], "")
+    state = causes.state_of(code, row.alternatives)
+    if words["bound_in_hosts"] != UNKNOWN and state is State.UNREACHABLE:
+        message += _fill(_BOUND, words)
     return Finding(
         code=code,
-        state=causes.state_of(code, row.alternatives),
+        state=state,
         owner=_owner(code, row),
         component=_fill(row.component or cause.component, words),
         message=message,

@@ -455,3 +455,12 @@ def test_a_redirect_stage_decides_which_rules_are_asked() -> None:
     there = {**closed, "redirected_to": "http://other/", "redirect_stage": "connect"}
     assert diagnosis.explain(target(), failed("target", there), None).code == "PORT.CLOSED"
     assert diagnosis.explain(target(), failed("target", closed), None).code != "PORT.CLOSED"
+
+
+def test_an_address_that_the_hosts_file_binds_is_told_beside_what_is_wrong_with_the_network() -> None:
+    def told(stage: str, **evidence: Any) -> str:
+        found = diagnosis.explain(target(), failed(stage, {**evidence, "bound_in_hosts": True}), _attempt(stage))
+        return found.message
+
+    assert "hosts file" in told("connect", errno="ECONNREFUSED", address="10.1.2.3", port=5432)
+    assert "hosts file" not in told("login", **_sql("28P01", routine="auth_failed"))
