@@ -66,3 +66,10 @@ def adapters(incomplete: str) -> list[str]:
     from tasks.dependents import catalogue
 
     return [name for name in catalogue() if name.startswith(incomplete)]
+
+
+def modules(incomplete: str) -> list[str]:
+    """Modules that use data sources."""
+    from registry.usage import MODULES
+
+    return [name for name in MODULES if name.startswith(incomplete)]

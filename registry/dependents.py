@@ -23,6 +23,7 @@ from registry.database import Database
 from registry.errors import InvalidInput
 from registry.findings import FoundDependent
 from registry.impacts import RISKS
+from registry.usage import MODULES
 
 #: How long a use without a place is believed after it was seen.
 SEEN_FOR = timedelta(days=30)
@@ -215,6 +216,7 @@ class Dependents:
         env: str | None = None,
         *,
         module: str | None = None,
+        risk: str | None = None,
         owner: str | None = None,
         workspace: str | None = None,
         group: str | None = None,
@@ -227,6 +229,7 @@ class Dependents:
         Args:
             path: `workspace/name`.
             env: The side that is used.
+            risk: high, medium or low; see `risk_of`.
             workspace: The dependent's.
             group: The resource group that the dependent runs on.
             after: The `reference_id` of the last use of the page before.
@@ -246,6 +249,8 @@ class Dependents:
             source = _source(session, path, by)
             wanted = _uses().where(model.Reference.data_source_id == source.id, model.Reference.id > after)
             wanted = wanted.where(*(column == value for column, value in filters if value is not None))
+            if risk is not None:
+                wanted = wanted.where(model.Dependent.module.in_([one for one in MODULES if risk_of(one) == risk]))
             wanted = wanted.order_by(model.Reference.id).limit(limit)
             return [_use(row, path) for row in session.execute(wanted)]
 

@@ -61,7 +61,8 @@ def show(
     env: Annotated[
         str | None, typer.Option(help="The side that is used.", autocompletion=completing.environments)
     ] = None,
-    module: Annotated[str | None, typer.Option(help="Only of this module.")] = None,
+    module: Annotated[str | None, typer.Option(help="Only of this module.", autocompletion=completing.modules)] = None,
+    risk: Annotated[str | None, typer.Option(help="Only of this risk: high, medium or low.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only of this owner.")] = None,
     of_workspace: Annotated[
         str | None,
@@ -70,7 +71,7 @@ def show(
     group: Annotated[
         str | None, typer.Option(help="Only on this resource group.", autocompletion=completing.groups)
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Dependents that are listed.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="References that are listed.")] = 20,
     scan: Annotated[
         list[str] | None, typer.Option("--scan", help="First look here; may be repeated.", show_default=False)
     ] = None,
@@ -81,6 +82,7 @@ def show(
     from registry.store import open_store
 
     status = 0
+    _expect_known(env=env, module=module, risk=risk)
     with open_store() as store:
         row = find(store, source)
         _expect_owned(row)
@@ -88,12 +90,16 @@ def show(
             status = _scanned(store, adapter, row.workspace.name, scan, {}, "", quiet=True)
         summary = store.dependents.summary(row.path)
         uses = store.dependents.of(
-            row.path, env, module=module, owner=owner, workspace=of_workspace, group=group, limit=limit
+            row.path, env, module=module, risk=risk, owner=owner, workspace=of_workspace, group=group, limit=limit + 1
         )
+    more, uses = len(uses) > limit, uses[:limit]
     if output is Output.JSON:
-        dump({"summary": summary.document(), "dependents": [use.document() for use in uses]})
+        dump({"summary": summary.document(), "dependents": [use.document() for use in uses], "more": more})
     else:
         _print(summary, uses)
+    if more:
+        print(f"the first {limit} references are listed: --limit lists more", file=sys.stderr)
+    _tell_unknown(summary, owner=owner, workspace=of_workspace, group=group)
     return status
 
 
@@ -169,6 +175,33 @@ def register(
 
 
 # --- what they do ---------------------------------------------------------------------------------------------------
+
+
+def _expect_known(**filters: str | None) -> None:
+    """A filter that means nothing would hide everything."""
+    from registry.errors import InvalidInput
+    from registry.impacts import Risk
+    from registry.model import ENVIRONMENTS
+    from registry.nearest import nearest
+    from registry.usage import MODULES
+
+    known = {"env": ENVIRONMENTS, "module": tuple(MODULES), "risk": tuple(map(str, Risk))}
+    for word, told in filters.items():
+        if told is not None and told not in known[word]:
+            near = nearest(told, [*known[word]], count=1, likeness=0.5)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise InvalidInput(
+                f"no {word} {told!r}", where=word, instruction=f"{meant}there are {', '.join(known[word])}"
+            )
+
+
+def _tell_unknown(summary: Summary, **filters: str | None) -> None:
+    """Which filters fit nothing that hangs on the source, and which would."""
+    tables = {"owner": summary.by_owner, "workspace": summary.by_workspace, "group": summary.by_group}
+    for word, told in filters.items():
+        if told is not None and told not in tables[word]:
+            known = ", ".join(name or "(not known)" for name in [*tables[word]][:10]) or "nobody"
+            print(f"nothing of {word} {told!r} hangs on {summary.source}: there is {known}", file=sys.stderr)
 
 
 def _expect_owned(row: DataSource) -> None:
@@ -309,8 +342,6 @@ def _print(summary: Summary, uses: Sequence[Use]) -> None:
             for use in uses
         ],
     )
-    if len(uses) < summary.references:
-        print(f"{len(uses)} of {summary.references} references listed", file=sys.stderr)
 
 
 def _minute(at: Any) -> str:

@@ -1,7 +1,8 @@
 """Exports of DolphinScheduler: tasks name data sources by ids, which its pages of data sources explain.
 
 Process definitions as its web interface exports them, of version 1 (`processDefinitionJson`), 2 and 3
-(`taskDefinitionList`, `taskDefinitionJson` with escaped `taskParams`); the pages as its API lists them. A name is
+(`taskDefinitionList`, `taskDefinitionJson` with escaped `taskParams`; from 3.3 on they are called workflows); the pages
+as its API lists them. A name is
 changed by writing the id that the new source has in the same pages.
 """
 
@@ -147,16 +148,21 @@ def _uses(data: Any) -> Iterator[_Use]:
             continue
         last = holders[-1]
         for key, found in last.data.items():
-            if key.lower() in _KEYS and not isinstance(found, bool) and str(found).isdecimal():
+            if key.lower() in _KEYS and _is_id(found):
                 levels = (*last.levels[:-1], (*last.levels[-1], key))
                 task, process = holders[at - 1].data, _process(holders[:at])
                 yield _Use(levels, str(found), _KEYS[key.lower()], task, process, holders[at].data)
 
 
+def _is_id(found: Any) -> bool:
+    """Ids begin at 1; a task of custom code has 0 where others have an id."""
+    return not isinstance(found, bool) and str(found).isdecimal() and int(found) > 0
+
+
 def _process(holders: Sequence[Holder]) -> Mapping[str, Any]:
     """The process that a task belongs to."""
     for holder in reversed(holders):
-        definition = value(holder.data, "processDefinition")
+        definition = value(holder.data, "processDefinition", "workflowDefinition")
         if isinstance(definition, Mapping):
             return definition
         if value(holder.data, "processDefinitionJson", "releaseState") is not None:
@@ -172,6 +178,8 @@ def _references(use: _Use, source: Source, place: Place) -> tuple[FoundReference
     if role == "writer":
         target = said(use.params, "targetTable")
         return (_reference(source, role, (target,) if target else (), place),)
+    if role == "rule":
+        return (_reference(source, role, _checked(use), place),)
     if role:
         return (_reference(source, role, tables.read, place),)
     if use.kind[1] != "sql":
@@ -179,6 +187,14 @@ def _references(use: _Use, source: Source, place: Place) -> tuple[FoundReference
     writer = (_reference(source, "writer", tables.written, place),) if tables.writes else ()
     query = (_reference(source, "query", tables.read, place),) if tables.read or not tables.writes else ()
     return writer + query
+
+
+def _checked(use: _Use) -> tuple[str, ...]:
+    """The table of a check of quality: `src_datasource_id` goes with `src_table`."""
+    parameters = value(use.params, "ruleInputParameter")
+    side = use.levels[-1][-1].lower().removesuffix("_datasource_id")
+    table = said(parameters, f"{side}_table")
+    return (table,) if table else ()
 
 
 def _reference(source: Source, role: str, objects: tuple[str, ...], place: Place) -> FoundReference:
@@ -213,13 +229,13 @@ def _change(data: Any, known: Sequence[Source], one: Rename) -> Change:
     return Change(levels, stands, ids.pop())
 
 
-def _own(data: Any) -> list[Source]:
-    """The data sources that a document lists."""
+def _own(data: Any, *marks: str) -> list[Source]:
+    """The data sources that a document lists; an object with all of these keys is one."""
     found = (holders[-1].data for holders in objects(data, ()))
     return [
         Source(said(one, "id"), said(one, "name"), said(one, "type"))
         for one in found
-        if "connectionParams" in one and said(one, "id").isdecimal() and said(one, "name")
+        if all(mark in one for mark in marks or ("connectionParams",)) and _is_id(one.get("id")) and said(one, "name")
     ]
 
 
@@ -237,7 +253,9 @@ def _pages(folder: Path) -> Iterator[list[Source]]:
     for pattern in ("*datasource*.json", "datasource/*.json", "datasources/*.json"):
         for page in sorted(folder.glob(pattern)):
             try:
-                yield _own(jsontext.load(units.read(str(page)).text))
+                yield _own(
+                    jsontext.load(units.read(str(page)).text), "type", "name"
+                )  # some lists leave connections out
             except (HeadwaterError, Malformed):
                 continue
 

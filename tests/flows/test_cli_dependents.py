@@ -136,6 +136,26 @@ def test_scanning_and_showing_in_one_go(shop: CommandLine) -> None:
     assert (shown.status, shown.json["summary"]["dependents"]) == (0, 3)
 
 
+def test_a_list_that_goes_on_says_so_and_is_narrowed_by_risk(shop: CommandLine) -> None:
+    shop("dependents", "register", "registered.yaml")
+    first = shop("dependents", "orders", "--limit", "2", "-o", "json")
+    assert (len(first.json["dependents"]), first.json["more"]) == (2, True)
+    assert "--limit lists more" in first.err
+    medium = shop("dependents", "orders", "--risk", "medium", "-o", "json").json
+    assert ([use["name"] for use in medium["dependents"]], medium["more"]) == (["orders_are_paid", "month_end"], False)
+
+
+def test_a_filter_that_fits_nothing_says_what_would(shop: CommandLine) -> None:
+    shop("dependents", "register", "registered.yaml")
+    shop("dependents", "orders", "--module", "data_sevice").refused("did you mean data_service?")
+    shop("dependents", "orders", "--env", "test").refused("there are dev, prod")
+    shop("dependents", "orders", "--risk", "grave").refused("there are high, medium, low")
+    stranger = shop("dependents", "orders", "--owner", "lii", "--in", "finance")
+    assert stranger.status == 0
+    assert "nothing of owner 'lii' hangs on retail/orders: there is (not known), li" in stranger.err
+    assert "nothing of workspace 'finance' hangs on retail/orders: there is retail" in stranger.err
+
+
 def test_wrong_usage_says_what_to_type(shop: CommandLine) -> None:
     shop("dependents", "scan", "specs", "--adapter", "flowspecs").refused("did you mean flowspec?", "registered")
     shop("dependents", "scan", "nothing").refused("there is no such file or folder")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,3 +86,38 @@ async def test_real_exports_are_read_and_rewritten(tmp_path: Path) -> None:
         [(was, now)] = changed_lines(before.text, after.text)
         assert (was.strip(), now.strip()) == ('"datasource": 1,', '"datasource": 3,')
         assert ADAPTER.rewrite(after, [one.backwards() for one in changes]) == before
+
+
+async def test_an_export_of_version_3_3_with_every_kind_of_task(tmp_path: Path) -> None:
+    def task(code: int, kind: str, params: dict[str, Any]) -> dict[str, Any]:
+        return {"code": code, "name": f"t{code}", "taskType": kind, "taskParams": params, "workerGroup": "default"}
+
+    check = {"src_connector_type": 0, "src_datasource_id": "1", "src_table": "daily", "target_datasource_id": "2"}
+    tasks = [
+        task(1, "PROCEDURE", {"type": "MYSQL", "datasource": 1, "method": "call p()"}),
+        task(
+            2,
+            "DATAX",
+            {"customConfig": 0, "dataSource": 1, "dataTarget": 2, "sql": "select * from a", "targetTable": "b"},
+        ),
+        task(3, "DATAX", {"customConfig": 1, "json": '{"job": {}}', "dataSource": 0, "dataTarget": 0}),
+        task(4, "DATA_QUALITY", {"ruleId": 1, "ruleInputParameter": check}),
+        task(5, "SUB_WORKFLOW", {"workflowDefinitionCode": 7}),
+        task(6, "SHELL", {"rawScript": "echo datasource 1", "localParams": [{"prop": "datasource", "value": "1"}]}),
+    ]
+    workflow = {"code": 7, "name": "nightly", "userName": "ana", "releaseState": "ONLINE"}
+    (tmp_path / "export.json").write_text(json.dumps([{"workflowDefinition": workflow, "taskDefinitionList": tasks}]))
+    listed = [{"id": 1, "name": "orders", "type": "MYSQL"}, {"id": 2, "name": "lake", "type": "HIVE"}]
+    (tmp_path / "datasources.json").write_text(json.dumps({"code": 0, "data": listed}))
+
+    found, unread = await scan(ADAPTER, tmp_path)
+    assert not unread
+    assert {key: (one.owner, one.details["process"], uses(one)) for key, one in found.items()} == {
+        "export.json#1": ("ana", "nightly", [("orders", "mysql", "query", ())]),
+        "export.json#2": (
+            "ana",
+            "nightly",
+            [("orders", "mysql", "reader", ("a",)), ("lake", "hive", "writer", ("b",))],
+        ),
+        "export.json#4": ("ana", "nightly", [("orders", "mysql", "rule", ("daily",)), ("lake", "hive", "rule", ())]),
+    }
