@@ -44,7 +44,9 @@ class Edited:
 
 
 def commit(path: Path, message: str) -> None:
-    """Commit one file as it is now, and nothing else. Nothing where it is in no repository or has no change.
+    """Commit one file as it is now, and nothing else. Nothing where no repository keeps it, or it has no change.
+
+    A commit that is refused leaves the index as it was: what takes the change back has nothing to commit then.
 
     Raises:
         HeadwaterError: git refuses.
@@ -54,10 +56,8 @@ def commit(path: Path, message: str) -> None:
     if root is None:
         return
     name = f":(top,literal){path.relative_to(root).as_posix()}"
-    if not _git(root, "status", "--porcelain", "-z", "--", name).stdout:
-        return
-    _insist(root, path, "add", "--", name)
-    _insist(root, path, "commit", "--quiet", f"--message={message}", "--only", "--", name)
+    if _git(root, "status", "--porcelain", "-z", "--untracked-files=no", "--", name).stdout:
+        _insist(root, path, "commit", "--quiet", f"--message={message}", "--only", "--", name)
 
 
 def _insist(root: Path, path: Path, *words: str) -> None:

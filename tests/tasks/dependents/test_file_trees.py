@@ -206,3 +206,27 @@ async def test_a_declared_smoke_run_is_run_and_its_failure_told(tmp_path: Path) 
     assert await good.smoke(one.unit, one.details) is None
     assert os.path.exists(f"{one.location.removesuffix('a.json')}a7")  # noqa: ASYNC240, PTH110
     assert await ADAPTER.configured({"smoke": "false"}).smoke(one.unit, one.details) == "false ended with 1"
+
+
+async def test_a_commit_that_is_refused_can_be_taken_back(repository: Path) -> None:
+    hook = repository / ".git" / "hooks" / "pre-commit"
+    hook.write_text("#!/bin/sh\necho not today >&2\nexit 1\n")
+    hook.chmod(0o755)
+    found, _ = await scan(ADAPTER, repository / "specs" / "a.json")
+    [(unit, changes)] = renames([*found.values()], "orders", "orders_v2").items()
+    held = await ADAPTER.read(unit)
+    changed = ADAPTER.rewrite(held, changes)
+    adapter = ADAPTER.configured({"commit": "yes"})
+    await adapter.write(unit, held, changed)
+    with pytest.raises(HeadwaterError, match="not today"):
+        await adapter.submit(unit, "Repoint orders")
+    await adapter.write(unit, changed, held)
+    await adapter.submit(unit, "Take it back")
+    assert git(repository, "status", "--porcelain") == ""
+
+
+async def test_a_file_that_its_repository_does_not_keep_is_changed_and_not_committed(repository: Path) -> None:
+    new = repository / "specs" / "new.json"
+    new.write_text(SPEC % "new")
+    await ADAPTER.configured({"commit": "yes"}).submit(str(new), "Repoint orders")
+    assert git(repository, "status", "--porcelain") == "?? specs/new.json\n"
