@@ -26,10 +26,14 @@ _READ_ONLY: Mapping[str, str] = {
 }
 
 
-#: The protocols whose survey tells what an account may do with a table -> what it takes besides.
-_SCHEMA: Mapping[str, tuple[str, ...]] = {"postgresql": ("USAGE ON SCHEMA",), "mysql": ()}
-#: What those surveys look up; `TRUNCATE` is more in one than in the other.
-_LOOKED_UP = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "USAGE ON SCHEMA"})
+#: The protocols whose survey tells what an account may do with a table -> what of it. MySQL's catalogue shows everyone
+#: what goes by columns, and DELETE does not; TRUNCATE is a privilege of its own in one, and DROP in the other.
+_LOOKED_UP: Mapping[str, frozenset[str]] = {
+    "postgresql": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "USAGE ON SCHEMA"}),
+    "mysql": frozenset({"SELECT", "INSERT", "UPDATE"}),
+}
+#: What it takes besides.
+_SCHEMA: Mapping[str, tuple[str, ...]] = {"postgresql": ("USAGE ON SCHEMA",)}
 
 
 @dataclass(frozen=True)
@@ -185,9 +189,10 @@ def _contents(use: Use, subject: Subject, observed: Observed, side: str) -> Iter
         yield from _writable(use, subject, there.survey)
     if use.objects and here.survey is None:
         yield Finding(Severity.WARN, f"types of columns were not compared with {subject.old.path}: {here.told}")
+    protocol = _protocol(subject.new, side)
     for name in use.objects:
-        wanted = _wanted(use, name, _protocol(subject.new, side))
-        yield from _bound(name, here.survey, there.survey, subject.new.path, writes, wanted)
+        asked = _Asked(subject.new.path, writes, _wanted(use, name, protocol), _LOOKED_UP.get(protocol, frozenset()))
+        yield from _bound(name, here.survey, there.survey, asked)
 
 
 def _writable(use: Use, subject: Subject, there: Survey) -> Iterator[Finding]:
@@ -198,14 +203,24 @@ def _writable(use: Use, subject: Subject, there: Survey) -> Iterator[Finding]:
         yield Finding(Severity.WARN, "what it writes is not known, so whether the account may was not looked at")
 
 
-def _bound(
-    name: str, here: Survey | None, there: Survey, path: str, writes: bool, wanted: Collection[str]
-) -> Iterator[Finding]:
-    """One bound name: a table, or a column of one.
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of a bound name there.
 
-    Args:
-        wanted: What the account there has to be able to do with it.
+    Attributes:
+        path: The new source.
+        wanted: What its account has to be able to do with the name.
+        looked_up: What of that the survey can tell.
     """
+
+    path: str
+    writes: bool
+    wanted: Collection[str]
+    looked_up: Collection[str]
+
+
+def _bound(name: str, here: Survey | None, there: Survey, asked: _Asked) -> Iterator[Finding]:
+    """One bound name: a table, or a column of one."""
     ours, theirs = _object(here, name), _object(there, name)
     column = ""
     if not _exists(ours) and not _exists(theirs):
@@ -218,38 +233,38 @@ def _bound(
     if theirs is None or not theirs.exists:
         hint = f" (but in {', '.join(theirs.elsewhere)})" if theirs and theirs.elsewhere else ""
         hidden = " or hidden from this account" if theirs is not None and theirs.hidden else ""
-        yield Finding(Severity.BLOCKED, f"{name} is missing{hidden} in {path}{hint}")
+        yield Finding(Severity.BLOCKED, f"{name} is missing{hidden} in {asked.path}{hint}")
         return
-    yield from _allowed(theirs, wanted, path)
+    yield from _allowed(theirs, asked)
     if column and all(one.name != column for one in theirs.columns):
-        yield Finding(Severity.BLOCKED, f"{name} is missing in {path}")
+        yield Finding(Severity.BLOCKED, f"{name} is missing in {asked.path}")
     elif ours is not None and ours.exists and theirs.columns:
         old, new = (tuple(one for one in side.columns if not column or one.name == column) for side in (ours, theirs))
-        for misfit in misfits(theirs.name, old, new, writes=writes):
+        for misfit in misfits(theirs.name, old, new, writes=asked.writes):
             yield Finding(misfit.severity, misfit.told)
 
 
-def _allowed(table: Object, wanted: Collection[str], path: str) -> Iterator[Finding]:
+def _allowed(table: Object, asked: _Asked) -> Iterator[Finding]:
     """By the server's own catalogue of privileges: nothing is tried, so nothing is left behind."""
-    lacks = [word for word in wanted if word in _LOOKED_UP and word not in table.privileges]
+    lacks = [word for word in asked.wanted if word in asked.looked_up and word not in table.privileges]
     if lacks:
         may = ", ".join(table.privileges) or "nothing"
-        told = f"the account of {path} may not {', '.join(lacks)} on {table.name}; it may {may}"
+        told = f"the account of {asked.path} may not {', '.join(lacks)} on {table.name}; it may {may}"
         yield Finding(Severity.BLOCKED, told)
-    for word in wanted:
-        if word not in _LOOKED_UP:
-            told = f"it does {word} on {table.name}; whether the account of {path} may was not looked at"
+    for word in asked.wanted:
+        if word not in asked.looked_up:
+            told = f"it does {word} on {table.name}; whether the account of {asked.path} may was not looked at"
             yield Finding(Severity.WARN, told)
 
 
 def _wanted(use: Use, name: str, protocol: str) -> Collection[str]:
     """What the account has to be able to do with a bound name; nothing where a survey tells no privileges."""
-    if protocol not in _SCHEMA:
+    if protocol not in _LOOKED_UP:
         return ()
     usual = ("INSERT",) if use.role in WRITERS else ("SELECT",)
     names = (name, name.rpartition(".")[0])  # of a column, its table's
     said = {word: None for place in use.places for one in names for word in place.needs.get(one, ())}
-    return [*(said or usual), *_SCHEMA[protocol]]
+    return [*(said or usual), *_SCHEMA.get(protocol, ())]
 
 
 def _object(survey: Survey | None, name: str) -> Object | None:

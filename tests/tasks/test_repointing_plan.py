@@ -121,6 +121,20 @@ def test_a_writer_needs_what_its_mode_does_and_nothing_else(world: World) -> Non
     )
 
 
+def test_what_a_catalogue_does_not_tell_is_no_refusal(world: World) -> None:
+    place = {"address": [{"host": "db", "port": 3306}], "database": "d", "username": "u", "password": "env:P"}
+    _another(world, "shop", "mysql", **place)
+    _another(world, "shop_v2", "mysql", **place)
+    world.file("replaces", {"writes": "shop", "tables": ["items"], "needs": {"items": ["INSERT", "DELETE"]}})
+    world.file("updates", {"writes": "shop", "tables": ["items"], "needs": {"items": ["UPDATE"]}})
+    may = survey_of("items", privileges=["INSERT", "SELECT"])
+    world.observing.surveys = {"retail/shop": may, "retail/shop_v2": may}
+    plan = world.plan("retail/shop", "retail/shop_v2")
+    assert [one["name"] for one in plan.document["blocked"]] == ["updates_0"]
+    (action,) = _actions(world, plan)
+    assert "DELETE on items; whether the account of retail/shop_v2 may was not" in action["dependents"][0]["reasons"][0]
+
+
 def test_a_table_in_a_schema_that_is_closed_to_the_account_blocks(world: World) -> None:
     world.file("reader", {"reads": "orders", "tables": ["sales.items"]})
     there = survey_of("sales.items")
