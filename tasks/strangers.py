@@ -6,8 +6,11 @@ The questions hold no secret, and a server of any protocol takes them for a clie
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from tasks.fingerprints import identify
@@ -24,6 +27,17 @@ _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 
 def _by_letter_or_first_bytes(said: bytes) -> str | None:
     return "PostgreSQL" if said in (b"S", b"N") else identify(said)
+
+
+@cache
+def _hello() -> bytes:
+    """The first words of TLS, which a server that begins with it waits for, whatever it speaks inside."""
+    outgoing = ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    handshake = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="nobody.invalid")
+    with suppress(ssl.SSLWantReadError):
+        handshake.do_handshake()
+    return outgoing.read()
 
 
 #: What is asked, and who answers like that.
@@ -61,7 +75,8 @@ async def asked(connect: Connect, seconds: float) -> dict[str, Any]:
         name = named(said)
         return {"answers_small": True, **({"looks_like": name, "answers_with": printable(said)} if name else {})}
 
-    return await until(lambda seen: "looks_like" in seen, *(answer(*question) for question in _QUESTIONS))
+    questions = (*_QUESTIONS, (_hello(), identify))
+    return await until(lambda seen: "looks_like" in seen, *(answer(*question) for question in questions))
 
 
 async def named(connect: Connect, seconds: float, *known: str) -> dict[str, Any]:

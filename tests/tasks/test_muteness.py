@@ -20,6 +20,7 @@ from tasks.vantages import ConnectFailed, Vantage
 from tasks.vantages.local import LocalVantage
 from tests.tasks.certified import server_context
 from tests.tasks.support import Handler, listening, target
+from tests.tasks.wired import verdict_at
 
 TIMEOUT = 1.5
 
@@ -147,6 +148,18 @@ async def test_a_port_that_speaks_tls_from_its_first_byte(mode: str, reply: byte
         verdict = await check(target(port=port, properties={"sslmode": mode}), LocalVantage(), timeout=TIMEOUT)
     assert verdict.cause in causes, verdict
     assert ("from its first byte" in verdict.message) == (verdict.cause == "TLS.REQUIRED")
+
+
+@pytest.mark.parametrize("protocol", ["ftp", "ftps"])
+async def test_a_server_that_greets_inside_of_tls_only_is_asked_in_tls(protocol: str) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        await writer.drain()
+        await reader.read(100)
+
+    async with listening(greet, ssl=server_context()) as port:
+        found = await verdict_at(port, "ftp", {"protocol": protocol, "username": "app"}, timeout=TIMEOUT)
+    assert (found.cause, "implicit_ssl" in found.remedy) == ("TLS.REQUIRED", True), found
 
 
 # -- somebody who accepts for everybody -------------------------------------------------------------------------------

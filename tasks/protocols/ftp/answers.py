@@ -14,6 +14,15 @@ _OPEN_RANGE = (
 )
 
 ANSWERS = (
+    Answer(
+        "TLS.REQUIRED",
+        {"inside_tls": "answers"},
+        stage="greet",
+        component="{address}:{port}",
+        message="{address}:{port} speaks TLS from its first byte, and FTP inside of it only (implicit FTPS).",
+        remedy="Let it listen on port 990, where implicit FTPS is spoken, and set port: 990 with protocol: ftps for "
+        "{source}/{env}; or let it begin in clear and take AUTH TLS (vsftpd: implicit_ssl=NO).",
+    ),
     Answer("CAPACITY.CONNECTIONS", {"reply_code": 421, "second_greeting": "welcome"}, stage="greet"),
     Answer(
         "ADMIT.ALLOWLIST",
