@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from registry import access, audit, entries, model, secrets, workspaces
@@ -64,25 +65,67 @@ def put(
     problems: list[InvalidInput] = []
     for start in range(0, len(drafts), CHUNK):
         chunk = drafts[start : start + CHUNK]
-        present = existing(session, workspace, [item.name for item in chunk])
-        steps = [_Step(workspace, item, present.get(item.name)) for item in chunk]
+        steps = _steps(session, workspace, chunk, workspace.mode)
         problems += [problem for step in steps for problem in step.problems()]
         if not problems:
             _keep_equal_secrets(session, secrets_, steps)
-            _note_removed(steps)
-            made = [step.change() for step in steps]
-            moved = [step for step, change in zip(steps, made, strict=True) if change.action is not Action.UNCHANGED]
+            moved = [step for step in steps if step.change().action is not Action.UNCHANGED]
             _expect_allowed(session, by, workspace, moved)
             if not by_compute_resource:
                 problems += [belongs_to_compute_resource(step.path) for step in moved if step.automatic]
+            _note_removed(session, steps)
             _write(session, secrets_, moved, by, seal)
-            changes += made
+            changes += [step.change() for step in steps]
             session.expunge_all()
             session.add(workspace)
         progress(min(start + CHUNK, len(drafts)), len(drafts))
     if problems:
         raise InvalidInputs(problems)
     return changes
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Sources that are made ready to be written: all that can be found out without the write lock."""
+
+    steps: Sequence[_Step]
+
+
+def make_ready(
+    session: Session, secrets_: Secrets, workspace: model.Workspace, drafts: Sequence[SourceDraft], mode: str
+) -> Ready:
+    """Find out what bringing sources to their drafts takes, and change nothing.
+
+    Args:
+        mode: The mode that the workspace will be in.
+
+    Raises:
+        InvalidInputs: Every draft that can't be, as `put`.
+    """
+    steps = _steps(session, workspace, drafts, mode)
+    problems = [problem for step in steps for problem in step.problems()]
+    if problems:
+        raise InvalidInputs(problems)
+    _keep_equal_secrets(session, secrets_, steps)
+    return Ready([step for step in steps if step.change().action is not Action.UNCHANGED])
+
+
+def put_ready(session: Session, secrets_: Secrets, ready: Ready, by: By, *, progress: Progress = silent) -> None:
+    """Write what was made ready, in a transaction that holds the write lock.
+
+    The caller has seen in it that the sources are in the versions that they were made ready from, and who may do it.
+    """
+    total = len(ready.steps)
+    for start in range(0, total, CHUNK):
+        chunk = ready.steps[start : start + CHUNK]
+        _note_removed(session, chunk)
+        _write(session, secrets_, chunk, by, seal=True)
+        progress(min(start + CHUNK, total), total)
+
+
+def _steps(session: Session, workspace: model.Workspace, drafts: Sequence[SourceDraft], mode: str) -> list[_Step]:
+    present = existing(session, workspace, [item.name for item in drafts])
+    return [_Step(workspace, item, present.get(item.name), mode) for item in drafts]
 
 
 def existing(session: Session, workspace: model.Workspace, names: Sequence[str]) -> dict[str, model.DataSource]:
@@ -121,6 +164,7 @@ class _EntryStep:
         self.ids = {name: secrets.new_id() for name in self.literals}
         for name, id_ in self.ids.items():
             self.references[name] = f"stored:{id_}"
+        self._fields: dict[str, tuple[Any, Any]] | None = None
 
     def _unsaid(self) -> dict[str, str]:
         """Stored secrets of fields that the text leaves out: no text can hold them, so its silence removes none.
@@ -182,9 +226,12 @@ class _EntryStep:
         """The stored secret of a field is the literal: leave it."""
         self.references[name] = self.kept[name]
         del self.ids[name]
+        self._fields = None
 
     def fields(self) -> dict[str, tuple[Any, Any]]:
-        return audit.differences(self.before, self.after())
+        if self._fields is None:
+            self._fields = audit.differences(self.before, self.after())
+        return self._fields
 
     def dropped(self) -> list[str]:
         """The ids of stored secrets that nothing refers to any more."""
@@ -204,8 +251,10 @@ class _EntryStep:
 class _Step:
     """One data source on its way from what it is to what it shall be."""
 
-    def __init__(self, workspace: model.Workspace, wanted: SourceDraft, row: model.DataSource | None) -> None:
-        self.workspace, self.wanted, self.row = workspace, wanted, row
+    def __init__(
+        self, workspace: model.Workspace, wanted: SourceDraft, row: model.DataSource | None, mode: str
+    ) -> None:
+        self.workspace_id, self.mode, self.wanted, self.row = workspace.id, mode, wanted, row
         self.path = f"{workspace.name}/{wanted.name}"
         self.source_id = row.id if row else 0
         self.before = {name: getattr(row, name) for name in ATTRIBUTES} if row else {}
@@ -214,6 +263,7 @@ class _Step:
             _EntryStep(f"{self.path}/{env}", wanted.type, env, entry, row.entry(env) if row else None)
             for env, entry in wanted.entries.items()
         ]
+        self._change: Change | None = None
 
     @property
     def automatic(self) -> bool:
@@ -227,11 +277,11 @@ class _Step:
                 where=f"{self.path}.type",
                 instruction="delete the data source and make it anew, or use another name",
             )
-        allowed = workspaces.ENVIRONMENTS[self.workspace.mode]
+        allowed = workspaces.ENVIRONMENTS[self.mode]
         for entry in self.entries:
             if entry.env not in allowed:
                 yield InvalidInput(
-                    f"a {self.workspace.mode} workspace has no environment {entry.env}",
+                    f"a {self.mode} workspace has no environment {entry.env}",
                     where=entry.path,
                     instruction=f"keep {' and '.join(allowed)} alone, or make the workspace standard",
                 )
@@ -241,6 +291,12 @@ class _Step:
         return audit.differences(self.before, self.after)
 
     def change(self) -> Change:
+        """What becomes of it, once its secrets are compared with those that are stored."""
+        if self._change is None:
+            self._change = self._changing()
+        return self._change
+
+    def _changing(self) -> Change:
         fields = (
             self.attributes()
             if self.row
@@ -267,30 +323,36 @@ def _keep_equal_secrets(session: Session, secrets_: Secrets, steps: Sequence[_St
                 entry.keep(item.field)
 
 
-def _note_removed(steps: Sequence[_Step]) -> None:
+def _note_removed(session: Session, steps: Sequence[_Step]) -> None:
     """What was removed from the text now; the entry itself stays as it is, and so does its version."""
-    for entry in (entry for step in steps for entry in step.entries):
-        if entry.row is not None and entry.row.removed != entry.removed():
-            entry.row.removed = entry.removed()
+    rows = [
+        {"id": entry.row.id, "removed": entry.removed()}
+        for entry in (entry for step in steps for entry in step.entries)
+        if entry.row is not None and entry.row.removed != entry.removed()
+    ]
+    _update(session, model.Entry, rows)
 
 
 def _write(session: Session, secrets_: Secrets, steps: Sequence[_Step], by: By, seal: bool) -> None:
     records: list[dict[str, Any]] = []
     _insert_sources(session, [step for step in steps if step.row is None], by, records)
-    for step in steps:
-        if step.row is not None:
-            _update_source(step.row, step, by, records)
-    session.flush()
+    _update_sources(session, steps, by, records)
     pairs = [(step, entry) for step in steps for entry in step.entries]
     _insert_entries(session, [pair for pair in pairs if pair[1].row is None], by, records)
-    for _, entry in pairs:
-        if entry.row is not None:
-            _update_entry(entry.row, entry, by, records)
-    session.flush()
+    _update_entries(session, [entry for _, entry in pairs], by, records)
     secrets.forget(session, [id_ for _, entry in pairs for id_ in entry.dropped()])
     if seal:
         secrets_.seal(session, [item for _, entry in pairs for item in entry.sealings()], by)
     audit.write(session, records)
+
+
+def _update(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Update rows by their ids; those that set the same columns go together."""
+    grouped: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault(tuple(row), []).append(row)
+    for alike in grouped.values():
+        session.execute(update(table), alike)
 
 
 def _insert_sources(session: Session, steps: Sequence[_Step], by: By, records: list[dict[str, Any]]) -> None:
@@ -298,7 +360,7 @@ def _insert_sources(session: Session, steps: Sequence[_Step], by: By, records: l
         return
     rows = [
         {
-            "workspace_id": step.workspace.id,
+            "workspace_id": step.workspace_id,
             "name": step.wanted.name,
             "type": step.wanted.type,
             **step.after,
@@ -313,17 +375,19 @@ def _insert_sources(session: Session, steps: Sequence[_Step], by: By, records: l
         records.append(by.record("create", f"data_source:{step.path}", version=1, before=None, after=after))
 
 
-def _update_source(row: model.DataSource, step: _Step, by: By, records: list[dict[str, Any]]) -> None:
+def _update_sources(session: Session, steps: Sequence[_Step], by: By, records: list[dict[str, Any]]) -> None:
     """The version of a source grows with its entries' too, so that whoever holds the source sees every change."""
-    changed = step.attributes()
-    if not changed and not any(entry.fields() for entry in step.entries):
-        return
-    for name, (_, value) in changed.items():
-        setattr(row, name, value)
-    for name, value in by.changed(row.version).items():
-        setattr(row, name, value)
-    old, new = audit.sides(step.change().fields)
-    records.append(by.record("update", f"data_source:{step.path}", version=row.version, before=old, after=new))
+    rows = []
+    for step in steps:
+        changed = step.attributes()
+        if step.row is None or not (changed or any(entry.fields() for entry in step.entries)):
+            continue
+        values = {name: value for name, (_, value) in changed.items()}
+        rows.append({"id": step.row.id, **values, **by.changed(step.row.version)})
+        old, new = audit.sides(step.change().fields)
+        version = step.row.version + 1
+        records.append(by.record("update", f"data_source:{step.path}", version=version, before=old, after=new))
+    _update(session, model.DataSource, rows)
 
 
 def _insert_entries(
@@ -348,11 +412,14 @@ def _insert_entries(
         records.append(by.record("create", f"entry:{entry.path}", version=1, before=None, after=after))
 
 
-def _update_entry(row: model.Entry, entry: _EntryStep, by: By, records: list[dict[str, Any]]) -> None:
-    changed = entry.fields()
-    if not changed:
-        return
-    for name, value in (entry.columns | by.changed(row.version)).items():
-        setattr(row, name, value)
-    old, new = audit.sides(changed)
-    records.append(by.record("update", f"entry:{entry.path}", version=row.version, before=old, after=new))
+def _update_entries(session: Session, steps: Sequence[_EntryStep], by: By, records: list[dict[str, Any]]) -> None:
+    rows = []
+    for entry in steps:
+        changed = entry.fields() if entry.row is not None else {}
+        if entry.row is None or not changed:
+            continue
+        rows.append({"id": entry.row.id, **entry.columns, **by.changed(entry.row.version)})
+        old, new = audit.sides(changed)
+        version = entry.row.version + 1
+        records.append(by.record("update", f"entry:{entry.path}", version=version, before=old, after=new))
+    _update(session, model.Entry, rows)

@@ -35,7 +35,6 @@ from registry.audit import By
 from registry.connection import Connection
 from registry.connection.reading import PENDING
 from registry.database import Database
-from registry.entries import SourceDraft
 from registry.errors import HeadwaterError, InvalidInput, InvalidInputs, SecretUnresolved
 from registry.plans import ENDED, PlanDraft, PlannedStep, Plans, PlanState, StepState
 from registry.secrets import Secrets
@@ -267,7 +266,7 @@ class Upgrades:
 
     def _switch(self, plan: model.Plan, name: str, by: By, progress: Progress) -> float:
         steps = self._plans.steps(plan.id)
-        drafts = self._make_ready(name, steps, progress)
+        ready = self._make_ready(name, steps, progress)
         started = time.perf_counter()
         with self._database.write() as session:
             owner = workspaces.find(session, name)
@@ -275,7 +274,7 @@ class Upgrades:
             _expect_basic(owner)
             upgrade_switch.expect_unmoved(session, owner, plan, steps)
             upgrade_switch.expect_alone(session, owner, plan)
-            before = upgrade_switch.prod_sides(session, owner, drafts)
+            before = upgrade_switch.prod_sides(session, owner, steps)
             owner.mode = "standard"
             for column, value in by.changed(owner.version).items():
                 setattr(owner, column, value)
@@ -284,24 +283,20 @@ class Upgrades:
             def report(done: int, total: int) -> None:
                 progress("copying", done, total)
 
-            reconcile.put(
-                session, self._secrets, owner, list(drafts.values()), by, progress=report, by_compute_resource=True
-            )
+            reconcile.put_ready(session, self._secrets, ready, by, progress=report)
             upgrade_switch.point_development_at_dev(session, owner)
             upgrade_switch.note_done(session, self._plans, owner, steps, before)
             audit.write(session, [upgrade_switch.switched(owner, "upgrade", "basic", "standard", plan, by)])
         return time.perf_counter() - started
 
-    def _make_ready(
-        self, workspace: str, steps: Sequence[model.PlanStep], progress: Progress
-    ) -> dict[str, SourceDraft]:
+    def _make_ready(self, workspace: str, steps: Sequence[model.PlanStep], progress: Progress) -> reconcile.Ready:
         """The sources as they shall be, chunk by chunk, before the registry is held.
 
         Raises:
             Conflict: One is otherwise than planned.
             SecretUnresolved: A stored secret that no key opens any more.
         """
-        made: dict[str, SourceDraft] = {}
+        made = list[reconcile.Ready]()
         actions = {step.action["source"]: step.action for step in steps if step.wave == 0}
         with self._database.read() as session:
             owner = workspaces.find(session, workspace)
@@ -312,14 +307,15 @@ class Upgrades:
                 found = reconcile.existing(session, owner, chunk)
                 outlooks = [upgrade_plan.outlook(row, attached, actions[row.name]["given"]) for row in found.values()]
                 secrets = self._secrets_of(workspace, outlooks)
-                for one in outlooks:
-                    draft = upgrade_switch.draft(one, secrets.get(f"{workspace}/{one.row.name}/prod", {}))
-                    if draft is not None:
-                        made[one.row.name] = draft
+                drafts = [
+                    upgrade_switch.draft(one, secrets.get(f"{workspace}/{one.row.name}/prod", {})) for one in outlooks
+                ]
+                wanted = [draft for draft in drafts if draft is not None]
+                made.append(reconcile.make_ready(session, self._secrets, owner, wanted, "standard"))
                 session.expunge_all()
                 session.add(owner)
                 progress("making ready", min(start + CHUNK, len(names)), len(names))
-        return made
+        return reconcile.Ready([step for one in made for step in one.steps])
 
     def _switch_back(self, plan: model.Plan, name: str, by: By, progress: Progress) -> float:
         started = time.perf_counter()

@@ -80,16 +80,14 @@ def draft(one: Outlook, secrets: Any) -> SourceDraft | None:
     return SourceDraft(one.row.name, one.row.type, sides)
 
 
-def prod_sides(
-    session: Session, owner: model.Workspace, drafts: Mapping[str, SourceDraft]
-) -> dict[str, dict[str, Any]]:
+def prod_sides(session: Session, owner: model.Workspace, steps: Sequence[model.PlanStep]) -> dict[str, dict[str, Any]]:
     """What upgrade_undo needs of the prod sides that change: source -> its properties before."""
-    names = [name for name, draft in drafts.items() if "prod" in draft.entries]
+    names = [step.action["source"] for step in steps if step.action.get("prod")]
     found = {}
     for start in range(0, len(names), _CHUNK):
         for row in reconcile.existing(session, owner, names[start : start + _CHUNK]).values():
             prod = row.entry("prod")
-            assert prod is not None  # noqa: S101 - it has a draft
+            assert prod is not None  # noqa: S101 - it changes
             found[row.name] = dict(prod.properties)
     return found
 
