@@ -37,6 +37,8 @@ class GroupPlan:
     group: str
     vantage: Vantage | Outpost
     targets: Sequence[Target]
+    #: (workspace, source) of those that are tested as another workspace sees them alone.
+    seen: frozenset[tuple[str, str]] = frozenset()
 
 
 def gather(
@@ -129,7 +131,9 @@ def plan(store: Store, found: Sequence[CheckTarget]) -> list[GroupPlan]:
         doubtful = (same_target.BY_TEXT,) if (one.workspace, one.source) in shared else ()
         warnings = (*doubtful, *removed(one.removed))
         grouped[one.group.name].append(from_registry(one, secrets.of(one), warnings))
-    return [_group_plan(groups[name], targets) for name, targets in grouped.items()]
+    own = {(one.workspace, one.source) for one in found if not one.seen_by}
+    seen = frozenset({(one.workspace, one.source) for one in found if one.seen_by} - own)
+    return [replace(_group_plan(groups[name], targets), seen=seen) for name, targets in grouped.items()]
 
 
 def _group_plan(group: TargetGroup, targets: Sequence[Target]) -> GroupPlan:
@@ -161,6 +165,7 @@ async def run(
             ready.put_nowait(error)  # for whoever waits for the verdicts
         ready.put_nowait(None)
 
+    seen = frozenset().union(*(one.seen for one in plans))
     running = [asyncio.create_task(from_one(one)) for one in plans]
     panel = Panel([target for one in plans for target in one.targets], history)
     left, broken = len(running), list[BaseException]()
@@ -171,15 +176,35 @@ async def run(
             left -= items.count(None)
             broken += [item for item in items if isinstance(item, BaseException)]
             for verdict in await panel.add(item for item in items if isinstance(item, Verdict)):
-                yield verdict
+                yield _as_seen(verdict) if (verdict.workspace, verdict.source) in seen else verdict
         for verdict in await panel.rest():
-            yield verdict
+            yield _as_seen(verdict) if (verdict.workspace, verdict.source) in seen else verdict
         if broken:
             raise broken[0]
     finally:
         for task in running:
             task.cancel()
         await asyncio.gather(*(one.vantage.close() for one in plans))
+
+
+#: What the stage `credentials` tells of where secrets are kept.
+_WHERE_KEPT = frozenset({"references", "reason", "where", "instruction"})
+
+
+def _as_seen(verdict: Verdict) -> Verdict:
+    """What a workspace that a source is shared with may know: nothing of where its secrets are kept."""
+    stages = [
+        replace(stage, evidence={key: value for key, value in stage.evidence.items() if key not in _WHERE_KEPT})
+        if stage.name == "credentials"
+        else stage
+        for stage in verdict.stages
+    ]
+    told = {}
+    if verdict.cause == "CONFIG.SECRET_UNRESOLVED":
+        path = f"{verdict.workspace}/{verdict.source}"
+        remedy = f"Ask somebody of {verdict.workspace}: headwater test {path} --env {verdict.env}"
+        told = {"message": "One of its secrets cannot be read where it is kept.", "remedy": remedy}
+    return verdict.model_copy(update={"stages": stages, **told})
 
 
 class _Secrets:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from registry import model, types
+from registry import model, names, types
 from registry.connection import Connection, EntryReading, Mode, read_entry
 from registry.errors import InvalidInput, InvalidInputs
 from registry.parameters import RemovedParameter
@@ -34,12 +34,19 @@ class EntryDraft:
 
 @dataclass(frozen=True)
 class SourceDraft:
-    """A data source as it shall be. Attributes and environments that are not named stay as they are."""
+    """A data source as it shall be. Attributes and environments that are not named stay as they are.
+
+    Raises:
+        InvalidInput: A description that cannot be.
+    """
 
     name: str
     type: str
     entries: Mapping[str, EntryDraft]
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names.check_description(self.attributes.get("description", ""), where=f"{self.name}.description")
 
 
 def draft_source(

@@ -122,6 +122,8 @@ class Sources:
             Conflict: The workspace has a source of the new name.
             InvalidInput, SecretUnresolved: As `registry.cloning.draft`.
         """
+        if shared.is_shared(name):
+            raise shared.refuse_change(workspace, name)
         row = self.get(workspace, name)
         made = cloning.draft(row, new, envs, self._secrets)
         with self._database.write() as session:
@@ -130,7 +132,8 @@ class Sources:
             same = find(session, workspace, name)
             audit.expect(session, f"data_source:{row.path}", expected=row.version, actual=same.version)
             if reconcile.existing(session, owner, [new]):
-                raise Conflict(f"workspace {workspace} has a data source {new}", where=f"{workspace}/{new}")
+                told, advice = f"workspace {workspace} has a data source {new}", "choose another name"
+                raise Conflict(told, where=f"{workspace}/{new}", instruction=advice)
             return reconcile.put(session, self._secrets, owner, [made], by)[0]
 
     def add_permit(self, workspace: str, name: str, parameter: str, by: By) -> Change:

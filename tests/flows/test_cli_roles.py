@@ -54,3 +54,15 @@ def test_a_rule_for_one_user_is_ended_by_whoever_shares_there(shop: CommandLine)
     assert "zoe" in shop("share", "list", "sales/retail.orders", HEADWATER_ACTOR="sam").out
     done = shop("share", "revoke", "sales/retail.orders", "--user", "zoe", HEADWATER_ACTOR="sam")
     assert "no longer shared with zoe in sales" in done.out
+
+
+def test_where_the_secrets_of_a_shared_source_are_kept_is_not_told(shop: CommandLine) -> None:
+    shop("share", "orders", "--to", "sales", "--env", "prod")
+    as_sam = {"HEADWATER_ACTOR": "sam"}
+    told = shop("test", "sales/retail.orders", "--timeout", "2", "-o", "json", "--explain", **as_sam)
+    (verdict,) = told.json
+    assert verdict["cause"] == "CONFIG.SECRET_UNRESOLVED"
+    assert "headwater test retail/orders --env prod" in verdict["remedy"]
+    assert "PW" not in told.out + told.err
+    assert "PW" in shop("test", "orders", "--timeout", "2").out
+    shop("clone", "sales/retail.orders", "mine", **as_sam).refused("it is shared by retail", "nothing else")
