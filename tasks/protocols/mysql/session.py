@@ -316,13 +316,21 @@ class MysqlSession(Session):
 
     async def _read_one_of(self, tables: Sequence[str], recorder: Recorder) -> None:
         database = self.access.setting("database", "")
+        failing: StageFailed | None = None
         for name in tables:
-            error = await self._read(identifier(name))
+            try:
+                error = await self._read(identifier(name))
+            except StageFailed as broken:
+                raise failing or broken from None
             if error is None:
                 recorder.see(read=name)
                 return
             if error.number not in _NOT_READABLE:
-                raise self._failed(error, object=name, table_sql=self._named(identifier(name)))
+                # A table that is broken says nothing of the others.
+                table_sql = self._named(identifier(name))
+                failing = failing or self._failed(error, object=name, table_sql=table_sql)
+        if failing is not None:
+            raise failing
         if tables or await self._select_granted(str(database)) is False:
             known = await self._known_as()
             tried = {"object": f"any table of {database}", "tables_tried": list(tables)}
