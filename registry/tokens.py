@@ -74,6 +74,7 @@ class Tokens:
         Raises:
             Forbidden: As `create`.
             NotFound: No such token.
+            InvalidInput: It is the last that counts of a shared registry, which would believe bare names again.
         """
         with self._database.write() as session:
             if user != by.actor:
@@ -81,6 +82,8 @@ class Tokens:
             row = _find(session, user, name)
             if row is None:
                 raise NotFound(f"{user} has no token {name!r}", where="token", instruction="headwater token list")
+            if not self._database.is_local:
+                _expect_another(session, row)
             row.name, row.revoked_at = f"{name} revoked {by.at:%Y-%m-%dT%H:%M:%S.%f}", by.at
             audit.write(session, [by.record("revoke", f"token:{user}/{name}", version=None, before=None, after=None)])
 
@@ -101,7 +104,7 @@ class Tokens:
         raise InvalidInput(told, where="HEADWATER_TOKEN", instruction="ask for one: headwater token create USER")
 
     def any(self) -> bool:
-        """Whether a token counts right now."""
+        """Whether there are tokens that are not revoked: where all have expired, no name is believed either."""
         with self._database.read() as session:
             wanted = select(model.Token.id).where(model.Token.revoked_at.is_(None)).limit(1)
             return session.scalar(wanted) is not None
@@ -110,6 +113,17 @@ class Tokens:
 def _find(session: Session, user: str, name: str) -> model.Token | None:
     here = (model.Token.user == user, model.Token.name == name, model.Token.revoked_at.is_(None))
     return session.scalar(select(model.Token).where(*here))
+
+
+def _expect_another(session: Session, row: model.Token) -> None:
+    """Without a token that counts anybody could act under any name, also under that of an owner."""
+    counts = (model.Token.revoked_at.is_(None), model.Token.id != row.id)
+    others = session.scalars(select(model.Token.expires_at).where(*counts)).all()
+    if not any(end is None or end > model.now() for end in others):
+        told = "it is the last token that counts; without one this registry would believe any name"
+        raise InvalidInput(
+            told, where="token", instruction=f"make another one first: headwater token create {row.user}"
+        )
 
 
 def _digest(text: str) -> str:

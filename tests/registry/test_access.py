@@ -194,6 +194,7 @@ def test_a_token_that_counts_no_more_is_told_so(store: Store, monkeypatch: pytes
     boss = store.by()
     token = store.tokens.create("mia", "t", boss, lifetime=timedelta(seconds=-1 if fault == "expired" else 60))
     if fault == "revoked":
+        store.tokens.create("mia", "spare", boss)
         store.tokens.revoke("mia", "t", boss)
         store.tokens.create("mia", "t", boss)  # the name is free again
     monkeypatch.setenv("HEADWATER_TOKEN", "hwt_canary-nobody" if fault == "unknown" else token)
@@ -213,6 +214,21 @@ def test_a_shared_registry_believes_no_bare_name_from_its_first_token_on(
         store.by()
     monkeypatch.setenv("HEADWATER_TOKEN", token)
     assert store.by().actor == "mia"
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("other", [None, timedelta(seconds=-1)], ids=["none", "expired"])
+def test_the_last_token_that_counts_stays(store: Store, other: timedelta | None) -> None:
+    boss = store.by()
+    store.tokens.create("mia", "only", boss)
+    if other is not None:
+        store.tokens.create("bob", "old", boss, lifetime=other)
+    with pytest.raises(InvalidInput, match="the last token that counts"):
+        store.tokens.revoke("mia", "only", acting("mia"))
+    with pytest.raises(InvalidInput, match="believes tokens alone"):
+        store.by()
+    store.tokens.create("boss", "new", boss)
+    store.tokens.revoke("mia", "only", acting("mia"))
 
 
 def test_nobody_makes_or_revokes_the_token_of_another(store: Store) -> None:
