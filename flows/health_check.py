@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows import checking, rounds
+from flows import checking, overdue, rounds
 from registry.errors import HeadwaterError
 from registry.store import open_store
 from tasks import publish, report
@@ -24,7 +24,8 @@ async def health_check(timeout: float = 5.0) -> State[None]:
 
     Publishes the summary as artifact `headwater-health`, and an event `headwater.data-source.state-changed` for
     everything that stands otherwise than after the last run, whoever found it out in between. What is left of data
-    sources that were deleted 30 days ago is forgotten.
+    sources that were deleted 30 days ago is forgotten, and schedules that were paused for a maintenance whose time is
+    over are started again.
 
     Args:
         timeout: Seconds that one check may take.
@@ -38,6 +39,7 @@ async def health_check(timeout: float = 5.0) -> State[None]:
             changes = await asyncio.to_thread(store.verdicts.changed, past.ended or _BEFORE_ALL)
             standings = await asyncio.to_thread(store.verdicts.sick)
             await asyncio.to_thread(store.tombstones.purge, store.by(NAME))
+            await overdue.end(store, NAME)
     except HeadwaterError as error:
         return rounds.failed(error)
     markdown = report.health(
