@@ -24,12 +24,14 @@ class EntryDraft:
         removed: URL parameters that the allow-list of the protocol took out.
         clear_password: The entry was written with credentials in its URL where literals are not accepted: they go into
             the secret store, but whatever it was written in holds them in clear.
+        dropped: Fields whose stored secret goes: that a draft does not name one keeps it otherwise.
     """
 
     connection: Connection
     literals: Mapping[str, SecretStr] = field(default_factory=dict)
     removed: tuple[RemovedParameter, ...] = ()
     clear_password: bool = False
+    dropped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

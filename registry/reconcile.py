@@ -176,6 +176,7 @@ class _EntryStep:
             name: reference
             for name, reference in self.kept.items()
             if reference.startswith("stored:") and name not in self.references and name in fields
+            if name not in self.wanted.dropped
         }
         return {} if unsaid and self._moved() else unsaid
 

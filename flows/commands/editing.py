@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -68,6 +69,8 @@ def edit(
                 permitted=frozenset(row.permits),
                 attributes=attributes,
             )
+            gone = replace(draft.entries[side], dropped=frozenset(name.strip() for name in unset or ()))
+            draft = replace(draft, entries={side: gone})
         by = store.by(why)
         change = store.sources.update(row.workspace.name, draft, by, expected_version=row.version, dry_run=dry_run)
     print_applied(Applied([change], [], dry_run))

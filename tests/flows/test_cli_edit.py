@@ -42,7 +42,18 @@ def test_what_cannot_be_edited_is_said(cli: CommandLine) -> None:
     cli("edit", "orders", "-e", "prod", "--set", "password=hunter2").refused("literal secret")
     cli("edit", "orders", "-e", "prod", "--set", "database").refused("says no value")
     cli("edit", "orders", "-e", "prod", "--unset", "nothing").refused("no 'nothing' to leave out")
+    cli("edit", "orders", "--description", "x" * 3001).refused("3001 characters", "at most 3000")
     cli("edit", "orders", "-e", "dev", "--set", "address=[{host: other, port: 1}]").refused("give the secret again")
+
+
+def test_a_stored_secret_that_is_unset_is_gone(cli: CommandLine) -> None:
+    registered(cli)
+    dry = cli("edit", "orders", "-e", "dev", "--unset", "password", "--dry-run")
+    assert "dev.password: " in dry.out
+    cli("edit", "orders", "-e", "dev", "--unset", "password", "--set", "address=[{host: 127.0.0.1, port: 3}]")
+    assert "password" not in cli("show", "orders", "-o", "json").json["dev"]
+    with closing(sqlite3.connect(cli.folder / "home" / "registry.db")) as registry:
+        assert registry.execute("SELECT count(*) FROM secret").fetchone() == (0,)
 
 
 def test_a_clone_has_everything_and_secrets_of_its_own(cli: CommandLine) -> None:
