@@ -49,6 +49,9 @@ _COLUMNS = (
     "last_run_at",
     "details",
 )
+#: How much is kept of what others write at any length, in characters.
+_SHOWN = {"name": 255, "owner": 255, "resource_group": 255, "locked_by": 255, "task_kind": 64}
+_LONGEST_SOURCE, _LONGEST_ROLE = 520, 32
 #: What a reference is known by within its dependent.
 _KEY = ("source", "env", "role")
 _VALUES = ("data_source_id", "objects", "places")
@@ -250,6 +253,7 @@ class Recording:
 
     def _row(self, found: FoundDependent) -> dict[str, Any]:
         row = {name: getattr(found, name) for name in _COLUMNS if name != "workspace_id"}
+        row |= {name: row[name][:longest] for name, longest in _SHOWN.items()}
         row |= {"details": dict(found.details), "workspace_id": self._workspace.id}
         return row | {"adapter": self._adapter, "key": found.key, "seen_at": self._by.at}
 
@@ -287,7 +291,7 @@ class Recording:
         env = usage.env_for(found.task_kind, found.module, found.env, self._workspace.mode)
         for reference in found.references:
             meant = self._meant[reference.source]
-            key = (meant.path, meant.side(env), reference.role)
+            key = (meant.path[:_LONGEST_SOURCE], meant.side(env), reference.role[:_LONGEST_ROLE])
             row = rows.setdefault(key, {"data_source_id": meant.source_id, "objects": [], "places": []})
             row["objects"] += [one for one in reference.objects if one not in row["objects"]]
             row["places"] += _places(reference)

@@ -300,3 +300,13 @@ def test_a_number_that_is_given_a_second_time_confuses_no_scan(store: Store, mon
     between_portions(monkeypatch, another)
     record(store, *(node(number, "orders") for number in (0, 1, 9, 3)), scanned=())
     assert {use.name for use in store.dependents.of("retail/orders")} == {"node_3", "node_7", "node_8", "node_9"}
+
+
+def test_of_names_that_are_too_long_the_beginning_is_kept(store: Store) -> None:
+    retail(store, source())
+    long = replace(node(0, "orders", "x" * 600, owner="w" * 300), name="n" * 300, task_kind="k" * 100)
+    long = replace(long, references=tuple(replace(one, role="r" * 40) for one in long.references))
+    assert [len(one.name) for one in record(store, long).unresolved] == [600]
+    assert record(store, long).unchanged == 1
+    (use,) = store.dependents.of("retail/orders")
+    assert (use.name, use.owner, use.role) == ("n" * 255, "w" * 255, "r" * 32)

@@ -10,7 +10,7 @@ import shlex
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -33,8 +33,13 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
 }
 #: How long a command may take, in seconds.
 LONGEST_COMMAND = 600.0
+#: What the registry keeps of a dependent's key and of a source's name, and what is shown of either, in characters.
+_LONGEST_KEY, _LONGEST_NAME, _SHOWN = 800, 255, 200
 #: Files that are read between two breaths of the event loop.
 _BATCH = 64
+
+#: Escapes that may stand for what no registry keeps and no terminal shows: half of a pair of surrogates, and NUL.
+_ODD = re.compile(r"\\(?:u(?:[dD][89a-fA-F]|0000)|x00|0)")
 
 _YES, _NO = frozenset({"yes", "true", "on", "1"}), frozenset({"no", "false", "off", "0"})
 
@@ -186,11 +191,26 @@ class FileAdapter(ABC):
 
 def _read(look: Look, path: Path, text: str) -> list[FoundDependent | Unread]:
     try:
-        return [*look(path, text)]
+        is_odd = bool(_ODD.search(text))
+        return [_kept(one, is_odd) for one in look(path, text)]
     except Malformed as problem:
         return [Unread(Place(str(path), f"{problem.line}:{problem.column}"), problem.reason)]
     except RecursionError:
         return [Unread(Place(str(path), ""), "it is too deep to be read")]
+
+
+def _kept(one: FoundDependent | Unread, is_odd: bool) -> FoundDependent | Unread:
+    """What was found, unless no registry can keep it; `is_odd` where its characters have to be looked at."""
+    if not isinstance(one, FoundDependent):
+        return one
+    plain = one.key.encode(errors="replace").decode().replace("\0", "?")
+    if len(one.key) > _LONGEST_KEY or any(len(use.source) > _LONGEST_NAME for use in one.references):
+        return Unread(Place(one.unit[:_LONGEST_KEY], ""), f"{plain[:_SHOWN]}... has a name or a path that is too long")
+    if is_odd and _ODD.search(repr(asdict(one)).replace("\\\\", "")):
+        return Unread(
+            Place(one.unit, ""), f"{plain[:_SHOWN]} holds characters that are no text: half of a pair, or NUL"
+        )
+    return one
 
 
 def _command(option: str, template: str, path: Path, identity: str = "") -> list[str]:

@@ -77,9 +77,23 @@ def _under(folder: Path, endings: Collection[str], hidden: bool) -> Iterator[Pat
         for name in sorted(names):
             wanted = os.path.splitext(name)[1].lower() in endings  # noqa: PTH122  a Path for each file takes long
             if wanted and (hidden or name[0] != "."):
-                yield Path(at, name)
+                yield Path(at, name) if _is_text(at + name) else _nameless(Path(at, name))
     for error in closed:
         yield Unread(Place(str(error.filename or folder), ""), f"the folder can't be read: {error.strerror}")
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path can be kept; a name on a disk may be any bytes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _nameless(path: Path) -> Unread:
+    shown = os.fsencode(path).decode(errors="replace")
+    return Unread(Place(shown, ""), "its path is no UTF-8 text: give it another name")
 
 
 def text(path: Path, keywords: Sequence[bytes]) -> str | Unread | None:

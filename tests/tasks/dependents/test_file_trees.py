@@ -93,6 +93,17 @@ async def test_what_is_hidden_by_another_encoding_or_behind_a_link_is_told(tmp_p
     assert [*unread] == ["wide_0.json 1:1", "wide_1.json 1:1"]
 
 
+async def test_characters_that_nobody_can_keep_are_told_and_the_rest_is_found(tmp_path: Path) -> None:
+    (tmp_path / "cut.json").write_text(SPEC.replace('"n"', '"n \\ud83d"') % "a")
+    (tmp_path / "nul.json").write_text(SPEC % "a\\u0000b")
+    (tmp_path / "whole.json").write_text(SPEC.replace('"n"', '"n \\ud83d\\ude00 \\\\ud83d"') % "a")
+    (tmp_path / "long.json").write_text(SPEC.replace("orders", "o" * 300) % "a")
+    (tmp_path / "\udcff.json").write_text(SPEC % "a")
+    found, unread = await scan(ADAPTER, tmp_path)
+    assert {key: one.name for key, one in found.items()} == {"whole.json#a": "n 😀 \\ud83d"}
+    assert sorted(unread) == ["cut.json ", "long.json ", "nul.json ", "\ufffd.json "]
+
+
 @pytest.mark.parametrize(("option", "word"), [("env", "staging"), ("hidden", "perhaps")])
 async def test_an_option_that_means_nothing_is_an_error(option: str, word: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=word):
