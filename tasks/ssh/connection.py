@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
@@ -173,6 +173,11 @@ class _Watch(Packetizer):
         return (MSG_IGNORE, message) if self.take(kind, message) else (kind, message)
 
 
+_CURVE25519 = "curve25519-sha256"
+#: paramiko's own settings; types-paramiko leaves some out.
+_ITS: Mapping[str, Any] = vars(paramiko.Transport)
+
+
 class Transport(paramiko.Transport):
     """Tells when its thread ends, after everything that came before."""
 
@@ -182,11 +187,8 @@ class Transport(paramiko.Transport):
     #: Whether to ask for a certificate rather than a bare key.
     wants_certificate = False
     # The name that RFC 8731 gave to what was "@libssh.org"; servers may offer it alone, and paramiko does not know it.
-    _preferred_kex = ("curve25519-sha256", *paramiko.Transport._preferred_kex)
-    _kex_info = {  # noqa: RUF012 - as in paramiko
-        **paramiko.Transport._kex_info,
-        "curve25519-sha256": paramiko.Transport._kex_info["curve25519-sha256@libssh.org"],
-    }
+    _preferred_kex = (_CURVE25519, *_ITS["_preferred_kex"])
+    _kex_info = {**_ITS["_kex_info"], _CURVE25519: _ITS["_kex_info"][f"{_CURVE25519}@libssh.org"]}  # noqa: RUF012
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:
