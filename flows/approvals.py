@@ -11,7 +11,7 @@ roles, as whoever the flow's worker acts for; the audit keeps the approver's wor
 from __future__ import annotations
 
 import logging
-from typing import Literal, cast
+from typing import Literal
 
 from prefect.client.schemas.objects import State
 from prefect.exceptions import FlowPauseTimeout, Pause
@@ -78,11 +78,10 @@ async def ask(brief: str, artifact: str, *, seconds: int = PATIENCE) -> Approval
     except ValidationError:  # its state was changed by hand, or it was retried after its time
         told = "the run goes on without an answer; nothing was done"
         raise Rejected(told, where="approval", instruction="start another run, and use Resume in its menu") from None
-    approval = cast("Approval", given)
-    if approval.decision != APPROVE:
-        raise Rejected(f"rejected by {approval.approved_by}{': ' if approval.why else ''}{approval.why}")
-    get_run_logger().info(approval.told)
-    return approval
+    if given.decision != APPROVE:
+        raise Rejected(f"rejected by {given.approved_by}{': ' if given.why else ''}{given.why}")
+    get_run_logger().info(given.told)
+    return given
 
 
 def failed(error: HeadwaterError) -> State[None]:
