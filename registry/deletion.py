@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -268,15 +268,19 @@ class _Step:
         return PlannedStep(action)
 
 
-#: The states of a repoint in which dependents are on their way.
-_UNDER_WAY = (PlanState.APPLYING, PlanState.PAUSED, PlanState.ROLLING_BACK)
+#: The states of a repoint in which dependents are on their way; of one that is rolled back, while it has such steps:
+#: what others have changed meanwhile is left to them, and keeps no source.
+_UNDER_WAY = (PlanState.APPLYING, PlanState.PAUSED)
+_GOING_BACK = (StepState.DONE, StepState.RUNNING, StepState.REVERTING)
 
 
 def _moving(session: Session) -> dict[str, str]:
     """Source -> the repoint that is moving dependents from it or to it: who comes is not in its references yet."""
-    plan = model.Plan
+    plan, step = model.Plan, model.PlanStep
     ends = [plan.document[end].as_string() for end in ("old", "new")]
-    rows = session.execute(select(plan.id, *ends).where(plan.kind == "repoint", plan.state.in_(_UNDER_WAY)))
+    going_back = exists().where(step.plan_id == plan.id, step.state.in_(_GOING_BACK))
+    under_way = or_(plan.state.in_(_UNDER_WAY), and_(plan.state == PlanState.ROLLING_BACK, going_back))
+    rows = session.execute(select(plan.id, *ends).where(plan.kind == "repoint", under_way))
     return {path: id_ for id_, *paths in rows for path in paths}
 
 

@@ -92,6 +92,16 @@ def test_neither_end_is_deleted_while_dependents_are_on_their_way_unless_forced(
     assert set(world.names()) == {"orders_v2"}
 
 
+def test_what_others_have_changed_keeps_no_source_for_ever(world: World) -> None:
+    first, second = world.files(2, env="dev")
+    plan = world.plan()
+    _apply(world, plan)
+    second.write_text(second.read_text().replace("f00001_0", "renamed"))
+    assert _rollback(world, plan).state is PlanState.ROLLING_BACK
+    assert '"orders"' in first.read_text()
+    _delete(world, NEW)
+
+
 def test_a_new_source_that_is_deleted_meanwhile_takes_nobody_along(world: World) -> None:
     world.files(3)
     plan = world.plan(sizes=(1,))
