@@ -24,7 +24,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.orm import Session, defer
 
-from registry import access, audit, home, model, workspaces
+from registry import access, audit, checks, home, model, workspaces
 from registry.access import Verb
 from registry.audit import By
 from registry.database import Database
@@ -233,7 +233,11 @@ class Plans:
             NotFound: No such plan.
             InvalidInput: It is at its end, or has expired before it was begun.
             Conflict: Something that it was made from has changed since; says what.
+            Stopped: A program that is asked before says no.
         """
+        asked = self.get(id_)
+        if asked.state == PlanState.READY:
+            self._ask(asked, by)
         with self._database.write() as session:
             plan = _find(session, id_)
             if plan.state in ENDED:
@@ -244,6 +248,15 @@ class Plans:
             if plan.state == PlanState.READY:
                 _expect_fresh(session, plan, by.at)
             return _move(session, plan, PlanState.APPLYING, by)
+
+    def _ask(self, plan: model.Plan, by: By) -> None:
+        try:
+            checks.ask(plan, by)
+        except checks.Stopped as stopped:
+            with self._database.write() as session:
+                told = {"reason": stopped.reason}
+                audit.write(session, [by.record("stop", f"plan:{plan.id}", version=None, before=None, after=told)])
+            raise
 
     def expect_fresh(self, id_: str, by: By) -> None:
         """Refuse a plan that `begin` lets go on, where it is to be held against the world once more.
