@@ -202,13 +202,16 @@ class PrefectDeployments:
 async def _ended(run: str) -> str | None:
     """None when a run ends well, else how it ended."""
     page = (await _api()).page_of(run)
-    until = datetime.now(UTC) + timedelta(seconds=LONGEST_SMOKE)
+    until, state = datetime.now(UTC) + timedelta(seconds=LONGEST_SMOKE), dict[str, Any]()
     while datetime.now(UTC) < until:
         state = (await _ask("GET", f"/flow_runs/{run}") or {}).get("state") or {}
         if state.get("type") in _FINAL:
             return None if state["type"] == "COMPLETED" else f"its run is {state.get('name')}: {page}"
         await asyncio.sleep(_LOOK)
-    return f"its run did not end within {LONGEST_SMOKE:g} s: {page}"
+    # Left alone it would run some day, on whichever source is named by then.
+    kind = "CANCELLING" if state.get("type") == "RUNNING" else "CANCELLED"
+    await _ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": kind}, "force": True})
+    return f"its run did not end within {LONGEST_SMOKE:g} s and was cancelled: {page}"
 
 
 # --- what a deployment says -----------------------------------------------------------------------------------------

@@ -235,6 +235,11 @@ async def test_a_smoke_run_that_fails_is_told_and_one_that_is_not_declared_is_no
         outcome = await running
         assert outcome is None if told is None else told in (outcome or "")
 
+    monkeypatch.setattr("tasks.dependents.prefect_deployments.LONGEST_SMOKE", 0.2)
+    late = await ADAPTER.smoke(smoking, {"smoke": True})
+    assert "did not end within 0.2 s and was cancelled" in (late or "")
+    assert scheduled() == [], "nobody starts it later"
+
 
 async def test_the_server_being_away_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     from tasks.dependents import prefect_deployments
