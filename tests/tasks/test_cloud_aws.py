@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import boto3
@@ -26,6 +27,12 @@ REGION = "eu-central-1"
 KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 
+@cache
+def _client(url: str, service: str, **given: Any) -> Any:
+    """Making one takes longer than what it is used for."""
+    return boto3.client(service, region_name=REGION, endpoint_url=url, **given)
+
+
 @dataclass
 class Account:
     """An account of moto's with a VPC of two subnets: one that leaves through a NAT gateway, one that does not."""
@@ -39,8 +46,7 @@ class Account:
 
     def client(self, service: str, **more: Any) -> Any:
         """A client of our own, beside the code under test."""
-        given = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET, **more}
-        return boto3.client(service, region_name=REGION, endpoint_url=self.url, **given)
+        return _client(self.url, service, **{"aws_access_key_id": KEY, "aws_secret_access_key": SECRET, **more})
 
     def database(self, name: str, **more: Any) -> None:
         """An RDS instance in the VPC."""
@@ -96,7 +102,7 @@ def aws(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Account:
         ("AWS_CONFIG_FILE", str(tmp_path / "none")), ("NO_PROXY", "*"),
     ):  # fmt: skip
         monkeypatch.setenv(name, value)
-    httpx.post(f"{server}/moto-api/reset", trust_env=False)
+    httpx.post(f"{server}/moto-api/reset", trust_env=False, timeout=60)  # the first question loads all services
     calls._assumed.clear()
     account = Account(server)
     account.build()
@@ -105,7 +111,7 @@ def aws(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Account:
 
 def _check_signatures(url: str, after: str) -> None:
     """Have moto check who asks: at once (`0`) or never (`inf`)."""
-    httpx.post(f"{url}/moto-api/reset-auth", content=after, trust_env=False)
+    httpx.post(f"{url}/moto-api/reset-auth", content=after, trust_env=False, timeout=60)
 
 
 async def _instance(name: str, type: str = "postgresql") -> Instance:
@@ -119,7 +125,7 @@ async def _vpc(aws: Account) -> Vpc:
 
 
 async def _verdict(name: str = "orders", **changes: Any) -> Verdict:
-    return await verdict_of(target(name, cloud="aws", region_id=REGION, **changes), timeout=8)
+    return await verdict_of(target(name, cloud="aws", region_id=REGION, **changes), timeout=20)
 
 
 async def test_a_database(aws: Account) -> None:
