@@ -107,7 +107,8 @@ def _document(type_: str, connection: Connection, path: str) -> dict[str, Any]:
         raise _NoBlock("an instance has no address of its own")
     if len(endpoints) > 1:
         raise _NoBlock("a connector has one host, this entry has several")
-    database = getattr(connection, "database", None) or getattr(connection, "service_name", None)
+    # Of Oracle, SQLAlchemy takes the database for a SID; a service is an option.
+    database = getattr(connection, "database", None) or getattr(connection, "sid", None)
     info = {
         "driver": _DRIVERS[protocol],
         "username": getattr(connection, "username", None),
@@ -127,7 +128,10 @@ def _document(type_: str, connection: Connection, path: str) -> dict[str, Any]:
 
 def _query(protocol: str, connection: Connection) -> dict[str, str]:
     """Options of the driver: those of libpq alone are the same for Prefect's drivers as here."""
+    if protocol == "oracle":
+        service = getattr(connection, "service_name", None)
+        return {"service_name": service} if service else {}
     if protocol != "postgresql":
         return {}
-    mode = connection.tls().mode
-    return {**connection.properties, **({"sslmode": mode} if mode != "disable" else {})}
+    mode = connection.tls().mode  # "prefer" is what libpq does unless told otherwise
+    return {**connection.properties, **({"sslmode": mode} if mode != "prefer" else {})}

@@ -57,6 +57,8 @@ for _name, _pattern, _first in _CORE:
         _class.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _first)
 
 Path_ = Sequence[str | int]
+#: Where something begins, and what it is.
+_Found = tuple[Any, yaml.Node]
 
 
 @dataclass(frozen=True)
@@ -84,16 +86,34 @@ class Parsed:
     data: Any
     root: yaml.Node | None
     problems: list[InvalidInput] = field(default_factory=list)
+    #: Mapping -> spelling of a key -> its mark and value; made when it is asked for.
+    _keys: dict[int, dict[str, _Found]] = field(default_factory=dict, init=False, repr=False)
 
     def locate(self, path: Path_) -> Place:
         """The place of what a path of keys and indexes leads to, or of the nearest thing around it."""
         node, mark = self.root, self.root.start_mark if self.root else None
         for step in path:
-            found = _step(node, step)
+            found = self._step(node, step)
             if found is None:
                 break
             mark, node = found
         return Place(self.name, mark.line + 1, mark.column + 1) if mark else Place(self.name, 1, 1)
+
+    def _step(self, node: yaml.Node | None, step: str | int) -> _Found | None:
+        """The mark and node that one step leads to; a key is found in any of its spellings."""
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            return node.value[step].start_mark, node.value[step]
+        if not isinstance(node, yaml.MappingNode):
+            return None
+        if id(node) not in self._keys:
+            pairs = [(key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
+            known: dict[str, _Found] = {}
+            for spelling in (str, _squashed):
+                for key, value in pairs:
+                    known.setdefault(spelling(key.value), (key.start_mark, value))
+            self._keys[id(node)] = known
+        known = self._keys[id(node)]
+        return known.get(str(step)) or known.get(_squashed(str(step)))
 
 
 def read_all(path: str) -> list[tuple[str, str]]:
@@ -232,24 +252,6 @@ def _integer(text: str) -> int | str:
     return int(text, base)
 
 
-def _step(node: yaml.Node | None, step: str | int) -> tuple[Any, yaml.Node] | None:
-    """The mark and node that one step leads to; a key is found in any of its spellings."""
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step].start_mark, node.value[step]
-    if isinstance(node, yaml.MappingNode):
-        for wanted, spelling in ((str(step), str), (_squashed(str(step)), _squashed)):
-            for key, value in _pairs(node):
-                if spelling(key.value) == wanted:
-                    return key.start_mark, value
-    return None
-
-
-def _pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
-    for key, value in node.value:
-        if isinstance(key, yaml.ScalarNode):
-            yield key, value
-
-
 def _squashed(key: str) -> str:
     return key.replace("_", "").replace("-", "").strip().casefold()
 
@@ -261,7 +263,18 @@ def _checked_json(name: str, text: str) -> str:
     except json.JSONDecodeError as error:
         place = Place(name, error.lineno, error.colno)
         raise InvalidInput(f"no valid JSON: {error.msg}", where=str(place)) from None
-    return text.replace("\t", " ")
+    return _ESCAPE.sub(_as_yaml, text).replace("\t", " ") if "\\u" in text else text.replace("\t", " ")
+
+
+#: An escape of JSON: a character beyond the first plane in its two halves, or any other.
+_ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+
+
+def _as_yaml(escape: re.Match[str]) -> str:
+    """YAML knows no halves: it writes such a character as one escape."""
+    if escape[1] is None:
+        return escape[0]
+    return f"\\U{0x10000 + ((int(escape[1], 16) - 0xD800) << 10) + int(escape[2], 16) - 0xDC00:08X}"
 
 
 def _bytes(file: Path) -> bytes:

@@ -70,13 +70,13 @@ def _taken(raw: Any, context: Context) -> Taken:
     dialect = text(given.get("driver")).partition("+")[0]
     type_ = type_of(dialect).name
     query = given.get("query")
+    named = _named(type_, text(given.get("database")), query if isinstance(query, Mapping) else {})
     parts = Parts(
         host=text(given.get("host")),
         port=given.get("port"),
-        database=text(given.get("database")),
         username=text(given.get("username")),
         password=reference if isinstance(reference, str) else secret(given.get("password")),
-        extra=dict(query) if isinstance(query, Mapping) else {},
+        **named,
     )
     fields, remarks = fields_of(type_of(dialect), parts)
     if data.get("connect_args"):
@@ -92,16 +92,22 @@ def _of_url(url: str) -> tuple[str, dict[str, Any]]:
         found = make_url(url)
     except (ArgumentError, ValueError):
         raise NotTaken("its URL is malformed (not shown)") from None
+    type_ = type_of(found.get_backend_name())
     parts = Parts(
         host=found.host or "",
         port=found.port,
-        database=found.database or "",
         username=found.username or "",
         password=SecretStr(str(found.password)) if found.password else None,
-        extra=dict(found.query),
+        **_named(type_.name, found.database or "", found.query),
     )
-    type_ = type_of(found.get_backend_name())
     return type_.name, fields_of(type_, parts)[0]
+
+
+def _named(type_: str, database: str, query: Mapping[str, Any]) -> dict[str, Any]:
+    """The database and the options; of Oracle, SQLAlchemy takes the database for a SID."""
+    if type_ == "oracle" and database and not query.get("service_name"):
+        return {"extra": {**query, "sid": database}}
+    return {"database": database, "extra": dict(query)}
 
 
 FORMAT = Format("prefect", "block documents of Prefect (SqlAlchemyConnector, DatabaseCredentials)", _recognises, _items)

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from registry import importing
 from registry.apply import apply_texts
 from registry.errors import InvalidInput
+from registry.export_prefect import blocks
 from registry.importing import Context, NotTaken, Taken, dotenv
 from registry.store import Store
 from registry.taking_over import take_over
@@ -359,3 +360,18 @@ def test_names_in_other_letters_stay_apart(store: Store, tmp_path: Path) -> None
     take_over(store, str(file), "retail", store.by())
     names = {row.name for row in store.sources.list(workspace="retail").items}
     assert names == {"u8ba2u5355", "u5e93u5b58", "gruf6udfe"}
+
+
+@pytest.mark.parametrize("named", ["service_name", "sid"])
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_an_oracle_goes_to_prefect_and_comes_back_by_what_it_is_found(store: Store, tmp_path: Path, named: str) -> None:
+    side = f"address: [{{host: h, port: 1521}}], {named}: x, username: u, password: 'env:A'"
+    one = f"{{name: one, type: oracle, prod: {{{side}}}}}"
+    shop = f"version: 1\nworkspaces: [{{name: a, data_sources: [{one}]}}, {{name: b}}]"
+    apply_texts(store, [("x.yaml", shop)], store.by())
+    file = tmp_path / "blocks.json"
+    file.write_text(json.dumps([dict(block.document) for block in blocks(store, "a").blocks]))
+    take_over(store, str(file), "b", store.by())
+    before, after = (store.sources.get("a", "one").entries[0], store.sources.get("b", "a_one_prod").entries[0])
+    assert (after.properties, after.references) == (before.properties, before.references)
+    assert after.properties[named] == "x"

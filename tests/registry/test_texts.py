@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 import pytest
@@ -76,3 +78,17 @@ def test_a_file_that_is_no_text(tmp_path: Any) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidInput, match=r"holds no \.yaml"):
         texts.read_all(str(tmp_path / "empty"))
+
+
+def test_json_writes_a_character_beyond_the_first_plane_in_two_halves() -> None:
+    data = {"a": '\U0001f600 \\ud83d\\ude00 \u00e4 / " \\', "b": "\\\\ud83d"}
+    for indent in (None, 1):
+        assert texts.parse("a.json", json.dumps(data, indent=indent)).data == data
+
+
+def test_the_places_of_many_keys_are_found_at_once() -> None:
+    parsed = texts.parse("a.json", json.dumps({f"k_{number}": number for number in range(20_000)}))
+    began = time.process_time()
+    assert {parsed.locate((f"k_{number}",)).line for number in range(20_000)} == {1}
+    assert parsed.locate(("K19999",)) == parsed.locate(("k_19999",))
+    assert time.process_time() - began < 3
