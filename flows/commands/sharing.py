@@ -137,7 +137,7 @@ def revoke(
         seen_by, path = _seen(store, source)
         path = path or find(store, source, Verb.SHARE).path
         target = to or seen_by
-        if target is None:
+        if not target:
             raise typer.BadParameter("--to: name the workspace that it is shared with")
         if seen_by and target != seen_by:
             raise typer.BadParameter(f"{source} is seen by {seen_by}; leave out --to")
