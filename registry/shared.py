@@ -88,9 +88,18 @@ def entry(
     Raises:
         NotFound: It is not shared with the workspace for this environment, nor with this user.
     """
+    others = set[str]()
     for rule, row_entry, row, owner in _rows(session, workspace, user):
-        if rule.env == env and name_of(owner, row.name) == name:
-            return row, row_entry, owner
+        if name_of(owner, row.name) == name:
+            if rule.env == env:
+                return row, row_entry, owner
+            others.add(rule.env)
+    if others:
+        raise NotFound(
+            f"{name} is shared with {' and '.join(sorted(others))} of workspace {workspace.name}, not with its {env}",
+            where="source",
+            instruction=f"headwater share with {name.replace('.', '/')} --to {workspace.name} --env {env}",
+        )
     raise _unknown(session, workspace, name, user)
 
 

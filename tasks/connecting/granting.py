@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 #: What a run may do with a data source; empty: both.
 _ROLES = ("", "reader", "writer")
 
+#: Kind of work -> its module, where that does not depend on the environment.
+_MODULES = {
+    TaskKind.API: "data_service",
+    TaskKind.QUERY: "data_analysis",
+    TaskKind.RULE: "data_quality",
+    TaskKind.COLLECTION: "data_map",
+}
+
 _LOG = logging.getLogger("headwater.connect")
 
 #: What has been noted by this process: once is enough.
@@ -161,8 +169,11 @@ def _expect_known(what: str, said: str, known: Sequence[str]) -> None:
 
 def _module(task_kind: str, env: str) -> str:
     """The module whose rules hold: code is developed in Data Studio, and run by the Operation Center."""
-    if usage.kind_of(task_kind, "") in usage.SYNCHRONIZATION:
+    kind = usage.kind_of(task_kind, "")
+    if kind in usage.SYNCHRONIZATION:
         return "data_integration"
+    if kind in _MODULES:
+        return _MODULES[kind]
     return "data_studio" if env == "dev" else "operation_center"
 
 
@@ -204,14 +215,23 @@ def _meant(
 
 
 def _group(session: Session, run: Run) -> tuple[str, Network]:
-    """The resource group that a run is on, and its network; empty: not known."""
+    """The resource group that a run is on, and its network: of its work pool, or as it is named; empty: not known.
+
+    Raises:
+        InvalidInput: `HEADWATER_GROUP` names none.
+    """
     places = session.scalars(select(model.ResourceGroup).order_by(model.ResourceGroup.name)).all()
     named = os.environ.get("HEADWATER_GROUP", "")
-    for place in places:
-        if place.name == named or (run.pool and place.settings.get("work_pool") == run.pool):
-            return place.name, declared(place.network)
-    local = next((place for place in places if place.kind == "local" and not run.pool), None)
-    return (local.name, declared(local.network)) if local is not None else ("", Network())
+    found = next((one for one in places if run.pool and one.settings.get("work_pool") == run.pool), None)
+    if found is None and named:
+        found = next((one for one in places if one.name == named), None)
+        if found is None:
+            known = ", ".join(one.name for one in places)
+            told = f"there is no resource group {named!r}"
+            raise InvalidInput(told, where="HEADWATER_GROUP", instruction=f"use one of {known}")
+    elif found is None and not run.pool:
+        found = next((one for one in places if one.kind == "local"), None)
+    return (found.name, declared(found.network)) if found is not None else ("", Network())
 
 
 def _expect_no_maintenance(row: model.DataSource, entry: model.Entry, by: By) -> None:

@@ -310,6 +310,33 @@ def test_another_workspace_gets_what_is_shared_with_it(store: Store, monkeypatch
     assert (use.workspace, use.env) == ("finance", "prod")
     with pytest.raises(NotFound, match="has no data source 'orders'"):
         connect("orders")
+    with pytest.raises(NotFound, match=r"retail\.orders is shared with prod of workspace finance, not with its dev"):
+        connect("retail.orders", env="dev")
+
+
+def test_the_group_is_that_of_the_work_pool_or_the_one_that_is_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "version: 1\nresource_groups:\n  - {name: zone_b, kind: worker, worker: {work_pool: etl-prod}}\n"
+    apply_texts(store, [("groups.yaml", text)], store.by())
+
+    def group(run: Run) -> str:
+        return granting.grant(store, granting.Wish("orders", None, None, "", "flow", False), run).group
+
+    assert (group(Run("f")), group(Run("f", pool="etl-prod")), group(Run("f", pool="other"))) == ("local", "zone_b", "")
+    monkeypatch.setenv("HEADWATER_GROUP", "local")
+    assert (group(Run("f", pool="etl-prod")), group(Run("f", pool="other"))) == ("zone_b", "local")
+    monkeypatch.setenv("HEADWATER_GROUP", "zone_c")
+    with pytest.raises(InvalidInput, match="no resource group 'zone_c'"):
+        group(Run("f"))
+
+
+def test_work_of_other_modules_is_held_against_their_lists_of_types(store: Store) -> None:
+    add(store, "old", "db2", '{address: [{host: 127.0.0.1, port: 1}], database: d, username: u, password: "env:X"}')
+    with pytest.raises(NotUsable, match="db2 is not supported in Data Service"):
+        connecting.details("old", task_kind="api")
+    add(store, "catalog", "paimon_catalog", "{endpoint: 'https://catalog.example.com', warehouse: w}")
+    assert connecting.details("catalog", task_kind="collection").type == "paimon_catalog"
 
 
 def test_a_name_in_several_workspaces_is_not_guessed(store: Store) -> None:
