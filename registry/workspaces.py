@@ -167,7 +167,9 @@ def put(session: Session, draft: WorkspaceDraft, by: By) -> Change:
         raise InvalidInput(
             f"the workspace is {workspace.mode}; a mode is not changed by an update",
             where=f"{object_}.mode",
-            instruction=f"leave mode at {workspace.mode}",
+            instruction=f"headwater workspace upgrade {workspace.name}"
+            if workspace.mode == "basic"
+            else f"leave mode at {workspace.mode}",
         )
     # Whoever may not do it now must not be able to give himself the role with it.
     refusals = {verb: access.refusal(session, by, verb, workspace) for verb in (Verb.BIND, Verb.MANAGE_WORKSPACE)}
