@@ -39,7 +39,7 @@ class Candidate:
 
     @property
     def blocked(self) -> bool:
-        return self.verdict is Severity.BLOCKED
+        return any(one.severity is Severity.BLOCKED for one in self.findings)
 
     def block(self, why: str) -> None:
         """Take it out of what is applied."""

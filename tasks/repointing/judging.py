@@ -92,6 +92,12 @@ class Subject:
         """The resource groups that a dependent runs on; where its own is not known, all that it may run on."""
         return (use.resource_group,) if use.resource_group else self.bound.get(use.workspace, ())
 
+    def seen_from(self, use: Use) -> Iterator[tuple[str, str]]:
+        """Each side that a dependent would get, with each group that it would be seen from."""
+        side = self.side(use)
+        if side is not None:
+            yield from ((side, group) for group in self.groups(use))
+
     def new_name(self, written: str, workspace: str) -> str:
         """How the new source is called where the old one is called so."""
         if "/" in written:

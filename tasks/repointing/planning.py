@@ -273,14 +273,12 @@ async def _blocked(candidate: Candidate, rewriting: Rewriting) -> dict[str, Any]
 
 def _action(made: _Made, unit: Unit, candidates: Sequence[Candidate]) -> dict[str, Any]:
     rewritten, subject = made.rewriting.done[unit], made.known.subject
-    pairs = {
+    seen = {(side, group) for one in candidates for use in one.uses for side, group in subject.seen_from(use)}
+    pairs = [
         (subject.new.path, side, group)
-        for one in candidates
-        for use in one.uses
-        if (side := subject.side(use)) is not None
-        for group in subject.groups(use)
+        for side, group in sorted(seen)
         if made.observed.reach[Pair(subject.new.path, side, group)].connectable
-    }
+    ]
     return {
         "adapter": unit[0],
         "unit": unit[1],
@@ -288,7 +286,7 @@ def _action(made: _Made, unit: Unit, candidates: Sequence[Candidate]) -> dict[st
         "before": rewritten.before,
         "after": rewritten.after,
         "diff": rewritten.diff,
-        "pairs": [[*pair] for pair in sorted(pairs)],
+        "pairs": [[*pair] for pair in pairs],
         "dependents": [one.document() for one in candidates],
     }
 
