@@ -4,67 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from tests.serving import ROOT, PrefectServer, end
+from tests.serving import ROOT, PrefectServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.prefect, pytest.mark.timeout(300)]
-
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-#: Milliseconds for a page of Prefect's interface on a busy machine.
-PATIENCE = 60_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        pytest.skip("Chromium is not installed: run scripts/setup as root")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def page(browser: Browser, prefect_server: PrefectServer) -> Iterator[Page]:
-    """A page that talks to this server alone."""
-
-    def only_ours(route: Route) -> None:
-        if route.request.url.startswith((prefect_server.url, "data:")):
-            route.continue_()
-        else:
-            route.abort()
-
-    opened = browser.new_page(viewport={"width": 1440, "height": 1000})
-    opened.set_default_timeout(PATIENCE)
-    opened.route("**/*", only_ours)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def worker(prefect_server: PrefectServer, registry: Path, tmp_path: Path) -> Iterator[None]:
-    """The flows deployed by the command line, and a process worker that runs them."""
-    environment = {**prefect_server.environment(), "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    deployed = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "deploy"], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
-    assert "2 sources" in deployed.stdout
-    with (tmp_path / "worker.log").open("wb") as log:
-        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "headwater"]
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=tmp_path)
-    yield
-    end(process)
 
 
 @pytest.mark.usefixtures("worker")
