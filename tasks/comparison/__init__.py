@@ -88,7 +88,17 @@ def entry_differences(dev: Mapping[str, Any], prod: Mapping[str, Any]) -> list[D
 
 
 def _told(value: Any) -> str:
-    return "not set" if value in (None, "", (), [], {}) else str(value)
+    """A field of an entry for people: addresses as HOST:PORT, lists with commas."""
+    if value in (None, "", (), [], {}):
+        return "not set"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_told, value))
+    if not isinstance(value, Mapping):
+        return str(value)
+    if value.keys() == {"host", "port"}:
+        host = f"[{value['host']}]" if ":" in value["host"] else value["host"]
+        return f"{host}:{value['port']}"
+    return ", ".join(f"{name}={_told(one)}" for name, one in value.items())
 
 
 def _settings(dev: Mapping[str, str], prod: Mapping[str, str]) -> Iterator[Difference]:

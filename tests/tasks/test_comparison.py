@@ -97,6 +97,14 @@ def test_entries_are_shown_and_do_not_matter() -> None:
     assert (found.subject, found.dev, found.prod, found.matters) == ("database", "a", "b", False)
 
 
+def test_addresses_are_told_as_people_write_them() -> None:
+    dev = {"address": [{"host": "db-dev", "port": 5432}], "properties": {"sslmode": "require"}}
+    prod = {"address": [{"host": "fd00::1", "port": 5432}, {"host": "db", "port": 5433}], "properties": {}}
+    address, properties = entry_differences(dev, prod)
+    assert (address.dev, address.prod) == ("db-dev:5432", "[fd00::1]:5432, db:5433")
+    assert (properties.dev, properties.prod) == ("sslmode=require", "not set")
+
+
 # -- why ---------------------------------------------------------------------------------------------------------------
 
 
