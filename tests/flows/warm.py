@@ -67,6 +67,7 @@ def _rehearse(cli: Any) -> None:
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="headwater-rehearsal-") as folder, contextlib.chdir(folder):
         os.environ["HEADWATER_HOME"] = folder
+        os.environ["PREFECT_API_URL"] = ""  # the news of a change take a thread
         Path("rehearsal.yaml").write_text(_REHEARSAL)
         with Path("told").open("w") as told, contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
             for command in _REHEARSED:
