@@ -257,11 +257,13 @@ def print_plan(proposal: Proposal) -> None:
 
 def lines(impact: Impact, refused: Mapping[str, str]) -> list[str]:
     """What deleting one source does, for a terminal."""
+    from registry.impacts import EFFECTS, Effect
+
     told = [f"- {impact.source} ({' and '.join(impact.envs) or 'no configuration'})"]
     told += [f"    {text}" for text in impact.consequences]
     told += [
-        f"    {row['risk']:<7}{row['dependents']} in {row['workspace']}/{row['module']}: {row['effect']}; "
-        f"{row['remedy']}"
+        f"    {row['risk']:<7}{row['dependents']} in {row['workspace']}/{row['module']}: "
+        f"{EFFECTS[Effect(row['effect'])]}; {row['remedy']}"
         for row in impact.modules()
     ]
     told += [f"    the share with {grant.workspace}/{grant.env} ends" for grant in impact.grants]
