@@ -28,6 +28,8 @@ KIND = "repoint"
 _AT_ONCE = 32
 #: Units after which progress is told.
 _PORTION = 256
+#: Blocked dependents of one unit whose diff is shown, each of which takes a rewriting of the whole unit.
+MOST_SHOWN = 20
 
 #: Hears how far it has come: (what, done, total).
 Progress = Callable[[str, int, int], object]
@@ -139,6 +141,7 @@ class Rewriting:
                 self._renames[unit, candidate.one.dependent_id].append(rename)
         self._sharing = Sharing(candidates, known.others)
         self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._shown = Counter[Unit]()
 
     async def settle(self) -> None:
         """Rewrite every unit, until what is blocked has been left out everywhere."""
@@ -160,6 +163,10 @@ class Rewriting:
         """What would change for a dependent that stays as it is; empty where that can't be told."""
         told = []
         for unit in dict.fromkeys((one.adapter, place.unit) for one in candidate.uses for place in one.places):
+            self._shown[unit] += 1
+            if self._shown[unit] > MOST_SHOWN:
+                told.append(f"(not shown: more than {MOST_SHOWN} of {unit[1]} are blocked)")
+                continue
             try:
                 told.append((await self._rewrite(unit, self._of(unit, [candidate]))).diff)
             except (HeadwaterError, OSError):
@@ -191,13 +198,21 @@ class Rewriting:
     async def _block_culprits(self, unit: Unit) -> None:
         """Those whose own names can't be changed; all of the unit where each could be, but not together."""
         there = [one for one in self.units[unit] if not one.blocked]
-        for candidate in there:
-            try:
-                await self._rewrite(unit, self._of(unit, [candidate]))
-            except (HeadwaterError, OSError) as error:
-                self._block(unit, [candidate], error)
+        await self._block_alone(unit, there)
         if not any(one.blocked for one in there):
             self._block(unit, there, NotRewritable("its names can't be changed together", where=unit[1]))
+
+    async def _block_alone(self, unit: Unit, there: Sequence[Candidate]) -> None:
+        """Block each that can't be rewritten, found by halves: a file of thousands is rewritten some dozen times."""
+        try:
+            await self._rewrite(unit, self._of(unit, there))
+        except (HeadwaterError, OSError) as error:
+            if len(there) == 1:
+                self._block(unit, there, error)
+                return
+            half = len(there) // 2
+            await self._block_alone(unit, there[:half])
+            await self._block_alone(unit, there[half:])
 
     @staticmethod
     def _block(unit: Unit, candidates: Sequence[Candidate], error: Exception) -> None:

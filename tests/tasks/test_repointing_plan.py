@@ -22,9 +22,10 @@ from tasks.dependents import Place, Rename
 from tasks.repointing import waves
 from tasks.repointing.columns import Severity, compare
 from tasks.repointing.diffs import diff
+from tasks.repointing.planning import MOST_SHOWN
 from tests.registry.conftest import home, sqlite_template, store
 from tests.registry.samples import source
-from tests.tasks.repointing_support import CANARY, NEW, OLD, World, survey_of
+from tests.tasks.repointing_support import CANARY, NEW, OLD, JsonFiles, World, survey_of
 
 __all__ = ["home", "sqlite_template", "store"]
 
@@ -233,6 +234,28 @@ def test_what_moved_since_the_scan_is_blocked_and_its_neighbours_are_not(world: 
     plan = world.plan_of_known()
     assert [one["name"] for one in plan.document["blocked"]] == ["a_0"]
     assert [one["name"] for action in _actions(world, plan) for one in action["dependents"]] == ["a_1"]
+
+
+def test_one_that_moved_in_a_file_of_hundreds_is_found_without_hundreds_of_rewritings(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = world.file("a", *({"reads": "orders"} for _ in range(400)))
+    world.scan()
+    path.write_text(path.read_text().replace('"orders"', '"another"', 1))
+    rewritten, rewrite = [], JsonFiles.rewrite
+    monkeypatch.setattr(JsonFiles, "rewrite", lambda *given: (rewritten.append(1), rewrite(*given))[1])
+    plan = world.plan_of_known()
+    assert [one["name"] for one in plan.document["blocked"]] == ["a_0"]
+    assert len(_actions(world, plan)[0]["dependents"]) == 399
+    assert len(rewritten) < 30
+
+
+def test_a_file_of_blocked_dependents_shows_the_first_diffs(world: World) -> None:
+    path = world.file("a", *({"reads": "orders"} for _ in range(MOST_SHOWN + 5)))
+    world.observing.ill.add("local")
+    shown = [one["diff"] for one in world.plan().document["blocked"]]
+    assert len([one for one in shown if "+++" in one]) == MOST_SHOWN
+    assert shown[-1] == f"(not shown: more than {MOST_SHOWN} of {path} are blocked)"
 
 
 def test_filters_choose_and_say_what_they_leave(world: World) -> None:
