@@ -70,8 +70,14 @@ class PrefectApi:
         clock: The server's time in its last answer.
     """
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
-        """Raises: StageFailed: The settings name no server."""
+    def __init__(self, settings: Mapping[str, str], *, again: int = 0) -> None:
+        """Args:
+            again: How often a request is sent again that was not answered in time. Only for whoever sends nothing that
+                may not be done twice.
+
+        Raises:
+            StageFailed: The settings name no server.
+        """
         url = settings.get("PREFECT_API_URL", "").rstrip("/")
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -82,6 +88,7 @@ class PrefectApi:
         self._url = url
         self._headers = headers(settings)
         self._settings = settings
+        self._again = again
         self._client: httpx.AsyncClient
 
     async def __aenter__(self) -> Self:
@@ -147,12 +154,17 @@ class PrefectApi:
         """The server's answer; one that is busy, as SQLite is while another writes, is asked again."""
         import httpx
 
+        again = self._again
         for pause in (*_PAUSES, None):
             try:
                 response = await self._client.request(method, f"{self._url}{path}", json=body)
             except httpx.RemoteProtocolError as error:  # it closed the connection as we were about to use it
                 if pause is None:
                     raise self._unreachable(error) from None
+            except httpx.ReadTimeout as error:
+                if not again or pause is None:
+                    raise self._unreachable(error) from None
+                again -= 1
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
                 raise self._unreachable(error) from None  # the request, with its headers, stays out of every traceback
             else:

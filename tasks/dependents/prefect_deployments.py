@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
+from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from registry.errors import HeadwaterError, NotFound
@@ -48,6 +49,11 @@ _PAGE = 200
 _UNIT = "deployment:"
 #: Requests at a time.
 _AT_ONCE = 16
+#: Changes at a time: a server on SQLite, with workers that report to it, takes one after the other, and lets whoever
+#: waits too long go with an error.
+_CHANGES_AT_ONCE = 4
+#: How often a request is sent again that was not answered in time; what it changes, it changes to the same.
+_AGAIN = 3
 _PARTS = ("parameters", "job_variables")
 #: Where else a name stands that the runs of a deployment get -> who changes it there.
 _ELSEWHERE: Mapping[str, tuple[str, str]] = {
@@ -66,16 +72,21 @@ _TRIES = 5
 _RUNS_OF = 50
 _FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
-#: Event loop -> the connection to its server.
+#: Event loop -> the connection to its server; whose turn it is to change something there.
 _OPEN: WeakKeyDictionary[asyncio.AbstractEventLoop, PrefectApi] = WeakKeyDictionary()
+_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 async def _api() -> PrefectApi:
     """The server that `PREFECT_API_URL` names; one connection for all that one event loop does."""
     loop = asyncio.get_running_loop()
     if loop not in _OPEN:
-        _OPEN[loop] = await PrefectApi(settings()).__aenter__()
+        _OPEN[loop] = await PrefectApi(settings(), again=_AGAIN).__aenter__()
     return _OPEN[loop]
+
+
+def _turn() -> asyncio.Semaphore:
+    return _TURNS.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_CHANGES_AT_ONCE))
 
 
 async def _ask(method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -167,8 +178,9 @@ class PrefectDeployments:
         for path, value in _differences(json.loads(now.text), json.loads(after.text)):
             _put(changed, path, value)
         body = {part: changed[part] for part in _PARTS if changed[part] != (document[part] or {})}
-        if not await _ask("PATCH", f"/deployments/{_id(unit)}", body):
-            raise _gone(unit)
+        async with _turn():
+            if not await _ask("PATCH", f"/deployments/{_id(unit)}", body):
+                raise _gone(unit)
         if (await self.read(unit)).fingerprint != after.fingerprint:
             raise UnitMoved("somebody else has changed the deployment at the same time", where=unit)
 
@@ -192,7 +204,11 @@ class PrefectDeployments:
         switch = SMOKE_PARAMETER in (document.get("parameter_openapi_schema") or {}).get("properties", {})
         if not switch and SMOKE_TAG not in document["tags"]:
             return None
-        body = {"parameters": {SMOKE_PARAMETER: True} if switch else {}, "tags": [SMOKE_TAG]}
+        body = {
+            "parameters": {SMOKE_PARAMETER: True} if switch else {},
+            "tags": [SMOKE_TAG],
+            "idempotency_key": str(uuid4()),  # sent again, it is the same run
+        }
         run = await _ask("POST", f"/deployments/{_id(unit)}/create_flow_run", body)
         if run is None:
             raise _gone(unit)
