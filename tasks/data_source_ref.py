@@ -32,4 +32,5 @@ class DataSourceRef(str):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string", "format": FORMAT, "minLength": 1}
+        said = handler(schema)  # with what an annotation of this one value says, such as an item's of a list
+        return {**said, "type": "string", "format": FORMAT, "minLength": 1}

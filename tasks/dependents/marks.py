@@ -20,6 +20,9 @@ from tasks.data_source_ref import FORMAT
 ROLE, OBJECTS = "headwater-role", "headwater-objects"
 
 Path = tuple[str, ...]
+#: What a schema says beside the mark, of a value or of all the values of a list or mapping.
+_Said = Mapping[str, Any]
+_NOTHING: _Said = {}
 
 
 @dataclass(frozen=True)
@@ -63,18 +66,21 @@ class Marks:
                 ]
         return value
 
-    def _walk(self, value: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Marked]:
+    def _walk(self, value: Any, schema: Any, path: Path, above: _Said = _NOTHING) -> Iterator[Marked]:
         for branch in self._branches(schema):
+            said = _said(branch, _said(schema, above))
             if branch.get("format") == FORMAT and isinstance(value, str) and value:
-                objects = branch.get(OBJECTS) or schema.get(OBJECTS) or ()
+                objects = said.get(OBJECTS) or ()
                 listed = objects if isinstance(objects, list | tuple) else [objects]
-                yield Marked(path, value, str(branch.get(ROLE) or schema.get(ROLE) or ""), tuple(map(str, listed)))
+                yield Marked(path, value, str(said.get(ROLE) or ""), tuple(map(str, listed)))
             elif isinstance(value, dict):
                 for name, item in value.items():
-                    yield from self._walk(item, _member(branch, str(name)), (*path, str(name)))
+                    # A field of a model is not spoken of by what is said of the model; a value of a mapping is.
+                    of_all = _NOTHING if name in _schemas(branch, "properties") else said
+                    yield from self._walk(item, _member(branch, str(name)), (*path, str(name)), of_all)
             elif isinstance(value, list):
                 for number, (item, inner) in enumerate(zip(value, self._items(branch, len(value)), strict=True)):
-                    yield from self._walk(item, inner, (*path, str(number)))
+                    yield from self._walk(item, inner, (*path, str(number)), said)
 
     def _branches(self, schema: Any, seen: frozenset[str] = frozenset()) -> Iterator[Mapping[str, Any]]:
         """A schema and all it refers to or is a union of; a reference to itself is followed once. One that is `true`,
@@ -119,6 +125,11 @@ class Marks:
             if any(self._is_marked(one, seen | {id(branch)}) for one in inner):
                 return True
         return False
+
+
+def _said(schema: Mapping[str, Any], above: _Said) -> _Said:
+    """What counts for a value: what its own schema says, and where that is silent what was said above it."""
+    return {**above, **{word: schema[word] for word in (ROLE, OBJECTS) if schema.get(word)}}
 
 
 def _schemas(schema: Mapping[str, Any], word: str) -> Mapping[str, Any]:

@@ -79,6 +79,46 @@ def test_a_schema_may_say_role_and_tables() -> None:
     assert Marked(("target",), "t1", "writer", ("t",)) in MARKS.found({"target": "t1"})
 
 
+def test_what_is_said_of_items_and_of_all_of_them_is_read_in_every_shape() -> None:
+    said = Field(json_schema_extra={"headwater-role": "writer", "headwater-objects": ["t"]})
+
+    class End(BaseModel):
+        source: Annotated[DataSourceRef, said]
+        other: DataSourceRef = ORDERS
+
+    class Ends(BaseModel):
+        items: list[Annotated[DataSourceRef, said]]
+        maybe_items: list[Annotated[DataSourceRef, said] | None] | None
+        rows: tuple[Annotated[DataSourceRef, said], ...]
+        pair: tuple[DataSourceRef, Annotated[DataSourceRef, said]]
+        unique: set[Annotated[DataSourceRef, said]]
+        named: dict[str, Annotated[DataSourceRef, said]]
+        all_items: Annotated[list[DataSourceRef] | None, said]
+        all_named: Annotated[dict[str, DataSourceRef], said]
+        maybe: Annotated[DataSourceRef, said] | None
+        models: Annotated[list[End], Field(json_schema_extra={"headwater-objects": ["no"]})]
+        maybe_models: dict[str, End] | None
+
+    document = {
+        "items": ["a"],
+        "maybe_items": [None, "b"],
+        "rows": ["c"],
+        "pair": ["plain", "d"],
+        "unique": ["e"],
+        "named": {"x": "f"},
+        "all_items": ["g"],
+        "all_named": {"x": "h"},
+        "maybe": "i",
+        "models": [{"source": "j", "other": "plain"}],
+        "maybe_models": {"x": {"source": "k"}},
+    }
+    for mode in ("validation", "serialization"):
+        marked = Marks(Ends.model_json_schema(mode=mode)).found(document)
+        told = {one.name: (one.role, one.objects) for one in marked}
+        assert told == {**dict.fromkeys("abcdefghijk", ("writer", ("t",))), "plain": ("", ())}
+        assert sum(one.name == "plain" for one in marked) == 2
+
+
 def test_odd_documents_and_schemas_hold_nothing() -> None:
     assert MARKS.found({"many": "text", "sides": {"a": 1}, "one": None, "pair": []}) == []
     assert Marks({}).found({"one": "a"}) == []
