@@ -18,7 +18,7 @@ from registry.store import Store
 from tasks.dependents import Adapter, NotRewritable, Rename
 from tasks.repointing import waves
 from tasks.repointing.candidates import Candidate, Sharing, Unit, blast, bundles, gather
-from tasks.repointing.diffs import diff
+from tasks.repointing.diffs import called, diff
 from tasks.repointing.facts import Looked, Observed, Observer, Pair
 from tasks.repointing.judging import WRITERS, Finding, Subject, judge, tables_of
 from tasks.repointing.requests import Known, Request, know
@@ -229,9 +229,9 @@ class Rewriting:
         async with self._gate:
             content = await adapter.read(unit[1])
         after = adapter.rewrite(content, renames)
-        return Rewritten(
-            renames, content.fingerprint, after.fingerprint, diff(unit[1], content.text, after.text, renames)
-        )
+        name = called(unit[1], ((each.one.key, each.one.name) for each in self.units[unit]))
+        changed = diff(name, content.text, after.text, renames)
+        return Rewritten(renames, content.fingerprint, after.fingerprint, changed)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from registry.workspaces import WorkspaceDraft
 from tasks.dependents import Place, Rename
 from tasks.repointing import waves
 from tasks.repointing.columns import Severity, compare
-from tasks.repointing.diffs import diff
+from tasks.repointing.diffs import called, diff
 from tasks.repointing.planning import MOST_SHOWN
 from tests.registry.conftest import home, sqlite_template, store
 from tests.registry.samples import source
@@ -69,7 +69,7 @@ def test_a_plan_shows_every_unit_with_its_diff_and_keeps_secrets_of_neighbours_t
 
 
 def test_a_name_on_a_line_with_anything_else_is_shown_alone() -> None:
-    before = f'{{"password": "{CANARY}", "datasource": "orders", "token": "{CANARY}", "also": "orders"}}'
+    before = f'{{"password": "{CANARY}", "datasource": "orders", "token": "{CANARY}", "also": "orders"}}\n{{}}'
     after = before.replace('"orders"', '"orders_v2"')
     renames = [Rename(Place("f", pointer), "orders", "orders_v2") for pointer in ("/datasource", "/also")]
     assert diff("f", before, after, renames).splitlines() == [
@@ -79,6 +79,33 @@ def test_a_name_on_a_line_with_anything_else_is_shown_alone() -> None:
         '-…orders…orders"}',
         '+…orders_v2…orders_v2"}',
     ]
+
+
+def test_json_of_one_line_is_shown_by_the_pointers_of_its_names() -> None:
+    code = json.dumps({"steps": [{"source": "orders", "token": CANARY}]})
+    before = json.dumps({"password": CANARY, "parameters": {"a/b": ["other", "orders"]}, "code": code})
+    after = before.replace("orders", "orders_v2")
+    places = [Place("f", "/parameters/a~1b/1"), Place("f", "/code!/steps/0/source")]
+    renames = [Rename(place, "orders", "orders_v2") for place in places]
+    assert diff("f", before, after, renames).splitlines() == [
+        "--- f",
+        "+++ f",
+        "@@ /parameters/a~1b/1 @@",
+        "-orders",
+        "+orders_v2",
+        "@@ /code!/steps/0/source @@",
+        "-orders",
+        "+orders_v2",
+    ]
+    assert diff("f", before, before, renames) == ""
+    elsewhere = [Rename(Place("f", "/password"), "orders", "orders_v2")]
+    assert diff("f", before, after, elsewhere).splitlines()[2] == "@@ -1 +1 @@", "nothing is told that is not so"
+
+
+def test_a_unit_that_is_known_by_an_id_is_called_by_its_name() -> None:
+    assert called("deployment:7f-1", [("7f-1", "load/nightly")]) == "deployment load/nightly (7f-1)"
+    assert called("deployment:7f-1", [("7f-1", "load/new\nline")]) == r"deployment load/new\nline (7f-1)"
+    assert called("/specs/a.json", [("/specs/a.json#1", "a")]) == "/specs/a.json"
 
 
 @given(
