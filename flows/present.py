@@ -43,30 +43,33 @@ def short(verdict: Verdict) -> Any:
 
 
 def table(verdicts: Sequence[Verdict]) -> Any:
-    """A rich table with cause and remedy of each verdict, the sick ones first."""
-    from rich.table import Table
+    """Cause and remedy of each verdict for a terminal of any width, the sick ones first."""
     from rich.text import Text
 
-    grid = Table(show_lines=True, expand=True, header_style="bold")
-    grid.add_column("data source", ratio=3, overflow="fold")
-    grid.add_column("env", width=4)
-    grid.add_column("from", ratio=1, overflow="fold")
-    grid.add_column("state", width=12)
-    grid.add_column("cause and remedy", ratio=8, overflow="fold")
-    grid.add_column("ms", justify="right", width=6)
+    from flows.grid import Grid
+
+    rows = []
     for verdict in ordered(verdicts):
-        text = Text()
-        if verdict.cause:
-            text.append(verdict.cause, style="bold")
-            if verdict.alternatives:
-                text.append(f" ({' or '.join(verdict.alternatives)})")
-            text.append(f"\n{verdict.message}\n")
-            text.append(f"-> {verdict.remedy}", style="cyan")
-        for warning in verdict.warnings:
-            text.append(("\n" if text else "") + f"! {warning.code}: {warning.message}", style="yellow")
+        place = (name(verdict), verdict.env, verdict.resource_group)
         state = Text(str(verdict.state), style=_COLOURS[verdict.state])
-        grid.add_row(name(verdict), verdict.env, verdict.resource_group, state, text, f"{verdict.elapsed_ms:.0f}")
-    return grid
+        rows.append([*map(Text, place), state, _told(verdict), Text(f"{verdict.elapsed_ms:.0f}")])
+    return Grid(("data source", "env", "from", "state", "cause and remedy", "ms"), rows, lines=True)
+
+
+def _told(verdict: Verdict) -> Any:
+    """Cause, message, remedy and warnings, below each other."""
+    from rich.text import Text
+
+    text = Text()
+    if verdict.cause:
+        text.append(verdict.cause, style="bold")
+        if verdict.alternatives:
+            text.append(f" ({' or '.join(verdict.alternatives)})")
+        text.append(f"\n{verdict.message}\n")
+        text.append(f"-> {verdict.remedy}", style="cyan")
+    for warning in verdict.warnings:
+        text.append(("\n" if text else "") + f"! {warning.code}: {warning.message}", style="yellow")
+    return text
 
 
 def ordered(verdicts: Iterable[Verdict]) -> list[Verdict]:

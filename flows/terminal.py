@@ -26,15 +26,11 @@ def table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
         sys.stdout.flush()
         return
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    grid = Table(header_style="bold")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*map(Text, row))  # as text: a name in brackets is no markup
-    Console().print(grid)
+    from flows.grid import Grid
+
+    Console().print(Grid(columns, [[Text(cell) for cell in row] for row in rows]))
 
 
 def write_any_character() -> None:

@@ -103,10 +103,16 @@ def test_no_color_is_honoured(retail: CommandLine) -> None:
     assert not [code for code in _COLOUR.findall(plain.text) if re.search(r"[\[;](3[0-7]|9[0-7]|38)", code)]
 
 
-def test_a_dumb_terminal_gets_nothing_that_moves(retail: CommandLine) -> None:
-    screen = Screen(retail, "test", TERM="dumb")
+def test_a_dumb_terminal_gets_nothing_that_moves_and_words_that_can_be_read(retail: CommandLine) -> None:
+    bastion = "{name: vpc_a, kind: ssh, ssh: {host: 10.77.1.2, username: probe, private_key: 'file:/keys/id'}}"
+    text = workspace(source("closed", 1)).replace("kind: local}]", f"kind: local}}, {bastion}]")
+    retail.apply(text.replace("resource_groups: [local]", "resource_groups: [local, vpc_a]"))
+    screen = Screen(retail, "test", "closed", TERM="dumb", COLUMNS="80")
     assert screen.end() == 1
     assert "\x1b" not in screen.text
+    words = set(screen.text.replace("│", " ").split())
+    assert {"retail/closed", "prod", "local", "vpc_a", "Unreachable", "ConfigError", "PORT.CLOSED"} <= words
+    assert max(map(len, screen.text.splitlines())) <= 80
 
 
 def test_wide_names_keep_the_table_in_shape(retail: CommandLine) -> None:
