@@ -283,7 +283,8 @@ def _scanned(
         dump(_document(scanned, counts))
     elif not quiet:
         numbers = counts.document()
-        table(("found", "dependents"), [(word, str(numbers[word])) for word in ("new", "changed", "unchanged", "gone")])
+        words = ("new", "changed", "unchanged", "gone")
+        table(("since the last scan", "dependents"), [(word, str(numbers[word])) for word in words])
     _tell(scanned, counts)
     return 1 if scanned.unread or counts.unresolved else 0
 
