@@ -244,14 +244,13 @@ def print_plan(proposal: Proposal) -> None:
         print("\n".join(lines(one, proposal.refused)))
     plan = proposal.plan
     sys.stdout.flush()
-    print(
-        f"plan {plan.id} of {len(proposal.impacts)} data sources, to be applied until "
-        f"{plan.expires_at:%Y-%m-%d %H:%M} UTC",
-        file=sys.stderr,
-    )
+    count = len(proposal.impacts)
+    told = f"plan {plan.id} of {count} data source{'s' if count != 1 else ''}"
     if proposal.refused:
-        print("refused as it stands: repoint the dependents, or type the names too: --force NAME", file=sys.stderr)
+        print(f"{told}, refused as it stands", file=sys.stderr)
+        print("repoint the dependents, or type the names too: --force NAME", file=sys.stderr)
     else:
+        print(f"{told}, to be applied until {plan.expires_at:%Y-%m-%d %H:%M} UTC", file=sys.stderr)
         print(f"headwater source apply {plan.id}", file=sys.stderr)
 
 

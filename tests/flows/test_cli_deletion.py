@@ -79,6 +79,9 @@ def test_a_plan_of_what_production_uses_is_refused_and_kept(shop: CommandLine) -
         1,
         {"retail/orders": "in use by 1 in production: api (retail, data_service)"},
     )
+    told = shop("source", "delete", "orders").err
+    assert " of 1 data source, refused as it stands\n" in told
+    assert "to be applied" not in told
     shop("source", "apply", shown.json["plan"]).refused("--force orders")
     done = shop("source", "apply", shown.json["plan"], "--force", "orders", "--why", "the shop is closed")
     assert done.status == 0, done
