@@ -305,7 +305,7 @@ def _print_plan(plan: Plan, steps: Sequence[Any]) -> None:
 def _print_rest(steps: Sequence[dict[str, Any]]) -> None:
     """What is not simply done."""
     rest = [one for one in steps if one["message"]]
-    rows = [(one["state"], str(one["wave"]), one["unit"], one["message"]) for one in rest[:50]]
+    rows = [(one["state"], str(one["wave"]), one["name"], one["message"]) for one in rest[:50]]
     if rows:
         table(("state", "wave", "unit", "why"), rows)
     if len(rest) > len(rows):

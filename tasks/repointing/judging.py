@@ -38,7 +38,7 @@ _SCHEMA: Mapping[str, tuple[str, ...]] = {"postgresql": ("USAGE ON SCHEMA",)}
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a person should know before."""
+    """Something that a person should know before; one that is ok is told of the whole plan, and changes no verdict."""
 
     severity: Severity
     told: str
@@ -194,7 +194,9 @@ def _contents(use: Use, subject: Subject, observed: Observed, side: str) -> Iter
     if writes:
         yield from _writable(use, subject, there.survey)
     if use.objects and here.survey is None:
-        yield Finding(Severity.WARN, f"types of columns were not compared with {subject.old.path}: {here.told}")
+        # That the old one can't be looked at is why one repoints, and says nothing of the new one.
+        told = f"types of columns were not compared with {subject.old.path} ({use.env}): {here.told}"
+        yield Finding(Severity.OK, told)
     protocol = _protocol(subject.new, side)
     for name in use.objects:
         asked = _Asked(subject.new.path, writes, _wanted(use, name, protocol), _LOOKED_UP.get(protocol, frozenset()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from registry.store import Store
 from tasks.dependents import Adapter, NotRewritable, Rename
 from tasks.repointing import waves
 from tasks.repointing.candidates import Candidate, Sharing, Unit, blast, bundles, gather
+from tasks.repointing.columns import Severity
 from tasks.repointing.diffs import called, diff
 from tasks.repointing.facts import Looked, Observed, Observer, Pair
 from tasks.repointing.judging import WRITERS, Finding, Subject, judge, tables_of
@@ -277,9 +278,18 @@ async def _draft(made: _Made, at: datetime) -> PlanDraft:
         "blast": blast(made.candidates),
         "blocked": [one.result() for one in blocked],
         "looked": _looked(made.observed),
-        "warnings": [told for told in (waves.late(at, made.request.zone),) if told],
+        "warnings": [*_warnings(made, at)],
     }
     return PlanDraft(KIND, subject.old.workspace.name, document, made.known.versions, steps)
+
+
+def _warnings(made: _Made, at: datetime) -> Iterator[str]:
+    """What is to be said once, of the plan."""
+    late = waves.late(at, made.request.zone)
+    if late:
+        yield late
+    found = (finding for one in made.candidates for finding in one.findings if finding.severity is Severity.OK)
+    yield from dict.fromkeys(one.told for one in found)
 
 
 async def _blocked(candidate: Candidate, rewriting: Rewriting) -> dict[str, Any]:

@@ -8,10 +8,14 @@ from typing import Any
 
 from registry import model
 from registry.plans import StepState
+from tasks.repointing.columns import Severity
+from tasks.repointing.diffs import called
 from tasks.report import markdown as cells
 
-#: Dependents and units that are told one by one; the others are counted.
+#: Reasons and units that are told one by one; the others are counted.
 _TOLD = 50
+#: Dependents that are named with a reason.
+_NAMED = 3
 _BRIEF = ("verdict", "module", "env")
 #: Characters of a place that a row has room for.
 _WIDE = 32
@@ -29,7 +33,7 @@ def lines(plan: model.Plan, steps: Sequence[model.PlanStep], *, diffs: int = 10)
     yield from (f"  by {name:<10}{_table(document['blast'][name])}" for name in _TABLES if name in document["blast"])
     yield from (f"  {one}" for one in _looked(document))
     yield from (f"! {one}" for one in document["warnings"])
-    yield from _some([*_findings(document, steps)], "dependents")
+    yield from _some([*_findings(document, steps)], "reasons")
     for step in steps[:diffs]:
         yield step.action["diff"]
     if len(steps) > diffs:
@@ -65,9 +69,21 @@ def _looked(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _findings(document: Mapping[str, Any], steps: Sequence[model.PlanStep]) -> Iterator[str]:
-    told = {one["id"]: one for step in steps for one in step.action["dependents"] if one["reasons"]}
-    for one in (*document["blocked"], *told.values()):
-        yield f"{one['verdict']:<8}{one['workspace']}/{one['name']} ({one['module']}): {'; '.join(one['reasons'])}"
+    """Each reason once, the worst first, with those that it speaks of; what is told of the whole plan is no reason."""
+    there = {one["id"]: one for step in steps for one in step.action["dependents"]}
+    names = defaultdict[str, dict[int, str]](dict)
+    for one in (*document["blocked"], *there.values()):
+        for reason in one["reasons"]:
+            names[reason][one["id"]] = f"{one['workspace']}/{one['name']} ({one['module']})"
+    for severity in (Severity.BLOCKED, Severity.WARN):
+        found = {reason: who for reason, who in names.items() if reason.startswith(f"{severity}: ")}
+        for reason, who in sorted(found.items(), key=lambda each: -len(each[1])):
+            yield f"{reason}: {_who([*who.values()])}"
+
+
+def _who(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMED])
+    return f"{len(names)} dependents: {shown}, ..." if len(names) > _NAMED else shown
 
 
 def _some(found: Sequence[str], what: str) -> Iterator[str]:
@@ -89,7 +105,7 @@ def markdown(plan: model.Plan, steps: Sequence[model.PlanStep]) -> str:
         cells.table(("by", "dependents"), rows),
         *(f"> {cells.text(one)}" for one in document["warnings"]),
         _code("Tested and looked at", [*_looked(document)]),
-        _code("Findings", [*_some([*_findings(document, steps)], "dependents")]),
+        _code("Findings", [*_some([*_findings(document, steps)], "reasons")]),
         _moves(steps),
         _code("Changes", [step.action["diff"] for step in steps[:_TOLD]], "diff"),
     ]
@@ -142,6 +158,7 @@ def results(steps: Sequence[model.PlanStep]) -> list[dict[str, Any]]:
     return [
         {
             "unit": step.action["unit"],
+            "name": _called(step),
             "wave": step.wave + 1,
             "state": step.state,
             "message": step.message,
@@ -151,9 +168,13 @@ def results(steps: Sequence[model.PlanStep]) -> list[dict[str, Any]]:
     ]
 
 
+def _called(step: model.PlanStep) -> str:
+    return called(step.action["unit"], ((one["key"], one["name"]) for one in step.action["dependents"]))
+
+
 def outcome(plan: model.Plan, steps: Sequence[model.PlanStep]) -> str:
     """How it went, in Markdown."""
-    told = [f"{one.action['unit']}: {one.state}: {one.message}" for one in steps if one.state != StepState.DONE]
+    told = [f"{_called(one)}: {one.state}: {one.message}" for one in steps if one.state != StepState.DONE]
     waves = defaultdict[int, Counter[str]](Counter)
     for step in steps:
         waves[step.wave][step.state] += 1

@@ -19,7 +19,7 @@ from registry.errors import InvalidInput
 from registry.store import Store
 from registry.workspaces import WorkspaceDraft
 from tasks.dependents import Place, Rename
-from tasks.repointing import waves
+from tasks.repointing import report, waves
 from tasks.repointing.columns import Severity, compare
 from tasks.repointing.diffs import called, diff
 from tasks.repointing.planning import MOST_SHOWN
@@ -233,6 +233,52 @@ def test_a_group_that_does_not_connect_blocks_its_dependents_alone(world: World)
     assert "not Connectable from far: PORT.REFUSED" in _reasons(plan)
     assert [one["name"] for one in plan.document["blocked"]] == ["far_0"]
     assert len(world.observing.asked) == 2
+
+
+def _lines(world: World, plan: model.Plan) -> list[str]:
+    return [*report.lines(plan, world.store.plans.steps(plan.id))]
+
+
+def test_a_reason_of_many_is_told_once_with_their_number_and_the_first_names(world: World) -> None:
+    world.files(5, resource_group="far")
+    world.file("alone", {"reads": "orders", "resource_group": "near", "locked_by": "bob"})
+    world.observing.ill = {"far"}
+    plan = world.plan()
+    told = [line for line in _lines(world, plan) if line.startswith(("ok", "warn", "blocked"))]
+    many = (
+        "5 dependents: retail/f00000_0 (data_studio), retail/f00001_0 (data_studio), retail/f00002_0 (data_studio), ..."
+    )
+    assert told == [
+        f"blocked: not Connectable from far: PORT.REFUSED: {many}",
+        "warn: bob is editing it: it is skipped unless forced: retail/alone_0 (data_studio)",
+    ]
+    assert told[0] in report.markdown(plan, world.store.plans.steps(plan.id))
+    assert all(one["reasons"] for one in plan.document["blocked"]), "every dependent has all of its own"
+
+
+def test_that_the_old_one_cannot_be_looked_at_is_told_once_and_makes_nobody_doubtful(world: World) -> None:
+    for name in "abc":
+        world.file(name, {"reads": "orders", "tables": ["items"]})
+    world.observing.surveys = {NEW: survey_of("items")}
+    plan = world.plan()
+    assert plan.document["blast"]["verdict"] == {"ok": 3}
+    told = "types of columns were not compared with retail/orders (prod): nobody could look"
+    assert plan.document["warnings"].count(told) == 1
+    assert [line for line in _lines(world, plan) if told in line] == [f"! {told}"]
+    assert all(one["reasons"] == [f"ok: {told}"] for each in _actions(world, plan) for one in each["dependents"])
+    world.observing.surveys = {OLD: survey_of("items")}
+    plan = world.plan()
+    assert plan.document["blast"]["verdict"] == {"warn": 3}, "of the new one nothing is known"
+    assert told not in plan.document["warnings"]
+
+
+def test_what_became_of_a_unit_is_told_by_the_name_that_people_know() -> None:
+    action = {"unit": "deployment:7f-1", "dependents": [{"key": "7f-1", "name": "load/nightly"}]}
+    step = model.PlanStep(action=action, wave=0, state="failed", message="it moved")
+    (found,) = report.results([step])
+    assert (found["unit"], found["name"]) == ("deployment:7f-1", "deployment load/nightly (7f-1)")
+    plan = model.Plan(state="failed")
+    assert "deployment load/nightly (7f-1): failed: it moved" in report.outcome(plan, [step])
 
 
 def test_each_group_is_asked_once_however_many_run_there(world: World) -> None:
