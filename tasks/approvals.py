@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from registry.errors import Conflict, HeadwaterError, InvalidInput, NotFound
+from tasks import prefect_faults
 from tasks.evidence import StageFailed
 from tasks.prefect_api import PrefectApi, settings
 
@@ -104,13 +105,8 @@ def _expect_accepted(said: Any, run: Any) -> None:
 
 
 def _explained(evidence: Mapping[str, Any]) -> HeadwaterError:
-    status, server = evidence.get("http_status"), evidence.get("api", "")
     if evidence.get("agent") == "no-server":
         advice = "set PREFECT_API_URL=http://127.0.0.1:4200/api, or wherever the run is"
         return InvalidInput("no Prefect server is named", where="PREFECT_API_URL", instruction=advice)
-    reason = f"the Prefect server at {server} does not do it: {evidence.get('agent')}"
-    return HeadwaterError(
-        f"{reason} (HTTP {status})" if status else reason,
-        where="PREFECT_API_URL",
-        instruction="check that it runs, and PREFECT_API_KEY or PREFECT_API_AUTH_STRING where it wants one",
-    )
+    told, advice = prefect_faults.told(evidence), prefect_faults.advice(evidence)
+    return HeadwaterError(told, where="PREFECT_API_URL", instruction=advice)

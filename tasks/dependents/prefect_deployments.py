@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary
 
 from registry.errors import HeadwaterError, NotFound
 from registry.store import open_store
+from tasks import prefect_faults
 from tasks.connecting.running import Run
 from tasks.dependents import (
     Content,
@@ -101,14 +102,11 @@ async def _ask(method: str, path: str, body: Mapping[str, Any] | None = None) ->
 
 
 def _explained(evidence: Mapping[str, Any], path: str) -> HeadwaterError:
-    status, server = evidence.get("http_status"), evidence.get("api", "")
+    status = evidence.get("http_status")
     if status in (409, 422):
         told = f"Prefect refuses it (HTTP {status}): the new name does not fit the schema of the parameters"
         return HeadwaterError(told, where=path, instruction="`headwater deploy` fills in the choices of the forms")
-    reason = f"the Prefect server at {server} does not do it: {evidence.get('agent')}"
-    return HeadwaterError(
-        f"{reason} (HTTP {status})" if status else reason, where=path, instruction="check PREFECT_API_URL"
-    )
+    return HeadwaterError(prefect_faults.told(evidence), where=path, instruction=prefect_faults.advice(evidence))
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,8 @@ async def test_only_approvals_of_ours_are_answered(prefect_server: PrefectServer
 
 
 @pytest.mark.parametrize(
-    ("url", "told"), [("", "no Prefect server is named"), ("http://127.0.0.1:1/api", "127.0.0.1:1/api does not do it")]
+    ("url", "told"),
+    [("", "no Prefect server is named"), ("http://127.0.0.1:1/api", "127.0.0.1:1/api cannot be reached")],
 )
 async def test_a_server_that_is_not_there_is_told(url: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", url)

@@ -246,7 +246,7 @@ async def test_the_server_being_away_is_told(server: Server, monkeypatch: pytest
 
     monkeypatch.setattr(prefect_deployments, "settings", lambda: {"PREFECT_API_URL": "http://127.0.0.1:1/api"})
     prefect_deployments._OPEN.clear()
-    with pytest.raises(HeadwaterError, match=r"127\.0\.0\.1:1/api does not do it: server-unreachable"):
+    with pytest.raises(HeadwaterError, match=r"127\.0\.0\.1:1/api cannot be reached \(ECONNREFUSED\)"):
         await found()
     prefect_deployments._OPEN.clear()
 
