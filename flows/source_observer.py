@@ -19,6 +19,9 @@ from tasks.vantages import Outpost
 
 #: Groups that a survey is tried from before it is given up.
 _TRIES = 3
+#: Groups of which it is told why no survey came of it.
+_TOLD = 3
+_OUTPOST = "a worker checks, and does not survey"
 #: No column's newest value is asked for.
 _NO_FRESHNESS = Wanted(fresh="")
 
@@ -47,13 +50,11 @@ class SourceObserver:
 
     async def survey(self, source: str, env: str, groups: Collection[str], tables: Collection[str]) -> Looked:
         """These tables as they are there, seen from the first of these groups that gets as far as its login."""
-        told = "no resource group is known from which anything runs"
-        for group in [*groups][:_TRIES]:
-            pair = Pair(source, env, group)
-            target = (await asyncio.to_thread(self._targets, [pair]))[pair]
-            if isinstance(target, str):
-                told = f"from {group}: {target}"
-                continue
+        targets = await asyncio.to_thread(self._targets, [Pair(source, env, group) for group in groups])
+        unable = {pair.group: _unable(target) for pair, target in targets.items()}
+        told = {group: why for group, why in unable.items() if why}
+        able = [one for one in targets.values() if isinstance(one, CheckTarget) and not unable[one.group.name]]
+        for target in able[:_TRIES]:
             (plan,) = checking.plan(self._store, [target])
             try:
                 looked = await self._survey(plan, sorted(tables))
@@ -61,13 +62,14 @@ class SourceObserver:
                 await plan.vantage.close()
             if looked.survey is not None:
                 return looked
-            told = f"from {group}: {looked.told}"
-        return Looked(None, told)
+            told[target.group.name] = looked.told
+        listed = [f"from {group}: {why}" for group, why in told.items()]
+        return Looked(None, "; ".join(listed[:_TOLD]) or "no resource group is known from which anything runs")
 
     async def _survey(self, plan: GroupPlan, tables: Sequence[str]) -> Looked:
         target = plan.targets[0]
         if isinstance(plan.vantage, Outpost):
-            return Looked(None, "a worker checks, and does not survey")
+            return Looked(None, _OUTPOST)
         if target.connection is not None:
             connection = target.connection.model_copy(update={"objects": tuple(tables)})
             target = replace(target, connection=connection)
@@ -99,6 +101,13 @@ class SourceObserver:
                     place = TargetGroup(group.name, group.kind, group.settings, group.network, group.public_key)
                     found[pair] = replace(any_one, group=place)
         return found
+
+
+def _unable(target: CheckTarget | str) -> str:
+    """Why no survey can be made from there; empty where it can be tried."""
+    if isinstance(target, str):
+        return target
+    return _OUTPOST if target.group.kind == "worker" else ""
 
 
 def _pair(verdict: Verdict) -> Pair:

@@ -59,5 +59,9 @@ class Observer(Protocol):
         ...
 
     async def survey(self, source: str, env: str, groups: Collection[str], tables: Collection[str]) -> Looked:
-        """These tables as they are there, seen from the first of these groups from which it can be done."""
+        """These tables as they are there, seen from the first of these groups from which it can be done.
+
+        Args:
+            groups: Those that the dependents run on first, then others that may use the source.
+        """
         ...

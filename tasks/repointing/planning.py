@@ -88,10 +88,14 @@ async def observe(known: Known, observer: Observer, progress: Progress = _unhear
     reach = await observer.reach(pairs)
     progress("looking at tables", 0, len(tables))
     surveys = dict[tuple[str, str], Looked]()
+    workspaces = dict.fromkeys([subject.new.workspace.name, *sorted({use.workspace for use in known.chosen})])
+    others = [group for workspace in workspaces for group in subject.bound.get(workspace, ())]
     for (source, env), names in tables.items():
         seen = [pair for pair in pairs if pair.env == env or source != subject.new.path]
         # Whoever reaches the new one is the likeliest to reach the old one too.
         places = dict.fromkeys(pair.group for pair in sorted(seen, key=lambda pair: not reach[pair].connectable))
+        # Tables are the server's, wherever it is seen from: another group will do where none of theirs can look.
+        places |= dict.fromkeys(others)
         surveys[source, env] = await observer.survey(source, env, [*places], names)
     return Observed(reach, surveys)
 

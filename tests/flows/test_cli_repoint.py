@@ -138,6 +138,18 @@ def test_columns_that_do_not_hold_what_is_written_block_the_writer(headwater: Co
     assert any("items.id is smallint there, integer here" in why for why in found["blocked"][0]["reasons"])
 
 
+def test_tables_are_looked_at_from_another_group_where_dependents_run_on_workers_alone(headwater: CommandLine) -> None:
+    headwater.apply(
+        "version: 1\nresource_groups:\n  - {name: jobs, kind: worker, worker: {work_pool: jobs}}\n"
+        "workspaces:\n  - {name: retail, resource_groups: [jobs, local]}\n"
+    )
+    node = sync("store", "writer")
+    specs(headwater, {**node, "runtimeResource": {"resourceGroup": "jobs"}})
+    found = headwater("repoint", "orders", "orders_narrow", "--output", "json").json
+    assert any("items.id is smallint there, integer here" in why for why in found["blocked"][0]["reasons"])
+    assert {one["group"] for one in found["looked"] if "group" in one} == {"jobs"}, "only theirs is tested from"
+
+
 def test_a_source_that_does_not_answer_blocks_everybody(headwater: CommandLine) -> None:
     specs(headwater, sync("load", "reader"))
     headwater.apply(
