@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,9 +13,9 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from flows import checking, rounds
+from flows.literals import literals
 from flows.test_connectivity import publish_round
-from registry import names, types
-from registry.connection.fields import REFERENCE_SCHEMES
+from registry import names
 from registry.entries import SourceDraft, draft_source
 from registry.errors import HeadwaterError, InvalidInput
 from registry.store import Store, open_store
@@ -24,11 +23,6 @@ from registry.store import Store, open_store
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: What a parameter may hold in place of a secret; `stored:` secrets are made by the command line alone.
-REFERENCE = rf"^({'|'.join(scheme for scheme in REFERENCE_SCHEMES if scheme != 'stored')}):."
-#: A password in a URL: before the `@` of its host, or as one of its parameters.
-CLEAR_URL = r"//[^/?#]*:[^/?#]*@|[?&;](password|passwd|pwd)[a-z0-9]*="
-_URL_FIELDS = ("jdbcurl", "url")
 _HIDDEN = "(literal secret, removed)"
 
 
@@ -43,28 +37,6 @@ class SecretFreeFlow(Flow[P, R]):
         if found := [place for side in sides for place in literals(side)]:
             raise _refusal(found)
         return super().__call__(*args, **kwargs)
-
-
-def literals(entry: Mapping[str, Any]) -> list[str]:
-    """The fields of an entry, as people write it, where a secret itself stands in place of a reference."""
-    return [key for key, value in entry.items() if _is_literal(str(key), value)]
-
-
-def _is_literal(key: str, value: Any) -> bool:
-    squashed = key.replace("_", "").replace("-", "").strip().casefold()
-    if squashed in _URL_FIELDS:
-        return bool(re.search(CLEAR_URL, str(value), re.IGNORECASE))
-    return squashed in _secret_keys() and value not in (None, "") and not re.match(REFERENCE, str(value))
-
-
-def _secret_keys() -> set[str]:
-    return {name.replace("_", "") for name in secret_fields()}
-
-
-def secret_fields() -> set[str]:
-    """The names of fields that hold references to secrets, in any type of the catalogue."""
-    models = (model for type_ in types.catalogue().values() for model in type_.modes.values())
-    return {name for model in models for name in model.sensitive_fields()}
 
 
 def _refusal(fields: list[str]) -> InvalidInput:

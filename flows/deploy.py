@@ -15,7 +15,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows import worker_groups
+from flows import following, worker_groups
 from registry.errors import HeadwaterError, InvalidInput
 from registry.store import Store, open_store
 
@@ -61,6 +61,9 @@ def deploy(project: Path = PROJECT) -> Iterator[str]:
 def sync_choices() -> bool:
     """Bring the choices of the forms, and the worker groups, to what the registry holds now; for after a change of it.
 
+    Whoever changes the registry waits for it: Prefect's library is loaded only where a worker group is not deployed as
+    it should be, and a server that does not answer soon is left alone.
+
     Returns:
         Whether there was something to do: false at once where `PREFECT_API_URL` is not set.
 
@@ -69,10 +72,9 @@ def sync_choices() -> bool:
     """
     if not os.environ.get("PREFECT_API_URL"):
         return False
-    _server()
     with open_store() as store:
-        said = asyncio.run(_sync(_deployments(PROJECT), _choices(store)))
-        return bool([*said, *asyncio.run(worker_groups.sync(store.groups.list()))])
+        choices, groups = _choices(store), store.groups.list()
+    return asyncio.run(following.follow(list(_deployments(PROJECT)), lambda schema: form(schema, choices), groups))
 
 
 def _server() -> str:
@@ -219,7 +221,7 @@ def _references_only() -> dict[str, Any]:
     """Held against a side by the server, before a run is made: what it refuses is stored nowhere."""
     from pydantic.alias_generators import to_camel
 
-    from flows.create_data_source import CLEAR_URL, REFERENCE, secret_fields
+    from flows.literals import CLEAR_URL, REFERENCE, secret_fields
 
     names = sorted({spelling for name in secret_fields() for spelling in (name, to_camel(name))})
     return {
