@@ -92,7 +92,8 @@ class Grid:
         return table
 
     def _counts(self, column: int) -> bool:
-        return bool(self.rows) and all(row[column].plain.isdecimal() for row in self.rows)
+        told = {row[column].plain for row in self.rows} - {""}
+        return bool(told) and all(map(str.isdecimal, told))
 
     def _once(self, columns: Sequence[int]) -> Text:
         """What is the same in every row, said once."""

@@ -120,7 +120,7 @@ def test_one_row_keeps_all_its_columns() -> None:
 
 
 def test_counts_stand_below_each_other_at_their_end() -> None:
-    told = drawn(grid_of(("risk", "dependents"), [("high", "7"), ("low", "1234")]), 80)
+    told = drawn(grid_of(("risk", "dependents"), [("high", "7"), ("none", ""), ("low", "1234")]), 80)
     assert "          7 │" in told
     assert "       1234 │" in told
 
