@@ -226,8 +226,12 @@ class Plans:
         with _held(self._database, id_):
             yield
 
-    def begin(self, id_: str, by: By) -> model.Plan:
+    def begin(self, id_: str, by: By, expect: Callable[[Session], None] | None = None) -> model.Plan:
         """Let a plan be applied, or gone on with.
+
+        Args:
+            expect: Raises when it must not begin; asked in the same transaction, so that of two that begin at once
+                the second one sees the first.
 
         Raises:
             NotFound: No such plan.
@@ -247,6 +251,8 @@ class Plans:
                 raise InvalidInput(told, where=f"plan:{plan.id}", instruction="let its rollback end: roll back again")
             if plan.state == PlanState.READY:
                 _expect_fresh(session, plan, by.at)
+                if expect is not None:
+                    expect(session)
             return _move(session, plan, PlanState.APPLYING, by)
 
     def _ask(self, plan: model.Plan, by: By) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from registry import (
     access,
@@ -150,7 +151,7 @@ class Upgrades:
                     upgrade_switch.expect_unmoved(
                         session, workspaces.find(session, name), plan, self._plans.steps(plan.id)
                     )
-            plan = self._plans.begin(plan.id, by)
+            plan = self._plans.begin(plan.id, by, lambda session: self._expect_alone(session, plan, name))
             seconds = 0.0
             if not self._is_switched(plan):
                 with self._failing(plan, by), texts.collector_paused():
@@ -206,6 +207,10 @@ class Upgrades:
         return plan.state == PlanState.APPLIED or self._is_switched(plan)
 
     # -- parts -------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _expect_alone(session: Session, plan: model.Plan, name: str) -> None:
+        upgrade_switch.expect_alone(session, workspaces.find(session, name), plan)
 
     def _get(self, id_: str) -> model.Plan:
         plan = self._plans.get(id_)
