@@ -268,15 +268,15 @@ def test_a_file_that_gives_nothing(tmp_path: Path) -> None:
 
 
 def test_other_schemes_are_taught() -> None:
-    with pytest.raises(SecretUnresolved, match="vault: references can't be resolved here"):
-        resolve_reference("vault:kv/orders#password")
-    register_resolver("vault", {"kv/orders#password": CANARY}.__getitem__)
+    with pytest.raises(SecretUnresolved, match="safe: references can't be resolved here"):
+        resolve_reference("safe:kv/orders#password")
+    register_resolver("safe", {"kv/orders#password": CANARY}.__getitem__)
     try:
-        assert resolve_reference("vault:kv/orders#password").get_secret_value() == CANARY
+        assert resolve_reference("safe:kv/orders#password").get_secret_value() == CANARY
     finally:
         from registry import secrets
 
-        del secrets._RESOLVERS["vault"]
+        del secrets._RESOLVERS["safe"]
 
 
 def test_the_audit_of_a_secret_is_its_reference(store: Store) -> None:
