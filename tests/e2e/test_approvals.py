@@ -141,7 +141,8 @@ def test_a_repoint_shows_its_waves_and_ends_where_it_was_sent(page: Page, office
     assert _named(office) == ["orders"] * 5
     _read(page, office, run, "headwater-repoint")
     expect(page.get_by_role("row").filter(has_text="nightly-load/europe")).to_contain_text("operation_center")
-    expect(page.get_by_text("+…orders_next…").first).to_be_visible()
+    for told in ("deployment nightly-load/europe", "@@ /parameters/source @@", "+orders_next"):
+        expect(page.get_by_text(told).first).to_be_visible()
     _picture(page, "repoint-plan", whole=True)
     form = _form(page, office, run)
     _fill(form, "approve", "li", "the database moves")
