@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
 #: Seconds that one answer may take, unless the caller's own time ends before.
-_PATIENCE = 15.0
+PATIENCE = 15.0
 #: Statuses after which Prefect's own client asks again, and the seconds before each further time.
 _BUSY = (429, 502, 503)
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2)
@@ -95,7 +95,7 @@ class PrefectApi:
         import httpx
 
         try:
-            self._client = httpx.AsyncClient(headers=self._headers, timeout=_PATIENCE, verify=self._verify())
+            self._client = httpx.AsyncClient(headers=self._headers, timeout=PATIENCE, verify=self._verify())
         except (OSError, httpx.InvalidURL, ValueError):
             raise StageFailed(agent="no-server", api=self.api) from None
         return self

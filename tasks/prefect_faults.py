@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.prefect_api import _PATIENCE
+from tasks.prefect_api import PATIENCE
 
 #: Agent (see `tasks.prefect_api.PrefectApi`) -> what became of the request.
 _WORDS: Mapping[str, str] = {
@@ -33,7 +33,7 @@ def told(evidence: Mapping[str, Any]) -> str:
         return "no Prefect server is named"
     words = _WORDS.get(agent, "does not do it")
     if error.endswith("Timeout"):  # httpx's own names of what took too long
-        words, error = f"did not answer within {_PATIENCE:g} s", ""
+        words, error = f"did not answer within {PATIENCE:g} s", ""
     why = f"HTTP {status}" if status else error
     return f"the Prefect server at {evidence.get('api', '')} {words}{f' ({why})' if why else ''}"
 

@@ -33,7 +33,7 @@ async def slow(unanswered: int) -> AsyncIterator[tuple[dict[str, str], list[byte
 
 @pytest.mark.parametrize(("again", "answered"), [(0, False), (1, False), (2, True)])
 def test_what_may_be_done_twice_is_asked_again(monkeypatch: pytest.MonkeyPatch, again: int, answered: bool) -> None:
-    monkeypatch.setattr(prefect_api, "_PATIENCE", 0.2)
+    monkeypatch.setattr(prefect_api, "PATIENCE", 0.2)
 
     async def ask() -> object:
         async with slow(2) as (settings, asked), PrefectApi(settings, again=again) as api:
