@@ -28,11 +28,16 @@ def names() -> set[str]:
         return {row.path for row in store.sources.list(page_size=100).items}
 
 
+#: The flows that wait for an approval.
+ASKING = ("delete-data-source", "remove-data-source", "repoint-dependents", "upgrade-workspace")
+
+
 def waiting(server: PrefectServer) -> Any:
-    """The one run that waits for an approval, once there is one."""
+    """The one run of these flows that waits for an approval, once there is one."""
 
     def ask() -> Any:
-        found = server.runs(flow_runs={"state": {"type": {"any_": ["PAUSED"]}}})
+        paused = {"state": {"type": {"any_": ["PAUSED"]}}}
+        found = server.runs(flow_runs=paused, flows={"name": {"any_": [*ASKING]}})
         return found[0] if found else None
 
     return ask
