@@ -15,16 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
-
-import httpx
 
 from flows.worker_groups import ENTRYPOINT
 from registry import sealing
@@ -35,13 +31,13 @@ from tasks.target import Target
 from tasks.vantages.worker import FLOW, WorkerPool
 from tests.lab.agent import target
 from tests.lab.hops import HUB
+from tests.lab.hub_server import QUIET, HubServer
 from tests.lab.lab import Lab
 from tests.lab.topology import VANTAGES
 from tests.working import Worker
 
 PORT = 4200
 _API = f"http://127.0.0.1:{PORT}/api"
-_START_SECONDS = 120.0
 #: Many scenarios run beside it.
 _START_TIMEOUT_S = 90.0
 
@@ -75,7 +71,7 @@ class Workers:
         self._folder = lab.network.directory / "prefect"
         self._workers: dict[str, Worker] = {}
         self._keys: dict[str, str] = {}
-        self._server: subprocess.Popen[bytes] | None = None
+        self._server: HubServer | None = None
 
     def check_many(self, vantage: str, requests: Sequence[Mapping[str, Any]], work_pool: str = "") -> list[Verdict]:
         """See `check_many`."""
@@ -121,8 +117,8 @@ class Workers:
             self._lab.hops.wire(vantage)
             self._serve()
             self._deploy(vantage)
-            number = VANTAGES[vantage].subnet
-            settings = {"PREFECT_API_URL": f"http://10.99.{number}.1:{PORT}/api", **_QUIET}
+            assert self._server is not None
+            settings = {"PREFECT_API_URL": self._server.api_from(vantage), **QUIET}
             prefix = self._lab.network.command(vantage, [sys.executable])[:-1]
             worker = Worker(self._folder / vantage, vantage, settings, prefix=prefix)
             with self._at_hub():
@@ -143,32 +139,11 @@ class Workers:
             asyncio.run(deploy())
 
     def _serve(self) -> None:
-        if self._server is not None:
-            return
-        home = self._folder / "server"
-        home.mkdir(parents=True)
-        environment = {**os.environ, **_QUIET, "PREFECT_HOME": str(home), "PREFECT_API_URL": _API}
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "0.0.0.0", "--port", str(PORT)]
-        log = home / "server.log"
-        with log.open("wb") as said:
-            self._server = subprocess.Popen(
-                self._lab.network.command(HUB, command), env=environment, stdout=said, stderr=said, cwd=home
-            )
-        ends = time.monotonic() + _START_SECONDS
-        while not self._is_well():
-            if self._server.poll() is not None or time.monotonic() > ends:
-                raise RuntimeError("the Prefect server does not start:\n" + log.read_text()[-3000:])
-            time.sleep(0.2)
-
-    def _is_well(self) -> bool:
-        with self._lab.inside(HUB):
-            try:
-                return httpx.get(f"{_API}/health", timeout=2).status_code == 200
-            except httpx.HTTPError:
-                return False
+        if self._server is None:
+            self._server = HubServer(self._lab, self._folder / "server", PORT)
+            self._server.wait()
 
 
-_QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 _workers: WeakKeyDictionary[Lab, Workers] = WeakKeyDictionary()
 
 
