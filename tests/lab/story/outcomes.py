@@ -131,10 +131,10 @@ def restored(house: House) -> None:
     with house.store() as store:
         orders = store.sources.get("shop", "orders")
         assert {entry.env for entry in orders.entries} == {"dev", "prod"}
-        targets = store.targets(workspace="shop", sources=["orders"])
+        tested = store.verdicts.latest(source="orders", env="dev")
         assert store.tombstones.list() == []
         assert store.dependents.summary(NEW).dependents == DEPENDENTS
-    assert targets
+    assert {one.verdict.state.value for one in tested} == {"Connectable"}
 
 
 # --- looking --------------------------------------------------------------------------------------------------------
