@@ -103,6 +103,7 @@ class House:
         bare |= {
             "TERM": "xterm",
             "NO_COLOR": "1",
+            "GIT_PAGER": "cat",
             "COLUMNS": "116",
             "LC_ALL": "C.UTF-8",
             "TZ": "UTC",
