@@ -70,7 +70,8 @@ def _scan(store: Store, folder: Path) -> None:
 
 def waiting(server: PrefectServer) -> Any:
     """The run that waits for an approval, once there is one."""
-    found = server.runs(flow_runs={"state": {"type": {"any_": ["PAUSED"]}}})
+    paused = {"state": {"type": {"any_": ["PAUSED"]}}}
+    found = server.runs(flow_runs=paused, flows={"name": {"any_": ["repoint-dependents"]}})
     return found[0] if found else None
 
 
