@@ -42,7 +42,9 @@ TESTED = "headwater.data-source.tested"
 MANY = "headwater.data-source.many"
 #: Of more sources that are changed, or tested, together, one event tells the rest.
 MOST = 100
-#: Seconds that a server may take, and that an ending process waits for its last events.
+#: Seconds that a server may take: a busy one takes some, and nobody waits for it.
+ANSWER = 15.0
+#: Seconds that an ending process waits for its last events.
 PATIENCE = 2.0
 #: Seconds for which a server that does not answer is left alone.
 PAUSE = 60.0
@@ -152,5 +154,5 @@ class _Messenger:
 
 
 async def _post(events: Iterable[dict[str, Any]]) -> None:
-    async with asyncio.timeout(PATIENCE), prefect_api.PrefectApi(prefect_api.settings()) as api:
+    async with asyncio.timeout(ANSWER), prefect_api.PrefectApi(prefect_api.settings()) as api:
         await api.post("/events", [*events])

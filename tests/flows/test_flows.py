@@ -252,7 +252,7 @@ workspaces:
 
     importlib.import_module("flows")  # what is changed where it is loaded is announced
     put(text)
-    (created,) = await eventually(lambda: events(prefect_server, other, "created"))
+    (created,) = await eventually(lambda: events(prefect_server, other, "created"), seconds=60)
     assert (created["resource"]["prefect.resource.name"], created["payload"]["why"]) == (f"retail/{other}", "test")
     first = await health()
     assert (first.type.value, first.name) == ("COMPLETED", "Sick")
