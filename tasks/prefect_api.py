@@ -62,8 +62,8 @@ class PrefectApi:
     """An open connection to a Prefect server; use as an asynchronous context manager.
 
     Every request raises `StageFailed` with ``agent`` telling why it came to nothing: ``no-server``,
-    ``server-unreachable``, ``server-unauthorized``, ``server-busy`` or ``server-error``, and ``api``, the server's
-    address.
+    ``server-unreachable``, ``server-silent``, ``server-unauthorized``, ``server-busy`` or ``server-error``, and
+    ``api``, the server's address.
 
     Attributes:
         api: The server's address, without credentials.
@@ -161,9 +161,9 @@ class PrefectApi:
             except httpx.RemoteProtocolError as error:  # it closed the connection as we were about to use it
                 if pause is None:
                     raise self._unreachable(error) from None
-            except httpx.ReadTimeout as error:
-                if not again or pause is None:
-                    raise self._unreachable(error) from None
+            except httpx.TimeoutException as error:
+                if not again or pause is None or not isinstance(error, httpx.ReadTimeout):
+                    raise StageFailed(agent="server-silent", api=self.api, timeout_s=PATIENCE) from None
                 again -= 1
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
                 raise self._unreachable(error) from None  # the request, with its headers, stays out of every traceback

@@ -39,7 +39,7 @@ class PrefectServer:
         self.api = f"{self.url}/api"
         self.log = folder / "server.log"
         # Reading the authorities of this machine for each question would take longer than the question itself.
-        self._client = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
+        self._client = httpx.Client(verify=False, timeout=70, limits=httpx.Limits(max_keepalive_connections=0))
         self.settings = {
             "PREFECT_API_URL": self.api,
             "PREFECT_HOME": str(folder),
@@ -72,21 +72,28 @@ class PrefectServer:
         """The environment of programs that work with it."""
         return {**os.environ, **self.settings}
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Ask the API, again where its SQLite is busy; the answer's JSON."""
-        for _ in range(10):
-            answer = self._client.post(f"{self.api}{path}", json=dict(body))
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        """The API's answer, asked again while its SQLite is busy."""
+        for _ in range(20):
+            answer = self._client.request(method, f"{self.api}{path}", json=None if body is None else dict(body))
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
             time.sleep(0.5)
-        answer.raise_for_status()
-        return answer.json()
+        return answer
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The answer's JSON."""
+        return self.ask("POST", path, body).raise_for_status().json()
 
     def get(self, path: str) -> Any:
-        """Ask the API; the answer's JSON."""
-        answer = self._client.get(f"{self.api}{path}")
-        answer.raise_for_status()
-        return answer.json()
+        """The answer's JSON."""
+        return self.ask("GET", path).raise_for_status().json()
+
+    def delete(self, path: str) -> None:
+        """Take away what is at a path, if it is there."""
+        answer = self.ask("DELETE", path)
+        if answer.status_code != httpx.codes.NOT_FOUND:
+            answer.raise_for_status()
 
     def runs(self, **filters: Any) -> list[Any]:
         """Flow runs, newest first."""

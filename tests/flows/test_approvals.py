@@ -6,7 +6,6 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -44,7 +43,7 @@ async def waiting(server: PrefectServer) -> str:
 
 
 def _form(server: PrefectServer, run: str) -> str:
-    return httpx.get(f"{server.api}/flow_runs/{run}/input/paused-{KEY}-schema", timeout=30).text
+    return server.ask("GET", f"/flow_runs/{run}/input/paused-{KEY}-schema").text
 
 
 def paused(server: PrefectServer, name: str, *, key: str = KEY, ends: timedelta = timedelta(hours=1)) -> str:

@@ -156,7 +156,7 @@ def test_the_server_refuses_a_literal_secret_before_it_stores_it(
 
     def ask(value: str) -> httpx.Response:
         body = {"parameters": {**parameters, "prod": {field: value}}, "state": {"type": "PENDING"}}
-        return httpx.post(f"{prefect_server.api}/deployments/{found['id']}/create_flow_run", json=body, timeout=30)
+        return prefect_server.ask("POST", f"/deployments/{found['id']}/create_flow_run", body)
 
     assert ask(literal).status_code == httpx.codes.CONFLICT
     files = [path.read_bytes() for path in prefect_server.home.rglob("*") if path.is_file()]

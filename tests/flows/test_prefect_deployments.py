@@ -66,17 +66,13 @@ class Server:
 
     def change(self, unit: str, **values: Any) -> None:
         """Somebody else changes it."""
-        import httpx
-
-        url = f"{self.server.api}/deployments/{unit.removeprefix('deployment:')}"
-        httpx.patch(url, json=values, timeout=30).raise_for_status()
+        path = f"/deployments/{unit.removeprefix('deployment:')}"
+        self.server.ask("PATCH", path, values).raise_for_status()
 
     def clear(self) -> None:
         """Take away what was made."""
-        import httpx
-
         for id_ in self.made:
-            httpx.delete(f"{self.server.api}/deployments/{id_}", timeout=30)
+            self.server.delete(f"/deployments/{id_}")
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from registry.plans import StepState
@@ -75,7 +74,7 @@ class World:
 
     def clear(self) -> None:
         for id_ in self.ids:
-            httpx.delete(f"{self.server.api}/deployments/{id_}", timeout=30)
+            self.server.delete(f"/deployments/{id_}")
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -287,7 +286,7 @@ def start(server: PrefectServer, group: str, request: str) -> str:
     """Start a run of `check-here` as anybody who reaches the server can."""
     deployment = server.get(f"/deployments/name/{worker.FLOW}/{group}")
     body = {"parameters": {"group": group, "request": request}}
-    return str(ask(server, "POST", f"/deployments/{deployment['id']}/create_flow_run", body).json()["id"])
+    return str(server.post(f"/deployments/{deployment['id']}/create_flow_run", body)["id"])
 
 
 async def finished(server: PrefectServer, run: str) -> dict[str, Any]:
@@ -403,33 +402,22 @@ async def test_no_secret_is_found_anywhere_on_the_way(world: World, caplog: pyte
 def idle(world: World) -> Iterator[str]:
     """A pool that has a deployment for the group of the same name, and no worker."""
     name = f"idle-{time.time_ns()}"
-    ask(world.server, "POST", "/work_pools/", {"name": name, "type": "process"})
-    flow = ask(world.server, "POST", "/flows/", {"name": worker.FLOW}).json()["id"]
-    ask(world.server, "POST", "/deployments/", {"name": name, "flow_id": flow, "work_pool_name": name})
+    world.server.post("/work_pools/", {"name": name, "type": "process"})
+    flow = world.server.post("/flows/", {"name": worker.FLOW})["id"]
+    world.server.post("/deployments/", {"name": name, "flow_id": flow, "work_pool_name": name})
     yield name
     made = world.server.get(f"/deployments/name/{worker.FLOW}/{name}")["id"]
-    ask(world.server, "DELETE", f"/deployments/{made}")
-
-
-def ask(server: PrefectServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
-    """Ask until the server, whose database one writes at a time, has time."""
-    for _ in range(20):
-        answer = httpx.request(method, f"{server.api}{path}", json=body, timeout=30)
-        if answer.status_code != 503:
-            break
-        time.sleep(0.2)
-    answer.raise_for_status()
-    return answer
+    world.server.delete(f"/deployments/{made}")
 
 
 def beat(server: PrefectServer, pool: str) -> None:
     """Look like a worker that is alive."""
-    ask(server, "POST", f"/work_pools/{pool}/workers/heartbeat", {"name": "w"})
+    server.ask("POST", f"/work_pools/{pool}/workers/heartbeat", {"name": "w"}).raise_for_status()
 
 
 def pause(server: PrefectServer, path: str) -> None:
     """Pause a pool or a queue."""
-    ask(server, "PATCH", path, {"is_paused": True})
+    server.ask("PATCH", path, {"is_paused": True}).raise_for_status()
 
 
 async def down(pool: str, within: float, **more: Any) -> Verdict:
@@ -560,9 +548,9 @@ async def played(
 
     (run,) = await eventually(fresh)
     artifact = {"key": worker.VERDICTS, "type": "table", "data": json.dumps(rows), "flow_run_id": run}
-    ask(world.server, "POST", "/artifacts/", artifact)
+    world.server.post("/artifacts/", artifact)
     for state in ({"type": "PENDING"}, {"type": "RUNNING"}, final):
-        ask(world.server, "POST", f"/flow_runs/{run}/set_state", {"state": state, "force": True})
+        world.server.post(f"/flow_runs/{run}/set_state", {"state": state, "force": True})
     verdict, *others = await waiting
     return verdict, others
 

@@ -52,9 +52,19 @@ class HubServer:
         """Until it answers. Raises: RuntimeError: It does not start."""
         ends = time.monotonic() + _START_SECONDS
         while not self._is_well():
-            if self._process.poll() is not None or time.monotonic() > ends:
-                raise RuntimeError("the Prefect server does not start:\n" + self._log.read_text()[-3000:])
+            if not self.runs or time.monotonic() > ends:
+                raise RuntimeError("the Prefect server does not start:\n" + self.said)
             time.sleep(0.2)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    @property
+    def said(self) -> str:
+        """The last words of its log."""
+        return self._log.read_text()[-3000:]
 
     def _is_well(self) -> bool:
         with self._lab.inside(HUB):

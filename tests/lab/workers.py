@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,6 +41,8 @@ PORT = 4200
 _API = f"http://127.0.0.1:{PORT}/api"
 #: Many scenarios run beside it.
 _START_TIMEOUT_S = 90.0
+#: Seconds after which a server that is too busy for a check is not asked again.
+_BUSY_SECONDS = 180.0
 
 
 def check_many(lab: Lab, vantage: str, requests: Sequence[Mapping[str, Any]], *, pool: str = "") -> list[Verdict]:
@@ -89,7 +92,18 @@ class Workers:
         }
         with self._at_hub():
             found = asyncio.run(_checked(pool, shares))
+            ends = time.monotonic() + _BUSY_SECONDS
+            while any(verdict.component == _API for verdict in found.values()):
+                self._expect_server(ends)
+                found = asyncio.run(_checked(pool, shares))
         return [_restored(found[one.workspace], one.workspace) for one in wanted]
+
+    def _expect_server(self, ends: float) -> None:
+        """Its server stands, whatever it is busy with. Raises: RuntimeError: It does not, or not in time."""
+        assert self._server is not None
+        if not self._server.runs or time.monotonic() > ends:
+            raise RuntimeError("the Prefect server of the lab does not answer:\n" + self._server.said)
+        time.sleep(1)
 
     def _target(self, vantage: str, number: int, request: Mapping[str, Any]) -> Target:
         """The target of a request; its workspace tells those of one name apart."""

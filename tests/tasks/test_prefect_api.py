@@ -44,4 +44,4 @@ def test_what_may_be_done_twice_is_asked_again(monkeypatch: pytest.MonkeyPatch, 
             finally:
                 assert asked == [b"PATCH /api/deployments/a HTTP/1.1"] * min(again + 1, 3)
 
-    assert asyncio.run(ask()) == (True if answered else "server-unreachable")
+    assert asyncio.run(ask()) == (True if answered else "server-silent")

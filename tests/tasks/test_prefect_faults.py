@@ -24,7 +24,6 @@ def _told(monkeypatch: pytest.MonkeyPatch, port: int) -> HeadwaterError:
 
 def test_a_server_that_takes_too_long_is_not_said_to_be_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefect_api, "PATIENCE", 0.1)
-    monkeypatch.setattr(prefect_faults, "PATIENCE", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         told = _told(monkeypatch, port)

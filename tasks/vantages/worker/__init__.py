@@ -47,6 +47,8 @@ _AT_ONCE = 3
 _ABREAST = 8
 #: Seconds that a run may take besides its checks: to begin, to write the artifacts, to end.
 _ASIDE = 30.0
+#: How often a busy server is asked again; the look at the pool ends with the check's own time.
+_AGAIN = 3
 #: Seconds for a run that ends itself in time to be seen to have ended.
 _GRACE = 10.0
 #: Characters of a run's last words that are told.
@@ -129,7 +131,8 @@ class WorkerPool:
         Raises:
             StageFailed: Nobody is there.
         """
-        async with PrefectApi(settings()) as api:
+        # Each run has a key of its own, by which the server knows a request that it has done already.
+        async with PrefectApi(settings(), again=_AGAIN) as api:
             pool = WorkPool(api, self._settings.work_pool, self._settings.work_queue, self._settings.start_timeout_s)
             try:
                 async with asyncio.timeout(timeout):
