@@ -15,6 +15,8 @@ from tasks.budget import Budget, under_way
 _TIMES, _AT_LEAST = 50, 5.0
 #: The part of the time to wait for which an answer has to be due before its absence says anything.
 _TELLING = 0.25
+#: What is heard in the first part of the time to wait for may have been on its way before: it is no sign of life.
+_STALE = 0.25
 #: Seconds at the end of a check kept for saying what was found, at most; a tenth of a shorter one.
 _RESERVE = 0.3
 
@@ -66,12 +68,13 @@ class Pulse:
             Exception: What `dead` makes.
         """
         since = time.monotonic()
-        asking = asyncio.get_running_loop().call_later(budget.left() / 2, self._doubt, since)
+        alive = since + _STALE * budget.left()
+        asking = asyncio.get_running_loop().call_later(budget.left() / 2, self._doubt, since, alive)
         awaited = asyncio.ensure_future(waiting)
         try:
             await asyncio.wait({awaited}, timeout=budget.left())
-            if not awaited.done() and self.heard < since:
-                await self._sign_of_life(awaited, since, budget)
+            if not awaited.done() and self.heard < alive:
+                await self._sign_of_life(awaited, since, alive, budget)
             if not awaited.done():
                 raise TimeoutError(max(0.0, time.monotonic() - since - self._own_time(since)))
             awaited.result()
@@ -80,16 +83,16 @@ class Pulse:
             if awaited is not waiting:
                 awaited.cancel()
 
-    async def _sign_of_life(self, awaited: asyncio.Future[Any], since: float, budget: Budget) -> None:
-        self._doubt(since)
+    async def _sign_of_life(self, awaited: asyncio.Future[Any], since: float, alive: float, budget: Budget) -> None:
+        self._doubt(since, alive)
         asked = max(since, self._due[0] if self._due else since)
         check = under_way(0.0)
         until = min(check.ends - min(_RESERVE, check.total / 10), asked + max(_AT_LEAST, _TIMES * self._slowest))
-        while self.heard < since and not awaited.done() and (left := until - time.monotonic()) > 0:
+        while self.heard < alive and not awaited.done() and (left := until - time.monotonic()) > 0:
             spoke = asyncio.ensure_future(self._spoke.wait())
             await asyncio.wait({awaited, spoke}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             spoke.cancel()
-        if self.heard >= since or awaited.done():
+        if self.heard >= alive or awaited.done():
             return
         unanswered = time.monotonic() - asked
         if unanswered < _TELLING * budget.total:
@@ -102,6 +105,6 @@ class Pulse:
         due = time.monotonic() - self._due[0] if self._due and self._slowest else 0.0
         return max(took, due)
 
-    def _doubt(self, since: float) -> None:
-        if self.heard < since and not (self._due and self._due[-1] >= since):
+    def _doubt(self, since: float, alive: float) -> None:
+        if self.heard < alive and not (self._due and self._due[-1] >= since):
             self.ask()

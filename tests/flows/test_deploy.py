@@ -14,10 +14,11 @@ import httpx
 import pytest
 import yaml
 
-from flows import deploy, worker_groups
+from flows import deploy
 from registry.apply import apply_texts
 from registry.errors import HeadwaterError
 from registry.store import open_store
+from tests.flows.syncing import synced
 from tests.serving import ROOT, PrefectServer
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("registry")]
@@ -95,15 +96,14 @@ def test_choices_follow_the_registry(prefect_server: PrefectServer) -> None:
     assert health["tags"] == ["headwater"]
 
 
-def test_worker_groups_follow_the_registry(prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_groups_follow_the_registry(prefect_server: PrefectServer) -> None:
     far = "version: 1\nresource_groups: [{name: far, kind: worker, worker: {work_pool: far-pool}}]\n"
     with open_store() as store:
         apply_texts(store, [("far.yaml", far)], store.by("test"))
     assert deploy.sync_choices() is True
     assert prefect_server.get("/deployments/name/check-here/far")["work_pool_name"] == "far-pool"
 
-    monkeypatch.delattr(worker_groups, "sync")
-    assert deploy.sync_choices() is False, "seen at a glance that it is as it should be"
+    assert synced() == (False, "and Prefect's library unread"), "seen at a glance that it is as it should be"
 
 
 def test_what_is_applied_can_be_chosen_at_once(prefect_server: PrefectServer, tmp_path: Path) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
-import threading
+import sqlite3
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from flows import deploy, following
 from registry.errors import HeadwaterError
+from tests.flows.syncing import synced
+from tests.serving import PrefectServer
 
 
 @pytest.fixture(autouse=True)
@@ -24,37 +24,44 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """A server that nothing is deployed on."""
-
-    status = 200
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(self.status)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"[]")
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A server with a password, that nothing is deployed on."""
+    server = PrefectServer(tmp_path_factory.mktemp("empty"))
+    server.settings |= {"PREFECT_SERVER_API_AUTH_STRING": "admin:right"}
+    server.start()
+    yield server
+    server.stop()
 
 
-@pytest.fixture
-def nothing_deployed() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/api"
-        server.shutdown()
-
-
+@pytest.mark.prefect
 def test_where_nothing_is_deployed_prefects_library_stays_unread(
-    nothing_deployed: str, monkeypatch: pytest.MonkeyPatch
+    empty: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", nothing_deployed)
-    program = "import sys; from flows import deploy; print(deploy.sync_choices(), 'prefect' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "False False\n"
+    monkeypatch.setenv("PREFECT_API_URL", empty.api)
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:right")
+    assert synced() == (False, "and Prefect's library unread")
+
+
+@pytest.mark.prefect
+def test_a_server_that_refuses_or_fails_is_told_of(empty: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", empty.api)
+    for said, told in (("wrong", "refuses the credentials of Prefect's settings"), ("right", "answers with an error")):
+        monkeypatch.setenv("PREFECT_API_AUTH_STRING", f"admin:{said}")
+        with damaged(empty.home / "prefect.db"), pytest.raises(HeadwaterError) as refused:
+            deploy.sync_choices()
+        assert refused.value.reason == f"the Prefect server at {empty.api} {told}"
+
+
+@contextmanager
+def damaged(database: Path) -> Iterator[None]:
+    """A server's database without the table that it is asked for."""
+    with closing(sqlite3.connect(database, timeout=60)) as opened:
+        opened.execute("ALTER TABLE deployment RENAME TO elsewhere")
+        try:
+            yield
+        finally:
+            opened.execute("ALTER TABLE elsewhere RENAME TO deployment")
 
 
 def test_a_server_that_does_not_answer_is_left_alone_soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,16 +74,3 @@ def test_a_server_that_does_not_answer_is_left_alone_soon(monkeypatch: pytest.Mo
             deploy.sync_choices()
     assert refused.value.reason == f"the Prefect server at http://{api} does not answer in time"
     assert time.monotonic() - started < 3, "its answers may take 15 seconds elsewhere"
-
-
-@pytest.mark.parametrize(
-    ("status", "told"), [(401, "refuses the credentials of Prefect's settings"), (500, "answers with an error")]
-)
-def test_a_server_that_refuses_is_told_of(
-    nothing_deployed: str, monkeypatch: pytest.MonkeyPatch, status: int, told: str
-) -> None:
-    monkeypatch.setattr(_Handler, "status", status)
-    monkeypatch.setenv("PREFECT_API_URL", nothing_deployed)
-    with pytest.raises(HeadwaterError) as refused:
-        deploy.sync_choices()
-    assert refused.value.reason == f"the Prefect server at {nothing_deployed} {told}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,9 +11,8 @@ import pytest
 from flows import overdue
 from registry.audit import By
 from registry.store import Store, open_store
-from tasks import schedules
-from tasks.evidence import StageFailed
 from tests.registry.samples import retail, source
+from tests.serving import PrefectServer
 
 
 @pytest.fixture
@@ -23,25 +22,30 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     now = datetime.now(UTC)
     with open_store() as opened:
         retail(opened, source("over"), source("held"), source("open"))
-        earlier = By(opened.by().actor, at=now - timedelta(hours=2), owns_registry=True)
+        earlier = begun(opened)
         for name, until in (("over", now - timedelta(hours=1)), ("held", now + timedelta(hours=1)), ("open", None)):
             opened.maintenances.begin("retail", name, earlier, reason="disk", until=until, envs=["prod"])
-            opened.maintenances.note_paused("retail", name, [f"deployment-of-{name}"], earlier)
         yield opened
 
 
+def begun(store: Store) -> By:
+    """Whoever began it, two hours ago."""
+    return By(store.by().actor, at=datetime.now(UTC) - timedelta(hours=2), owns_registry=True)
+
+
+@pytest.mark.prefect
 async def test_what_is_over_is_ended_and_its_schedules_are_started_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, prefect_server: PrefectServer
 ) -> None:
-    started: list[str] = []
+    flow = prefect_server.post("/flows/", {"name": "nightly"})["id"]
+    made = {}
+    for name in ("over", "held", "open"):
+        made[name] = prefect_server.post("/deployments/", {"name": name, "flow_id": flow, "paused": True})["id"]
+        store.maintenances.note_paused("retail", name, [made[name]], begun(store))
 
-    async def resume(deployments: Sequence[str]) -> list[str]:
-        started.extend(deployments)
-        return []
-
-    monkeypatch.setattr(schedules, "resume", resume)
     assert await overdue.end(store, "health-check") == ["retail/over"]
-    assert started == ["deployment-of-over"]
+    paused = {name for name, id_ in made.items() if prefect_server.get(f"/deployments/{id_}")["paused"]}
+    assert paused == {"held", "open"}
     assert [path for path, _ in store.maintenances.list()] == ["retail/held", "retail/open"]
     assert await overdue.end(store, "health-check") == []
 
@@ -49,10 +53,8 @@ async def test_what_is_over_is_ended_and_its_schedules_are_started_again(
 async def test_without_a_server_it_is_left_for_the_next_time(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def refuse(_: Sequence[str]) -> list[str]:
-        raise StageFailed(agent="server-unreachable")
-
-    monkeypatch.setattr(schedules, "resume", refuse)
+    store.maintenances.note_paused("retail", "over", ["one-that-is-paused"], begun(store))
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     assert await overdue.end(store, "health-check") == []
     assert "the maintenance of retail/over is over and could not be ended" in caplog.text
     assert [path for path, _ in store.maintenances.list()] == ["retail/held", "retail/open", "retail/over"]

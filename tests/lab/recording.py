@@ -73,6 +73,7 @@ Record = Diagnosed | Explained | Reviewed | Expected
 #: Records of one shape, the same cause by the same kind of evidence, that are kept by a process.
 _ENOUGH = 60
 _shapes: Counter[tuple[Any, ...]] = Counter()
+_writing = threading.Lock()
 
 
 def keep(record: Record, folder: Path, *shape: Any) -> None:
@@ -84,19 +85,17 @@ def keep(record: Record, folder: Path, *shape: Any) -> None:
     with contextlib.suppress(pickle.PicklingError, AttributeError, TypeError, OSError):
         folder.mkdir(parents=True, exist_ok=True)
         data = pickle.dumps(record)
-        with (folder / f"{os.getpid()}.records").open("ab") as file:
+        # Places are asked by threads: each record is written whole before the next.
+        with _writing, (folder / f"{os.getpid()}.records").open("ab") as file:
             file.write(data)
 
 
 def kept(folder: Path) -> Iterator[Record]:
-    """Every record of a folder."""
+    """Every record of a folder. Raises: UnpicklingError, EOFError: One is broken, and all behind it would be lost."""
     for path in sorted(folder.glob("*.records")):
         with path.open("rb") as file:
-            while True:
-                try:
-                    yield pickle.load(file)
-                except EOFError:
-                    break
+            while file.tell() < path.stat().st_size:
+                yield pickle.load(file)
 
 
 def install(folder: Path) -> None:

@@ -72,6 +72,16 @@ async def test_a_server_that_answers_nothing_is_told_with_what_it_did_before() -
     assert 20 <= dead.value.evidence["slowest_answer_ms"] < 600
 
 
+async def test_what_was_on_its_way_when_the_wait_began_is_no_sign_of_life() -> None:
+    server = _Server(0.001)
+    server.pulse.ask()
+    await asyncio.sleep(0.1)
+    server.seconds = None
+    asyncio.get_running_loop().call_later(0.05, server._answer)
+    with Budget.of(1.5).under_way(), pytest.raises(_Dead):
+        await server.pulse.patiently(_never(), Budget.of(0.6))
+
+
 async def test_a_server_that_was_asked_too_late_is_not_told_as_dead() -> None:
     server = _Server(None)
     budget = Budget(time.monotonic() + 0.1, 2.0)

@@ -16,6 +16,8 @@ from tests.tasks.wired import target_of
 
 _SSH = b"SSH-2.0-OpenSSH_9.2\r\n"
 _HTTP = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"
+#: Words of no protocol that is known here.
+_UNKNOWN = b"\x99\x07 who is there?\n"
 _AMQP = b"AMQP\x00\x00\x09\x01"
 #: What PostgreSQL and its kin ask for TLS by.
 _SSL_REQUEST = bytes.fromhex("0000000804d2162f")
@@ -96,15 +98,18 @@ async def test_a_server_of_hive_without_tls() -> None:
     assert found.cause == "TLS.NOT_OFFERED", found
 
 
+@pytest.mark.parametrize("words", [_SSH, _UNKNOWN], ids=["SSH", "unknown"])
 @pytest.mark.parametrize("type_name", _TLS)
-async def test_another_protocol_answers_tls_in_the_clear(type_name: str) -> None:
+async def test_another_protocol_answers_tls_in_the_clear(type_name: str, words: bytes) -> None:
     letter = b"S" if type_name == "vertica" else b""
-    found = await verdict_over(says(_SSH, to_tls=_SSH, letter=letter), type_name, _TLS[type_name])
+    found = await verdict_over(says(words, to_tls=words, letter=letter), type_name, _TLS[type_name])
     assert found.cause == "PROTO.MISMATCH", found
 
 
 @pytest.mark.parametrize(
-    ("words", "cause"), [(_HTTP, "TLS.NOT_OFFERED"), (_SSH, "PROTO.MISMATCH")], ids=["HTTP", "SSH"]
+    ("words", "cause"),
+    [(_HTTP, "TLS.NOT_OFFERED"), (_SSH, "PROTO.MISMATCH"), (_UNKNOWN, "PROTO.MISMATCH")],
+    ids=["HTTP", "SSH", "unknown"],
 )
 @pytest.mark.parametrize("type_name", ["restapi", "loghub"])
 async def test_an_https_url_of_a_port_without_tls(type_name: str, words: bytes, cause: str) -> None:
