@@ -72,11 +72,19 @@ _STANDS_IN = "parameter__"
 _WRITES = re.compile(
     r"(?:^|;|\bbegin)\s*(?:insert|update|delete|merge|replace|create|drop|alter|truncate|load)\b", re.IGNORECASE
 )
+#: MySQL's REPLACE, with or without INTO, where a statement begins: at the start, behind another one or a comment, in a
+#: block.
+_REPLACE = re.compile(
+    r"""(\A|;|\bbegin\b|\*/|(?:--|\#)[^\n]*\n)\s*replace\s+(?:(?:low_priority|delayed)\s+)?
+    (?:into\s+|(?!(?:table|view|dictionary|function|procedure)\b))
+    ((?:`[^`]+`|"[^"]+"|[\w$]+)(?:\s*\.\s*(?:`[^`]+`|"[^"]+"|[\w$]+))*)(?=[\s(])""",
+    re.IGNORECASE | re.VERBOSE,
+)
 #: What sqlglot does not know -> what it knows that touches the same tables: a macro's call before a statement, MySQL's
 #: REPLACE (which deletes and inserts), a variable of MaxCompute's scripts, the end of a batch of SQL Server.
 _REWORDED = (
     (re.compile(rf"(\A|;)\s*{_STANDS_IN}\s*(?=(?:with|select|insert|merge|create|delete|update)\b)", re.I), r"\1 "),
-    (re.compile(r"(\A|;)\s*replace\s+into\s+([\w.`\"]+)", re.I), r"\1 delete from \2; insert into \2"),
+    (_REPLACE, r"\1 delete from \2; insert into \2"),
     (re.compile(r"@\w+\s*:="), ""),
     (re.compile(r"^[ \t]*go[ \t]*\r?$", re.I | re.M), ";"),
 )

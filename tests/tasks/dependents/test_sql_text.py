@@ -163,6 +163,13 @@ def test_a_statement_that_can_not_be_read_still_tells_whether_it_writes(text: st
         ),
         ("create table a as select * from b", "postgres", {}),
         ("replace into a select * from b", "mysql", {"a": ("DELETE", "INSERT")}),
+        ("replace a (id) select id from b", "mysql", {"a": ("DELETE", "INSERT")}),
+        ("replace low_priority into `my shop`.`a b` set id = 1", "mysql", {"my shop.a b": ("DELETE", "INSERT")}),
+        ("-- by day\nreplace into a values (1)", "mysql", {"a": ("DELETE", "INSERT")}),
+        ("/* by day */ replace delayed a set id = 1", "mysql", {"a": ("DELETE", "INSERT")}),
+        ("begin replace into a values (1); end", "mysql", {"a": ("DELETE", "INSERT")}),
+        ("select replace(x, 'a', 'b') from a -- replace into b values (1)", "mysql", {}),
+        ("create or replace view a as select * from b", "mysql", {}),
         ("select * from a", "postgres", {}),
     ],
 )
