@@ -1,9 +1,11 @@
-"""Deployments of a real Prefect server as dependents: found, rewritten, proved, and put back."""
+"""Deployments of a real Prefect server as dependents: found while others change them, rewritten, proved, put back."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from registry.groups import GroupDraft, WorkerSettings
 from registry.store import open_store
 from tasks.data_source_ref import FORMAT
 from tasks.dependents import FoundDependent, NotRewritable, Place, Rename, Scope, UnitMoved, Unread, catalogue
+from tasks.dependents import prefect_deployments as adapter
 from tasks.dependents.prefect_deployments import ADAPTER
 from tasks.dependents.scanning import keep, scan
 from tests.flows.waiting import eventually
@@ -40,13 +43,16 @@ class Server:
     def __init__(self, server: PrefectServer) -> None:
         self.server = server
         self.flow = server.post("/flows/", {"name": "etl"})["id"]
-        variables = {"type": "object", "properties": {"cache": MARK, "command": {"type": "string"}}}
-        template = {"job_configuration": {"cache": "{{ cache }}"}, "variables": variables}
-        names = [one["name"] for one in server.post("/work_pools/filter", {})]
-        if "etl-dev" not in names:
-            pool = {"name": "etl-dev", "type": "process", "base_job_template": template}
-            server.post("/work_pools/", pool)
+        self.pool("etl-dev", {"cache": MARK, "command": {"type": "string"}})
         self.made: list[str] = []
+
+    def pool(self, name: str, variables: Mapping[str, Any]) -> None:
+        """A work pool with these job variables, unless there is one of this name."""
+        if name in [one["name"] for one in self.server.post("/work_pools/filter", {})]:
+            return
+        schema = {"type": "object", "properties": variables}
+        template = {"job_configuration": {"cache": "{{ cache }}"}, "variables": schema}
+        self.server.post("/work_pools/", {"name": name, "type": "process", "base_job_template": template})
 
     def deploy(self, name: str, **more: Any) -> str:
         """A deployment; its unit."""
@@ -68,6 +74,21 @@ class Server:
         """Somebody else changes it."""
         path = f"/deployments/{unit.removeprefix('deployment:')}"
         self.server.ask("PATCH", path, values).raise_for_status()
+
+    def simple(self, name: str, **more: Any) -> str:
+        """One that reads orders and nothing else; its unit."""
+        schema = {"type": "object", "properties": {"source": MARK}}
+        return self.deploy(name, **{"parameter_openapi_schema": schema, "parameters": {"source": "orders"}, **more})
+
+    def run(self, unit: str) -> datetime:
+        """A run of it, which begins now; when the server says that was."""
+        body = {"flow_id": self.flow, "deployment_id": unit.removeprefix("deployment:"), "state": {"type": "RUNNING"}}
+        return datetime.fromisoformat(self.server.post("/flow_runs/", body)["start_time"])
+
+    def remove(self, unit: str) -> None:
+        """Somebody takes a deployment away."""
+        self.made.remove(unit.removeprefix("deployment:"))
+        self.server.delete(f"/deployments/{unit.removeprefix('deployment:')}")
 
     def clear(self) -> None:
         """Take away what was made."""
@@ -129,6 +150,133 @@ async def test_a_scan_keeps_to_its_workspace_its_roots_and_its_environment(serve
     assert (everything["etl/ours"].module, everything["etl/plain"].module) == ("data_studio", "operation_center")
     assert set(await found("etl/o*")) == {"etl/ours"}
     assert (await found("plain", env="dev"))["etl/plain"].env == "dev"
+
+
+# --- a long list ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list comes in pages of seven."""
+    monkeypatch.setattr(adapter, "_PAGE", 7)
+    monkeypatch.setattr(adapter, "_RUNS_OF", 10)
+
+
+def before(monkeypatch: pytest.MonkeyPatch, asking: str, happens: Callable[[int], object]) -> None:
+    """Let something happen before each request for this, told how many there were; the request is sent as ever."""
+    send, count = adapter._ask, itertools.count()
+
+    async def sent(method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        if path.startswith(asking):
+            await asyncio.to_thread(happens, next(count))
+        return await send(method, path, body)
+
+    monkeypatch.setattr(adapter, "_ask", sent)
+
+
+@pytest.mark.usefixtures("pages")
+async def test_all_of_a_long_list_are_found_with_few_questions(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    units = [server.simple(f"n{number:02}") for number in range(20)]
+    rarely = server.run(units[8])
+    often = [server.run(units[7]) for _ in range(9)]
+    asked = list[int]()
+    before(monkeypatch, "/", asked.append)
+    everything = await found()
+    assert list(everything) == [f"etl/n{number:02}" for number in range(20)]
+    assert {name: one.last_run_at for name, one in everything.items() if one.last_run_at} == {
+        "etl/n07": often[-1],
+        "etl/n08": rarely,
+    }
+    assert len(asked) < 16, "not one for each"
+
+
+@pytest.mark.usefixtures("pages")
+@pytest.mark.parametrize("change", ["made", "deleted"])
+async def test_none_is_missed_where_others_change_the_list_meanwhile(
+    server: Server, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    units = [server.simple(f"n{number:02}") for number in range(16)]
+
+    def others(number: int) -> None:
+        if number == 1 and change == "made":
+            server.simple("new")
+        elif number == 1:
+            server.remove(units[-1])
+
+    before(monkeypatch, "/deployments/", others)
+    everything = [one async for one in ADAPTER.scan(Scope("retail")) if isinstance(one, FoundDependent)]
+    assert sorted(one.key for one in everything) == sorted(server.made)
+
+
+@pytest.mark.usefixtures("pages")
+async def test_a_list_that_never_stays_the_same_is_told_instead_of_read_half(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        server.simple(f"n{number}")
+    before(monkeypatch, "/deployments/", lambda number: server.simple(f"new{number}"))
+    with pytest.raises(HeadwaterError, match="changes faster"):
+        await found()
+
+
+# --- what others say, and what nobody expects -----------------------------------------------------------------------
+
+
+def uses(one: FoundDependent) -> list[tuple[str, str]]:
+    return [(reference.source, place.pointer) for reference in one.references for place in reference.places]
+
+
+async def test_what_a_schedule_or_a_pool_says_is_found_and_left_to_others(server: Server) -> None:
+    server.pool("cached", {"cache": {**MARK, "default": "sessions"}})
+    schedules = [
+        {"schedule": {"cron": "0 3 * * *"}, "parameters": {"source": "orders_night"}},
+        {"schedule": {"cron": "0 4 * * *"}},
+    ]
+    unit = server.simple("n1", work_pool_name="cached", schedules=schedules)
+    server.simple("n2", work_pool_name="cached", job_variables={"cache": "mine"})
+    nightly = next(one["id"] for one in server.deployment(unit)["schedules"] if one["parameters"])
+    everything = await found()
+    assert uses(everything["etl/n1"]) == [
+        ("orders", "/parameters/source"),
+        ("orders_night", f"/schedules/{nightly}/parameters/source"),
+        ("sessions", "/work_pool/cache"),
+    ]
+    assert uses(everything["etl/n2"]) == [("orders", "/parameters/source"), ("mine", "/job_variables/cache")]
+    content = await ADAPTER.read(unit)
+    for source, pointer in uses(everything["etl/n1"])[1:]:
+        with pytest.raises(NotRewritable, match="gives its runs this name"):
+            ADAPTER.rewrite(content, [at(unit, pointer, source, "other")])
+
+
+async def test_schemas_that_nobody_expects_do_not_end_a_scan(server: Server) -> None:
+    endless = {
+        "type": "object",
+        "properties": {"again": {"$ref": "#", "default": {}}, "source": {**MARK, "default": "x"}},
+    }
+    odd = {"type": "object", "properties": {"any": True, "source": MARK, "none": None}, "anyOf": None, "required": "?"}
+    keyed = {"properties": {"named": {"patternProperties": {"^s_": MARK, "(": True}, "additionalProperties": False}}}
+    given: Mapping[str, tuple[Any, Any]] = {
+        "n1": (endless, {"source": "orders"}),
+        "n2": (odd, {"any": {"a": 1}, "source": "orders", "none": 1}),
+        "n3": (keyed, {"named": {"s_a": "orders", "t": "no"}}),
+        "n4": (None, {}),
+    }
+    units = [
+        server.deploy(name, parameter_openapi_schema=schema, parameters=parameters, enforce_parameter_schema=False)
+        for name, (schema, parameters) in given.items()
+    ]
+    told = [one async for one in ADAPTER.scan(Scope("retail"))]
+    assert {one.name: uses(one) for one in told if isinstance(one, FoundDependent)} == {
+        "etl/n2": [("orders", "/parameters/source")],
+        "etl/n3": [("orders", "/parameters/named/s_a")],
+        "etl/n4": [],
+    }
+    assert [(one.place.unit, one.place.pointer) for one in told if isinstance(one, Unread)] == [
+        (units[0], "/parameters")
+    ]
+
+
+# --- what is changed ------------------------------------------------------------------------------------------------
 
 
 async def test_a_rename_changes_its_place_alone_and_backwards_puts_all_back(server: Server) -> None:
