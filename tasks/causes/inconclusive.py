@@ -75,7 +75,7 @@ CAUSES = (
                 remedy="Configure {name}. with a dot at its end, or take that domain out of the search list of "
                 "{resource_group} (search in /etc/resolv.conf).",
             ),
-            # Through SSH, name servers are asked over TCP, and the far machine tells little of how it looks names up.
+            # Through SSH, name servers are asked over TCP, and the far machine may have nothing to ask over UDP with.
             Rule(
                 "resolve",
                 {"rcode": "TIMEOUT", "answered_over_udp": True},
@@ -88,12 +88,22 @@ CAUSES = (
             ),
             Rule(
                 "resolve",
-                {"rcode": "TIMEOUT", "refused_over_tcp": True},
+                {"rcode": "TIMEOUT", "answered_over_udp": True, "look_up_hangs": True},
+                rank=43,
+                alternatives=("DNS.SERVER_FAILURE", "DNS.RESOLVER_DOWN"),
+                component="{name}",
+                message="Datagrams come back while {resource_group} looks {name} up, but the look-up does not end, and "
+                "its name servers ({nameservers}) do not answer over TCP: answers that are too long for UDP end so.",
+                remedy="Let {nameservers} answer on TCP port 53, and ask on that machine: getent ahosts {name}",
+            ),
+            Rule(
+                "resolve",
+                {"rcode": "TIMEOUT", "unheard_over_udp": True},
                 rank=45,
                 alternatives=("DNS.RESOLVER_DOWN", "DNS.SERVER_FAILURE", "DNS.NXDOMAIN"),
                 component="{name}",
-                message="The name servers of {resource_group} ({nameservers}) refuse TCP, and its own look-up of "
-                "{name} did not come to an end in time.",
+                message="The name servers of {resource_group} ({nameservers}) do not answer over TCP "
+                "({name_servers_over_tcp}), and whether they do over UDP could not be seen.",
                 remedy="Ask on that machine: getent ahosts {name}; or let {nameservers} answer on TCP port 53.",
             ),
             Rule(

@@ -97,5 +97,6 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("connect", {"channel_code": 2, "far_error": "open failed", "unix": True}, "PORT.CLOSED"),
     ("resolve", _UNHEARD, "DNS.RESOLVER_DOWN"),
     ("resolve", {**_UNHEARD, "answered_over_udp": True}, "INCONCLUSIVE"),
-    ("resolve", {**_UNHEARD, "refused_over_tcp": True}, "INCONCLUSIVE"),
+    ("resolve", {**_UNHEARD, "answered_over_udp": True, "look_up_hangs": True}, "INCONCLUSIVE"),
+    ("resolve", {**_UNHEARD, "unheard_over_udp": True, "name_servers_over_tcp": "refused"}, "INCONCLUSIVE"),
 )

@@ -13,10 +13,11 @@ import paramiko
 
 from tasks.budget import Budget, under_way
 from tasks.evidence import StageFailed
-from tasks.resolver import ResolverTexts
+from tasks.resolver import OnlyTruncatedError, ResolverTexts
 from tasks.ssh.channels import ChannelRefused, Channels
 from tasks.streams import Reader, StreamBroken
 from tasks.vantages import Resolution, VantageFailed
+from tasks.vantages.ssh.datagrams import Datagrams
 from tasks.vantages.ssh.shell import Shell
 from tasks.vantages.ssh.tables import ERRNO, address_of, counters
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Seconds for which the far files count as read.
 _FRESH = 2.0
-#: The part of a question's time that a name server may take to accept a connection; the rest is for another way.
+#: The part of the time for a question that one way of asking may take; the rest is for another one.
 _SHARE = 0.5
 #: Seconds for which a name server that did not accept one is not tried again.
 _REMEMBERED = 5.0
@@ -84,20 +85,46 @@ def _contents(sftp: paramiko.SFTPClient, path: str) -> str:
 
 
 class TunnelWire:
-    """Asks the far machine's name servers over TCP, the one thing that SSH forwards; else has it look up by itself."""
+    """Asks the far machine's name servers over TCP, which SSH forwards; else by what that machine has to ask with."""
 
     def __init__(self, shell: Shell, connect: Connect) -> None:
         self._shell = shell
         self._connect = connect
+        self._datagrams = Datagrams(shell)
+        #: When a server was last unheard over TCP, and how; when it was last asked over UDP, and when in vain: nobody
+        #: knows what it said.
         self._closed: dict[tuple[str, int], tuple[float, str]] = {}
+        self._asked: dict[tuple[str, int], float] = {}
+        self._in_vain: dict[tuple[str, int], float] = {}
 
     async def ask(self, query: dns.message.Message, server: str, port: int, seconds: float) -> dns.message.Message:
+        budget = Budget.of(seconds)
+        tcp = asyncio.ensure_future(self._over_tcp(query, server, port, budget))
+        ways = {tcp}
+        try:
+            await asyncio.wait(ways, timeout=budget.left() * _SHARE)
+            if not tcp.done() or isinstance(tcp.exception(), OSError | EOFError):
+                ways.add(asyncio.ensure_future(self._over_udp(query, server, port, budget)))
+            failures = []
+            for ended in asyncio.as_completed(ways):
+                try:
+                    return await ended
+                except (OSError, EOFError, OnlyTruncatedError) as failure:
+                    failures.append(failure)
+            raise next((one for one in failures if isinstance(one, OnlyTruncatedError)), failures[0])
+        finally:
+            for way in ways:
+                way.cancel()
+
+    async def _over_tcp(
+        self, query: dns.message.Message, server: str, port: int, budget: Budget
+    ) -> dns.message.Message:
+        """Raises `TimeoutError`, `OSError`, `EOFError`."""
         import dns.message
 
         since, how = self._closed.get((server, port), (0.0, ""))
         if time.monotonic() - since < _REMEMBERED:
             raise _exception(how)
-        budget = Budget.of(seconds)
         channels = await self._connect(budget)
         try:
             channel = await channels.open(
@@ -122,30 +149,66 @@ class TunnelWire:
             raise EOFError
         return response
 
+    async def _over_udp(
+        self, query: dns.message.Message, server: str, port: int, budget: Budget
+    ) -> dns.message.Message:
+        """What the machine hears itself. Raises `OnlyTruncatedError`, `OSError` (it cannot ask), `EOFError`."""
+        import dns.flags
+        import dns.message
+
+        try:
+            said = await self._datagrams.exchange(server, port, query.to_wire(), budget)
+        except OSError:  # it has been silent, or refused
+            self._asked[server, port] = time.monotonic()
+            raise
+        if said is None:
+            self._in_vain[server, port] = time.monotonic()
+            raise OSError
+        self._asked[server, port] = time.monotonic()
+        response = dns.message.from_wire(said, ignore_trailing=True)
+        if not query.is_response(response):
+            raise EOFError
+        if response.flags & dns.flags.TC:
+            raise OnlyTruncatedError
+        return response
+
     async def otherwise(self, host: str, budget: Budget) -> Resolution | None:
-        """Have the far machine's C library look up the name, over UDP as it does."""
+        """Have the far machine's C library look up the name, where name servers could not be asked over UDP."""
         ways = {how for since, how in self._closed.values() if time.monotonic() - since < _REMEMBERED * 2}
-        unheard = {
-            "name_servers_over_tcp": ", ".join(sorted(ways)) or None,
-            "refused_over_tcp": "refused" in ways or None,
-        }
+        told: dict[str, Any] = {"name_servers_over_tcp": ", ".join(sorted(ways)) or None}
+        recent = time.monotonic() - _REMEMBERED
+        if all(vain < recent or self._asked.get(server, 0.0) > recent for server, vain in self._in_vain.items()):
+            return Resolution((), told)
+        told["unheard_over_udp"] = True
         if not _NAME.fullmatch(host):
-            return None
-        section = self._shell.section
-        count = "cat /proc/net/snmp /proc/net/snmp6 2>/dev/null\n"
-        script = (
-            f"{section('before')}{count}{section('getent')}getent ahosts {shlex.quote(host)} 2>/dev/null\n"
-            f"status=$?\n{section('status')}echo $status\n{section('after')}{count}"
-        )
-        sections = await self._shell.run(script, budget)
-        if sections is None or sections.get("status") not in ("0", "2"):
-            return Resolution((), unheard)
-        addresses = _ahosts(sections["getent"])
+            return Resolution((), told)
+        sections = await self._shell.run(self._look_up(host, budget.left() * _SHARE), budget)
+        if sections is None:
+            return Resolution((), told)
+        status = sections.get("status")
+        addresses = _ahosts(sections["getent"]) if status == "0" else []
         if addresses:
             found = {"from": "getent", "rcode": "NOERROR", "addresses": addresses}
-            return Resolution(tuple(addresses), {**unheard, **found, "refused_over_tcp": None})
+            return Resolution(tuple(addresses), {**told, **found, "unheard_over_udp": None})
         before, after = (counters(sections[name], sections[name]) for name in ("before", "after"))
-        return Resolution((), {**unheard, "getent": "nothing found", **_heard(before, after)})
+        ended = status == "2"
+        word = {"getent": "nothing found" if ended else "no end", "look_up_hangs": None if ended else True}
+        heard = _heard(before, after)
+        return Resolution((), {**told, **word, **heard, "unheard_over_udp": None if heard else True})
+
+    def _look_up(self, host: str, seconds: float) -> str:
+        """Commands that look a name up, for so many seconds at most, and count the datagrams that come meanwhile."""
+        section = self._shell.section
+        count = "cat /proc/net/snmp /proc/net/snmp6 2>/dev/null\n"
+        return (
+            f"{section('before')}{count}{section('getent')}"
+            f"getent ahosts {shlex.quote(host)} 2>/dev/null &\n"
+            "asking=$!\n"
+            # POSIX has whole seconds only; who knows no other gives up at once.
+            f"( sleep {seconds:.1f} || sleep 1; kill $asking ) >/dev/null 2>&1 &\n"
+            "wait $asking\nstatus=$?\n"
+            f"{section('status')}echo $status\n{section('after')}{count}"
+        )
 
 
 def _how(refused: Exception) -> str:
@@ -172,4 +235,4 @@ def _heard(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, Any
     if not any(name in after for name in names):
         return {}
     came = sum(after.get(name, 0) - before.get(name, 0) for name in names)
-    return {"answered_over_udp": True} if came else {"refused_over_tcp": None, "answered_over_udp": False}
+    return {"answered_over_udp": bool(came)}
