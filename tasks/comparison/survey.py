@@ -57,11 +57,14 @@ class Object:
         exists: Whether this account sees it where it looks for it.
         kind: ``table``, ``view``...; empty where it does not exist.
         place: The schema or database that it is in.
-        hidden: Where it does not exist: it may be there nevertheless, and not shown to this account.
+        hidden: Where it does not exist: it may be there nevertheless, and not shown to this account. Else: it may have
+            more columns than this account is shown.
         elsewhere: Other schemas or databases that have one of this name.
         rows: None: not known. An estimate unless `exact`.
         newest: The newest value of the column `newest_of`, as the server writes it.
-        privileges: What this account may do with it.
+        privileges: What this account may do with it, or with some of its columns.
+        partly: What of that it may do with some columns alone -> these.
+        untold: What the server does not tell for sure whether it may.
         notes: What could not be found out, and why.
     """
 
@@ -77,6 +80,8 @@ class Object:
     newest: str | None = None
     newest_of: str | None = None
     privileges: tuple[str, ...] = ()
+    partly: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    untold: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

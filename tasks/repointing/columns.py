@@ -122,17 +122,20 @@ class Misfit:
     told: str
 
 
-def misfits(table: str, old: tuple[Column, ...], new: tuple[Column, ...], *, writes: bool) -> Iterator[Misfit]:
+def misfits(
+    table: str, old: tuple[Column, ...], new: tuple[Column, ...], *, writes: bool, hides: bool = False
+) -> Iterator[Misfit]:
     """What about the columns of a table keeps another from standing in for it, or might.
 
     Args:
         writes: A writer brings values of the old columns into the new ones; a reader takes the new ones as the old.
+        hides: Whether the new table may have more columns than the account is shown.
     """
     there = {one.name: one for one in new}
     for one in old:
         other = there.pop(one.name, None)
         if other is None:
-            yield Misfit(Severity.BLOCKED, f"{table}.{one.name} is missing")
+            yield Misfit(Severity.BLOCKED, f"{table}.{one.name} is missing{' or hidden' if hides else ''}")
             continue
         severity = compare(one.type, other.type)
         if severity is Severity.BLOCKED and not writes and compare(other.type, one.type) is not Severity.BLOCKED:

@@ -26,14 +26,15 @@ _READ_ONLY: Mapping[str, str] = {
 }
 
 
-#: The protocols whose survey tells what an account may do with a table -> what of it. MySQL's catalogue shows everyone
-#: what goes by columns, and DELETE does not; TRUNCATE is a privilege of its own in one, and DROP in the other.
+#: The protocols whose survey tells what an account may do with a table -> what of it.
 _LOOKED_UP: Mapping[str, frozenset[str]] = {
-    "postgresql": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "USAGE ON SCHEMA"}),
-    "mysql": frozenset({"SELECT", "INSERT", "UPDATE"}),
+    "postgresql": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "USAGE ON SCHEMA"}),
+    "mysql": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "DROP"}),
 }
 #: What it takes besides.
 _SCHEMA: Mapping[str, tuple[str, ...]] = {"postgresql": ("USAGE ON SCHEMA",)}
+#: What is granted under another name there.
+_GRANTED_AS: Mapping[str, Mapping[str, str]] = {"mysql": {"TRUNCATE": "DROP"}}
 
 
 @dataclass(frozen=True)
@@ -243,26 +244,37 @@ def _bound(name: str, here: Survey | None, there: Survey, asked: _Asked) -> Iter
         hidden = " or hidden from this account" if theirs is not None and theirs.hidden else ""
         yield Finding(Severity.BLOCKED, f"{name} is missing{hidden} in {asked.path}{hint}")
         return
-    yield from _allowed(theirs, asked)
+    yield from _allowed(theirs, asked, column)
     if column and all(one.name != column for one in theirs.columns):
-        yield Finding(Severity.BLOCKED, f"{name} is missing in {asked.path}")
+        hidden = " or hidden from this account" if theirs.hidden else ""
+        yield Finding(Severity.BLOCKED, f"{name} is missing{hidden} in {asked.path}")
     elif ours is not None and ours.exists and theirs.columns:
         old, new = (tuple(one for one in side.columns if not column or one.name == column) for side in (ours, theirs))
-        for misfit in misfits(theirs.name, old, new, writes=asked.writes):
+        for misfit in misfits(theirs.name, old, new, writes=asked.writes, hides=theirs.hidden):
             yield Finding(misfit.severity, misfit.told)
 
 
-def _allowed(table: Object, asked: _Asked) -> Iterator[Finding]:
+def _allowed(table: Object, asked: _Asked, column: str) -> Iterator[Finding]:
     """By the server's own catalogue of privileges: nothing is tried, so nothing is left behind."""
-    lacks = [word for word in asked.wanted if word in asked.looked_up and word not in table.privileges]
+    known = [word for word in asked.wanted if word in asked.looked_up and word not in table.untold]
+    lacks = [word for word in known if word not in table.privileges]
+    lacks += [word for word in known if column and column not in table.partly.get(word, (column,))]
     if lacks:
-        may = ", ".join(table.privileges) or "nothing"
+        may = ", ".join(_may(table, word) for word in table.privileges) or "nothing"
         told = f"the account of {asked.path} may not {', '.join(lacks)} on {table.name}; it may {may}"
         yield Finding(Severity.BLOCKED, told)
     for word in asked.wanted:
-        if word not in asked.looked_up:
-            told = f"it does {word} on {table.name}; whether the account of {asked.path} may was not looked at"
+        if word not in known:
+            told = f"it does {word} on {table.name}; whether the account of {asked.path} may is not told there"
             yield Finding(Severity.WARN, told)
+        elif word in table.partly and not column:
+            told = f"the account of {asked.path} may {_may(table, word)} of {table.name}, and on no other column"
+            yield Finding(Severity.WARN, told)
+
+
+def _may(table: Object, word: str) -> str:
+    """A privilege, with the columns that it is for where it isn't for all."""
+    return f"{word} ({', '.join(table.partly[word])})" if word in table.partly else word
 
 
 def _wanted(use: Use, name: str, protocol: str) -> Collection[str]:
@@ -272,7 +284,8 @@ def _wanted(use: Use, name: str, protocol: str) -> Collection[str]:
     usual = ("INSERT",) if use.role in WRITERS else ("SELECT",)
     names = (name, name.rpartition(".")[0])  # of a column, its table's
     said = {word: None for place in use.places for one in names for word in place.needs.get(one, ())}
-    return [*(said or usual), *_SCHEMA.get(protocol, ())]
+    granted_as = _GRANTED_AS.get(protocol, {})
+    return [*dict.fromkeys(granted_as.get(word, word) for word in said or usual), *_SCHEMA.get(protocol, ())]
 
 
 def _object(survey: Survey | None, name: str) -> Object | None:

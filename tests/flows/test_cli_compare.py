@@ -117,7 +117,7 @@ def test_a_missing_privilege_explains_a_denied_read(shop: Shop) -> None:
     shop.cli.environment["READER"] = "readerspassword"
     done = shop.compare("--output", "json", username="reader", password="env:READER")
     (why,) = done.json["explanations"]
-    assert why.startswith("prod fails because its account lacks SELECT, INSERT, UPDATE, DELETE on orders")
+    assert why.startswith("prod fails because its account lacks SELECT, INSERT, UPDATE, DELETE, TRUNCATE on orders")
     assert "readerspassword" not in done.out
 
 

@@ -27,9 +27,10 @@ from tasks.check import check
 from tasks.diagnosis import explain
 from tasks.evidence import Recorder, StageFailed, StageSkipped
 from tasks.protocols import Access
-from tasks.protocols.mysql import PROTOCOL, authentication, wire
+from tasks.protocols.mysql import PROTOCOL, authentication, grants, wire
 from tasks.protocols.mysql.grants import select_granted
 from tasks.protocols.mysql.names import account, quoted, table_in
+from tasks.protocols.mysql.privileges import privileges
 from tasks.protocols.mysql.session import MysqlSession
 from tasks.streams import Stream, StreamBroken
 from tasks.target import Target
@@ -184,7 +185,7 @@ def test_names_of_tables(name: str, sql: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("grants", "granted"),
+    ("lines", "granted"),
     [
         (["GRANT USAGE ON *.* TO `app`@`%` IDENTIFIED BY PASSWORD '*1'"], False),
         (["GRANT USAGE ON *.* TO `app`@`%`", "GRANT SELECT, INSERT ON `shop`.* TO `app`@`%`"], True),
@@ -198,8 +199,62 @@ def test_names_of_tables(name: str, sql: str) -> None:
         (["GRANT USAGE ON *.* TO `app`@`%`", "GRANT `reader`@`%` TO `app`@`%`"], None),
     ],
 )
-def test_what_grants_say(grants: Sequence[str], granted: bool | None) -> None:
-    assert select_granted(grants, "shop") is granted
+def test_what_grants_say(lines: Sequence[str], granted: bool | None) -> None:
+    assert select_granted(lines, "shop") is granted
+
+
+@pytest.mark.parametrize(
+    ("lines", "may"),
+    [
+        # MySQL 8 with a role that is active, as its manual shows it; and by partial revokes.
+        (
+            [
+                "GRANT SELECT, DELETE, CREATE ROLE ON *.* TO `app`@`%` WITH GRANT OPTION",
+                "GRANT BACKUP_ADMIN,ROLE_ADMIN ON *.* TO `app`@`%`",
+                "GRANT `writer`@`%` TO `app`@`%` WITH ADMIN OPTION",
+                "REVOKE DELETE ON `shop`.* FROM `app`@`%`",
+            ],
+            {"SELECT"},
+        ),
+        (["GRANT DELETE ON *.* TO `app`@`%`", "REVOKE DELETE ON `sho_`.* FROM `app`@`%`"], {"DELETE"}),
+        (["GRANT ALL PRIVILEGES ON `shop`.* TO 'app'@'10.1.%'", "GRANT PROXY ON ''@'%' TO 'app'@'10.1.%'"], {"ALL"}),
+        (['GRANT DROP ON "shop"."orders" TO app@"%"', "GRANT DROP ON `shop`.`orders_2` TO `app`@`%`"], {"DROP"}),
+        (["GRANT EXECUTE ON PROCEDURE `shop`.`orders` TO `app`@`%`", "GRANT SELECT ON shop.* TO app"], {"SELECT"}),
+        (["GRANT SELECT (`a, ``b``) ON`, `c`), INSERT (c), DELETE ON `shop`.`orders` TO `app`@`%`"], {"DELETE"}),
+        (["GRANT DELETE ON `Shop`.* TO `app`@`%`"], set()),
+        (["GRANT USAGE ON *.* TO `app`@`%` IDENTIFIED BY PASSWORD '*1' REQUIRE SSL"], set()),
+    ],
+)  # fmt: skip
+def test_what_grants_let_do_with_a_table(lines: Sequence[str], may: set[str]) -> None:
+    granted = grants.read(lines).on("shop", "orders")
+    told = {word for word in ("SELECT", "INSERT", "UPDATE", "DELETE", "DROP") if granted.may(word)}
+    assert told == (may if may != {"ALL"} else {"SELECT", "INSERT", "UPDATE", "DELETE", "DROP"})
+    assert granted.columns.get("SELECT", set()) == ({"a, `b`) ON", "c"} if "INSERT (c)" in lines[0] else set())
+
+
+@given(st.text(max_size=60) | st.lists(st.sampled_from([*"`\"'().,*@ ", "GRANT", "ON", "TO", "shop"])).map(" ".join))
+def test_any_line_is_a_grant_or_not_understood(line: str) -> None:
+    with contextlib.suppress(grants.NotUnderstood):
+        grants.read([line]).on("shop", "orders")
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "lines", "told", "untold"),
+    [
+        # A server that speaks the protocol and fills the catalogue with anything, or with nothing.
+        ({"id": {"SELECT", "INSERT", "UPDATE"}}, ["GRANT SELECT ON shop.* TO 'app'@'%'"], ("SELECT",),
+         ("DELETE", "DROP", "INSERT", "UPDATE")),
+        ({"id": {""}}, ["GRANT ALL ON shop.* TO 'app'@'%'"], ("DELETE", "DROP"), ("INSERT", "SELECT", "UPDATE")),
+        ({"id": {""}}, None, (), ("DELETE", "DROP", "INSERT", "SELECT", "UPDATE")),
+        ({"id": {"SELECT"}}, None, ("SELECT",), ("DELETE", "DROP")),
+        ({"id": {"SELECT"}}, ["GRANT SELECT ON shop.* TO 'app'@'%'"], ("SELECT",), ()),
+    ],
+)  # fmt: skip
+def test_what_a_server_tells_twice_and_differently_is_not_told(
+    catalogue: dict[str, set[str]], lines: Sequence[str] | None, told: tuple[str, ...], untold: tuple[str, ...]
+) -> None:
+    found = privileges(catalogue, grants.read(lines).on("shop", "orders") if lines else None)
+    assert (found["privileges"], found["untold"]) == (told, untold)
 
 
 # -- passwords --------------------------------------------------------------------------------------------------------

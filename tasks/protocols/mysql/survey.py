@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.comparison.survey import MOMENTS, MORE, MOST_OBJECTS, Column, Object, Survey, Wanted, tells_a_moment
+from tasks.protocols.mysql import grants
+from tasks.protocols.mysql.grants import Grants, NotUnderstood
 from tasks.protocols.mysql.names import identifier, parts
+from tasks.protocols.mysql.privileges import privileges
 from tasks.protocols.mysql.wire import ServerError
 
 if TYPE_CHECKING:
@@ -16,7 +19,7 @@ _VARIABLES = (
     *("version", "sql_mode", "character_set_server", "character_set_database", "collation_server"),
     *("collation_database", "time_zone", "system_time_zone", "lower_case_table_names", "max_allowed_packet"),
     *("read_only", "super_read_only", "transaction_isolation", "tx_isolation", "max_connections", "net_write_timeout"),
-    *("wait_timeout", "require_secure_transport", "explicit_defaults_for_timestamp"),
+    *("wait_timeout", "require_secure_transport", "explicit_defaults_for_timestamp", "partial_revokes"),
 )
 #: MariaDB's older name, under the one that both have.
 _RENAMED = {"tx_isolation": "transaction_isolation"}
@@ -33,13 +36,14 @@ async def survey(session: MysqlSession, wanted: Wanted) -> Survey:
     for limit in _LIMITS:
         await session.query(limit.format(ms=wanted.statement_ms, s=wanted.statement_ms / 1000))
     await session.query("SET SESSION TRANSACTION READ ONLY")
+    granted = await _grants(session, settings)
     names: Sequence[str] = session.access.connection.objects
     database = str(session.access.setting("database", ""))
     complete = True
     if not names:
         found = await _rows(session, f"{_TABLES} WHERE table_schema = {_text(database)} ORDER BY 2 {_LIMIT}")
         complete, names = len(found) <= MOST_OBJECTS, [identifier(str(row[1])) for row in found[:MOST_OBJECTS]]
-    objects = [await _object(session, wanted, name, database, plainly=complete) for name in names]
+    objects = [await _object(session, wanted, granted, name, database, plainly=complete) for name in names]
     return Survey(settings, tuple(objects), complete, () if complete else (MORE,))
 
 
@@ -55,7 +59,24 @@ async def _settings(session: MysqlSession) -> dict[str, str]:
     return {_RENAMED.get(str(name), str(name)): str(value) for name, value in rows}
 
 
-async def _object(session: MysqlSession, wanted: Wanted, name: str, database: str, *, plainly: bool) -> Object:
+async def _grants(session: MysqlSession, settings: Mapping[str, str]) -> Grants | None:
+    """What the account has been granted, with its active roles; None where that is not told as MySQL tells it."""
+    answers = [await session.query("SHOW GRANTS")]
+    if "mariadb" in settings.get("version", "").lower():
+        answers.append(await session.query("SHOW GRANTS FOR PUBLIC"))
+    if isinstance(answers[0], ServerError):
+        return None
+    lines = [str(row[0]) for answer in answers if not isinstance(answer, ServerError) for row in answer]
+    folds = settings.get("lower_case_table_names", "0") != "0"
+    try:
+        return grants.read(lines, folds=folds, plain=settings.get("partial_revokes") == "ON")
+    except NotUnderstood:
+        return None
+
+
+async def _object(
+    session: MysqlSession, wanted: Wanted, granted: Grants | None, name: str, database: str, *, plainly: bool
+) -> Object:
     *schema, table = parts(name)
     place = schema[-1] if schema else database
     shown = table if plainly and not schema else name
@@ -69,7 +90,7 @@ async def _object(session: MysqlSession, wanted: Wanted, name: str, database: st
     rows = await _rows(session, f"{_COLUMNS} {where} ORDER BY ordinal_position")
     columns = tuple(Column(str(row[0]), str(row[1]), row[2] == "YES", place + 1) for place, row in enumerate(rows))
     indexed = {str(row[0]) for row in await _rows(session, f"{_INDEXED} {where} AND seq_in_index = 1")}
-    granted = {word.strip().upper() for row in rows for word in str(row[3] or "").split(",") if word.strip()}
+    catalogue = {str(row[0]): {word.strip().upper() for word in str(row[3] or "").split(",")} for row in rows}
     notes: list[str] = []
     full = f"{identifier(str(found[0]))}.{identifier(str(found[1]))}"
     estimate = int(found[3]) if found[3] and found[3].isdecimal() else None
@@ -89,8 +110,8 @@ async def _object(session: MysqlSession, wanted: Wanted, name: str, database: st
         exact=counted is not None,
         newest=newest,
         newest_of=moment,
-        privileges=tuple(sorted(granted & {"SELECT", "INSERT", "UPDATE", "DELETE"})),
         notes=tuple(notes),
+        **privileges(catalogue, granted.on(str(found[0]), str(found[1])) if granted is not None else None),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -28,9 +29,9 @@ _RELATIONS = """
 SELECT c.oid, c.relname, n.nspname, c.relkind,
        CASE WHEN c.relkind IN ('r', 'm', 'f') THEN c.reltuples::bigint ELSE -1 END,
        pg_catalog.array_to_string(ARRAY(
-         SELECT word FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) word
+         SELECT word FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) word
          WHERE pg_catalog.has_table_privilege(c.oid, word)
-            OR (word <> 'DELETE' AND pg_catalog.has_any_column_privilege(c.oid, word))), ','),
+            OR (word IN ('SELECT', 'INSERT', 'UPDATE') AND pg_catalog.has_any_column_privilege(c.oid, word))), ','),
        pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
        pg_catalog.array_position(pg_catalog.current_schemas(false), n.nspname)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -45,7 +46,10 @@ WHERE type <> 'local' AND auth_method <> 'reject' AND address IS NOT NULL AND er
 _COLUMNS = """
 SELECT a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
        EXISTS (SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum
-               AND i.indisvalid AND i.indpred IS NULL)
+               AND i.indisvalid AND i.indpred IS NULL),
+       pg_catalog.array_to_string(ARRAY(
+         SELECT word FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) word
+         WHERE pg_catalog.has_column_privilege(a.attrelid, a.attnum, word)), ',')
 FROM pg_catalog.pg_attribute a WHERE a.attrelid IN ({oids}) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
 """
@@ -65,7 +69,14 @@ class _Relation:
         self.privileges = (*granted, "USAGE ON SCHEMA") if row[6] == "t" else granted
         self.in_path = row[7] is not None
         self.columns: list[Column] = []
+        self.by_column = defaultdict[str, list[str]](list)
         self.indexed: list[str] = []
+
+    @property
+    def partly(self) -> dict[str, tuple[str, ...]]:
+        """What the account may do with some columns alone -> these."""
+        some = {word: names for word, names in self.by_column.items() if len(names) < len(self.columns)}
+        return {word: tuple(names) for word, names in sorted(some.items())}
 
     @property
     def sql(self) -> str:
@@ -134,8 +145,11 @@ async def _relations(session: PostgresqlSession, which: str) -> list[_Relation]:
     if not found:
         return []
     by_oid = {one.oid: one for one in found}
-    for oid, name, type_, not_null, indexed in await session.query(_COLUMNS.format(oids=", ".join(by_oid))):
+    rows = await session.query(_COLUMNS.format(oids=", ".join(by_oid)))
+    for oid, name, type_, not_null, indexed, may in rows:
         one = by_oid[str(oid)]
+        for word in may.split(",") if may else ():
+            one.by_column[word].append(str(name))
         one.columns.append(Column(str(name), str(type_), not_null != "t", len(one.columns) + 1))
         if indexed == "t":
             one.indexed.append(str(name))
@@ -180,6 +194,7 @@ async def _object(
         newest=newest,
         newest_of=column,
         privileges=found.privileges,
+        partly=found.partly,
         notes=tuple(notes),
     )
 
