@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,10 @@ STORED_PASSWORD = "canary-stored-77de"
 
 #: Seconds in which a server starts on a busy machine, less than a test may take.
 _PATIENCE = 110
+
+
+#: Tables that a server fills when it starts.
+_OWN_TABLES = ("alembic_", "block_schema", "block_type", "configuration", "sqlite_")
 
 
 class PrefectServer:
@@ -67,6 +73,21 @@ class PrefectServer:
         """Stop it."""
         end(self.process)
         self._client.close()
+
+    def forget(self) -> None:
+        """Leave nothing of what was made there: it is then as after its first start."""
+        with closing(sqlite3.connect(self.home / "prefect.db", timeout=60, isolation_level="IMMEDIATE")) as database:
+            database.execute("PRAGMA secure_delete = ON")  # secrets that a test plants are gone from the file, too
+            tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            with database:
+                for name in tables:
+                    if not name.startswith(_OWN_TABLES):
+                        database.execute(f'DELETE FROM "{name}"')
+            for _ in range(100):
+                if database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0:
+                    return
+                time.sleep(0.1)
+            raise RuntimeError("the Prefect server does not let go of its database")
 
     def environment(self) -> dict[str, str]:
         """The environment of programs that work with it."""
@@ -115,9 +136,16 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+@pytest.fixture(scope="module")
+def prefect_server(prefect_server_of_all: PrefectServer) -> PrefectServer:
+    """A server that nothing was made on by tests of other files; flows of this process run against it."""
+    prefect_server_of_all.forget()
+    return prefect_server_of_all
+
+
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """The server of this session; flows of this process run against it."""
+def prefect_server_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """The server of this process, which takes long to start."""
     server = PrefectServer(tmp_path_factory.mktemp("prefect"))
     before = {name: os.environ.get(name) for name in server.settings}
     os.environ.update(server.settings)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
-from tests.serving import ROOT, PrefectServer, end, postgresql, prefect_server, registry
+from tests.serving import ROOT, PrefectServer, end, postgresql, prefect_server, prefect_server_of_all, registry
 
-__all__ = ["postgresql", "prefect_server", "registry"]
+__all__ = ["postgresql", "prefect_server", "prefect_server_of_all", "registry"]
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
