@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
@@ -29,8 +29,9 @@ KIND = "repoint"
 _AT_ONCE = 32
 #: Units after which progress is told.
 _PORTION = 256
-#: Blocked dependents of one unit whose diff is shown, each of which takes a rewriting of the whole unit.
-MOST_SHOWN = 20
+#: Blocked dependents of one unit whose diffs are told one by one, each of which takes a rewriting of the whole unit;
+#: those of more are told as one.
+MOST_ALONE = 20
 
 #: Hears how far it has come: (what, done, total).
 Progress = Callable[[str, int, int], object]
@@ -146,7 +147,6 @@ class Rewriting:
                 self._renames[unit, candidate.one.dependent_id].append(rename)
         self._sharing = Sharing(candidates, known.others)
         self._gate = asyncio.Semaphore(_AT_ONCE)
-        self._shown = Counter[Unit]()
 
     async def settle(self) -> None:
         """Rewrite every unit, until what is blocked has been left out everywhere."""
@@ -164,19 +164,43 @@ class Rewriting:
         found = {unit: [one for one in there if not one.blocked] for unit, there in self.units.items()}
         return {unit: there for unit, there in found.items() if there}
 
-    async def diff_of_blocked(self, candidate: Candidate) -> str:
+    def crowded(self) -> dict[Unit, list[Candidate]]:
+        """Units in which too many are blocked for a diff each -> these."""
+        found = {unit: [one for one in there if one.blocked] for unit, there in self.units.items()}
+        return {unit: there for unit, there in found.items() if len(there) > MOST_ALONE}
+
+    async def diff_of_blocked(self, candidate: Candidate, crowded: Collection[Unit]) -> str:
         """What would change for a dependent that stays as it is; empty where that can't be told."""
         told = []
         for unit in dict.fromkeys((one.adapter, place.unit) for one in candidate.uses for place in one.places):
-            self._shown[unit] += 1
-            if self._shown[unit] > MOST_SHOWN:
-                told.append(f"(not shown: more than {MOST_SHOWN} of {unit[1]} are blocked)")
-                continue
-            try:
-                told.append((await self._rewrite(unit, self._of(unit, [candidate]))).diff)
-            except (HeadwaterError, OSError):
-                continue
-        return "\n".join(told)
+            if unit in crowded:
+                told.append(f"(in the diff of all that are blocked of {unit[1]})")
+            else:
+                told.append(await self._diff_of(unit, [candidate]))
+        return "\n".join(one for one in told if one)
+
+    async def diff_of_crowd(self, unit: Unit, there: Sequence[Candidate]) -> str:
+        """What would change for all of these, without those whose names can't be changed; empty: for none."""
+        return await self._diff_of(unit, await self._changeable(unit, there))
+
+    async def _diff_of(self, unit: Unit, there: Sequence[Candidate]) -> str:
+        try:
+            return (await self._rewrite(unit, self._of(unit, there))).diff if there else ""
+        except (HeadwaterError, OSError):
+            return ""
+
+    async def _changeable(self, unit: Unit, there: Sequence[Candidate]) -> list[Candidate]:
+        """Those whose names can be changed, found by halves."""
+        try:
+            await self._rewrite(unit, self._of(unit, there))
+        except NotRewritable:
+            half = len(there) // 2
+            if not half:
+                return []
+            return [*await self._changeable(unit, there[:half]), *await self._changeable(unit, there[half:])]
+        except (HeadwaterError, OSError):
+            return []
+        return [*there]
 
     def _of(self, unit: Unit, candidates: Sequence[Candidate]) -> tuple[Rename, ...]:
         renames = (one for each in candidates for one in self._renames[unit, each.one.dependent_id])
@@ -262,8 +286,13 @@ async def _draft(made: _Made, at: datetime) -> PlanDraft:
     subject = made.known.subject
     among = {use.workspace for use in made.known.chosen} - {subject.new.workspace.name}
     groups = sorted({group for use in made.known.chosen for group in subject.groups(use)})
+    rewriting = made.rewriting
+    crowded = rewriting.crowded()
     async with asyncio.TaskGroup() as reading:
-        blocked = [reading.create_task(_blocked(one, made.rewriting)) for one in made.candidates if one.blocked]
+        blocked = [
+            reading.create_task(_blocked(one, rewriting, crowded.keys())) for one in made.candidates if one.blocked
+        ]
+        crowds = {unit[1]: reading.create_task(rewriting.diff_of_crowd(unit, there)) for unit, there in crowded.items()}
     document = {
         "old": made.request.old,
         "new": made.request.new,
@@ -281,6 +310,7 @@ async def _draft(made: _Made, at: datetime) -> PlanDraft:
         "grants": sorted([*astuple(one)] for one in subject.grants if one.workspace in among),
         "blast": blast(made.candidates),
         "blocked": [one.result() for one in blocked],
+        "blocked_together": [{"unit": unit, "diff": one.result()} for unit, one in crowds.items()],
         "looked": _looked(made.observed),
         "warnings": [*_warnings(made, at)],
     }
@@ -296,8 +326,8 @@ def _warnings(made: _Made, at: datetime) -> Iterator[str]:
     yield from dict.fromkeys(one.told for one in found)
 
 
-async def _blocked(candidate: Candidate, rewriting: Rewriting) -> dict[str, Any]:
-    return candidate.document() | {"diff": await rewriting.diff_of_blocked(candidate)}
+async def _blocked(candidate: Candidate, rewriting: Rewriting, crowded: Collection[Unit]) -> dict[str, Any]:
+    return candidate.document() | {"diff": await rewriting.diff_of_blocked(candidate, crowded)}
 
 
 def _action(made: _Made, unit: Unit, candidates: Sequence[Candidate]) -> dict[str, Any]:

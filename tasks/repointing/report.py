@@ -34,10 +34,24 @@ def lines(plan: model.Plan, steps: Sequence[model.PlanStep], *, diffs: int = 10)
     yield from (f"  {one}" for one in _looked(document))
     yield from (f"! {one}" for one in document["warnings"])
     yield from _some([*_findings(document, steps)], "reasons")
+    everything = f"`headwater plan show {plan.id} --output json` has them all"
     for step in steps[:diffs]:
         yield step.action["diff"]
     if len(steps) > diffs:
-        yield f"and {len(steps) - diffs} more units; `headwater plan show {plan.id} --output json` has them all"
+        yield f"and {len(steps) - diffs} more units; {everything}"
+    stays = _of_blocked(document)
+    if stays:
+        yield "not changed, because it is blocked:"
+        yield from stays[:diffs]
+    if len(stays) > diffs:
+        yield f"and {len(stays) - diffs} more; {everything}"
+
+
+def _of_blocked(document: Mapping[str, Any]) -> list[str]:
+    """The changes that are not made because they are blocked: each diff once."""
+    alone = (one["diff"] for one in document["blocked"] if one["diff"].startswith("---"))
+    together = (one["diff"] for one in document.get("blocked_together", ()) if one["diff"])
+    return [*dict.fromkeys([*alone, *together])]
 
 
 def _counts(document: Mapping[str, Any]) -> str:
@@ -108,6 +122,7 @@ def markdown(plan: model.Plan, steps: Sequence[model.PlanStep]) -> str:
         _code("Findings", [*_some([*_findings(document, steps)], "reasons")]),
         _moves(steps),
         _code("Changes", [step.action["diff"] for step in steps[:_TOLD]], "diff"),
+        _code("Blocked changes", [*_some(_of_blocked(document), "diffs")], "diff"),
     ]
     return "\n\n".join(part for part in parts if part)
 

@@ -23,7 +23,7 @@ from tasks.dependents import Place, Rename
 from tasks.repointing import report, waves
 from tasks.repointing.columns import Severity, compare
 from tasks.repointing.diffs import called, diff
-from tasks.repointing.planning import MOST_SHOWN
+from tasks.repointing.planning import MOST_ALONE
 from tests.registry.conftest import home, sqlite_template, store
 from tests.registry.samples import source
 from tests.tasks.repointing_support import CANARY, NEW, OLD, JsonFiles, World, survey_of
@@ -363,12 +363,32 @@ def test_one_that_moved_in_a_file_of_hundreds_is_found_without_hundreds_of_rewri
     assert len(rewritten) < 30
 
 
-def test_a_file_of_blocked_dependents_shows_the_first_diffs(world: World) -> None:
-    path = world.file("a", *({"reads": "orders"} for _ in range(MOST_SHOWN + 5)))
+@pytest.mark.parametrize("more", [0, 5])
+def test_a_file_of_blocked_dependents_is_shown_with_every_change(world: World, more: int) -> None:
+    path = world.file("a", *({"reads": "orders"} for _ in range(MOST_ALONE + more)))
     world.observing.ill.add("local")
-    shown = [one["diff"] for one in world.plan().document["blocked"]]
-    assert len([one for one in shown if "+++" in one]) == MOST_SHOWN
-    assert shown[-1] == f"(not shown: more than {MOST_SHOWN} of {path} are blocked)"
+    plan = world.plan()
+    blocked, together = plan.document["blocked"], plan.document["blocked_together"]
+    changes = [one["diff"] for one in (together or blocked)]
+    assert sum(one.count('+   "reads": "orders_v2"') for one in changes) == MOST_ALONE + more
+    assert len(together) == (1 if more else 0)
+    if more:
+        assert {one["diff"] for one in blocked} == {f"(in the diff of all that are blocked of {path})"}
+    told = "\n".join(report.lines(plan, [], diffs=50))
+    assert told.count('+   "reads": "orders_v2"') == MOST_ALONE + more
+    assert report.markdown(plan, []).count('+   "reads": "orders_v2"') == MOST_ALONE + more
+
+
+def test_of_many_that_are_blocked_those_whose_names_can_not_be_changed_are_left_out(world: World) -> None:
+    path = world.file("a", *({"reads": "orders"} for _ in range(MOST_ALONE + 5)))
+    world.scan()
+    document = json.loads(path.read_text())
+    document["tasks"][3]["reads"] = "somebody_elses"
+    path.write_text(json.dumps(document, indent=1))
+    world.observing.ill.add("local")
+    (together,) = world.plan_of_known().document["blocked_together"]
+    assert together["diff"].count('+   "reads": "orders_v2"') == MOST_ALONE + 4
+    assert "somebody_elses" not in together["diff"]
 
 
 def test_filters_choose_and_say_what_they_leave(world: World) -> None:
