@@ -20,6 +20,7 @@ import pytest
 from pydantic import SecretStr
 
 from flows import checking, worker_groups
+from flows.check_here import check_here
 from flows.remarks import heard_by
 from registry import sealing
 from registry.apply import apply_texts
@@ -270,9 +271,15 @@ async def test_boxes_that_are_replayed_expired_foreign_changed_or_of_others_are_
         "unsealed": sealing.letter(open_work, group="k8s_pool", lifetime=60),
         "broken": sealing.seal({"targets": []}, group="k8s_pool", **sealed),
     }
-    runs = {why: start(world.server, "k8s_pool", request) for why, request in wanted.items()}
-    ended = {why: await finished(world.server, run) for why, run in runs.items()}
+    runs = {why: start(world.server, "k8s_pool", wanted[why]) for why in ("replayed", "foreign")}
+    for run in runs.values():
+        await finished(world.server, run)
+    monkeypatch.setenv("HEADWATER_HOME", str(world.sealed.home))  # the others as that worker, in one process
+    for why in wanted.keys() - runs.keys():
+        refused = await check_here("k8s_pool", wanted[why], return_state=True)
+        runs[why] = str(refused.state_details.flow_run_id)
 
+    ended = {why: world.server.get(f"/flow_runs/{run}")["state"] for why, run in runs.items()}
     assert {why: (state["name"], state["message"].partition(":")[0]) for why, state in ended.items()} == {
         why: ("Refused", why) for why in wanted
     }
