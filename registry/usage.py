@@ -161,7 +161,7 @@ class Refusal:
     @property
     def source(self) -> str:
         """Where the rule is written."""
-        return next(rule.source for rule in (*RULES, *CAUTIONS) if rule.name == self.rule)
+        return next(rule.source for rule in RULES if rule.name == self.rule)
 
     def __str__(self) -> str:
         return f"{self.reason}; {self.remedy}"
@@ -211,6 +211,12 @@ def _lacks_support(case: Case) -> bool:
     if case.module == "operation_center" and _is_synchronization(case):
         module = "data_integration"
     return module not in types.get(case.type).modules
+
+
+def _is_development_on_a_bare_engine(case: Case) -> bool:
+    """Of nodes of a scheduler that runs them on the engine; a flow of one's own opens the source by itself."""
+    develops = case.task_kind in (TaskKind.SQL, TaskKind.NODE)
+    return develops and case.type in OF_COMPUTE_RESOURCES and case.origin != "automatically"
 
 
 def purpose_of(kind: TaskKind) -> str:
@@ -302,26 +308,18 @@ RULES: tuple[Rule, ...] = (
         _ONLY_SYNCHRONIZATION,
     ),
     Rule(
+        "compute_resource",
+        "data source management, creation methods: data development needs the source of a compute resource",
+        _is_development_on_a_bare_engine,
+        "{path} belongs to no compute resource: nodes of data development need one that does",
+        "attach the engine to the workspace as a compute resource: `headwater compute-resource attach`",
+    ),
+    Rule(
         "resource_group",
         "resource groups, types: an exclusive one is for scheduling, for Data Integration or for Data Service alone",
         _is_no_purpose_of_its_group,
         "resource group {group} is for {purposes} alone, and this is {purpose}",
         "run it on another group, or declare network.purposes of this one anew",
-    ),
-)
-
-#: What is not refused, but told.
-CAUTIONS: tuple[Rule, ...] = (
-    Rule(
-        "compute_resource",
-        "data source management, creation methods: data development needs the source of a compute resource",
-        lambda case: (
-            case.task_kind in (TaskKind.SQL, TaskKind.NODE)
-            and case.type in OF_COMPUTE_RESOURCES
-            and case.origin != "automatically"
-        ),
-        "{path} belongs to no compute resource: nodes of data development need one that does",
-        "attach the engine to the workspace as a compute resource",
     ),
 )
 

@@ -116,8 +116,6 @@ def grant(store: Store, wish: Wish, run: Run) -> Grant:
                 where=f"data_source:{row.path}",
                 instruction=refused[0].remedy,
             )
-        for caution in usage.broken(usage.CAUTIONS, case):
-            _LOG.warning("%s", caution)
         _expect_no_maintenance(row, entry, by)
         if wish.only_connectable:
             _expect_connectable(session, row, entry, group)

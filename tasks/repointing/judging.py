@@ -26,6 +26,9 @@ _READ_ONLY: Mapping[str, str] = {
 }
 
 
+#: Rules over what the registry may know wrong: the kind of a synchronization, which is guessed where its code does not
+#: tell it; that an engine is attached. What runs on the old source against one of them runs on the new one as well.
+_UNSURE = frozenset({"synchronization", "compute_resource"})
 #: The protocols whose survey tells what an account may do with a table -> what of it.
 _LOOKED_UP: Mapping[str, frozenset[str]] = {
     "postgresql": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "USAGE ON SCHEMA"}),
@@ -151,14 +154,14 @@ def _protocol(source: DataSource, env: str) -> str:
 
 
 def _permitted(use: Use, subject: Subject, side: str) -> Iterator[Finding]:
-    new, entry = subject.new, subject.new.entry(side)
-    for refused in usage.refusals(new, entry, use.module, use.task_kind, use.role, env=use.run_env):
-        # The kind of a synchronization is guessed where its code does not tell it; what runs on a type goes on on it.
-        stays = refused.rule == "synchronization" and subject.old.type == new.type
-        yield Finding(Severity.WARN if stays else Severity.BLOCKED, refused.reason)
-    case = usage.case_of(new, entry, use.module, use.task_kind, use.role, env=use.run_env)
-    for caution in usage.broken(usage.CAUTIONS, case):
-        yield Finding(Severity.WARN, caution.reason)
+    broken_already = {one.rule for one in _refusals(subject.old, use.env, use)} & _UNSURE
+    for refused in _refusals(subject.new, side, use):
+        severity = Severity.WARN if refused.rule in broken_already else Severity.BLOCKED
+        yield Finding(severity, refused.reason)
+
+
+def _refusals(source: DataSource, side: str, use: Use) -> list[usage.Refusal]:
+    return usage.refusals(source, source.entry(side), use.module, use.task_kind, use.role, env=use.run_env)
 
 
 def _reachable(use: Use, subject: Subject, observed: Observed, side: str) -> Iterator[Finding]:

@@ -228,15 +228,14 @@ def test_rules_of_use_are_told_with_what_to_do(store: Store) -> None:
         connect("catalog", task_kind="batch_sync")
 
 
-def test_development_on_an_engine_is_told_to_need_its_compute_resource(
-    store: Store, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_development_on_an_engine_needs_its_compute_resource(store: Store) -> None:
     place = "address: [{host: 127.0.0.1, port: 1}], database: d, username: u"
     add(store, "engine", "clickhouse", f'{{{place}, password: "env:GOOD_PASSWORD"}}')
-    connecting.details("engine", task_kind="batch_sync")
-    assert caplog.text == ""
-    connecting.details("engine", task_kind="sql")
-    assert "retail/engine belongs to no compute resource" in caplog.text
+    with pytest.raises(NotUsable, match="retail/engine belongs to no compute resource") as refused:
+        connecting.details("engine", task_kind="sql")
+    assert "headwater compute-resource attach" in refused.value.instruction
+    assert connecting.details("engine", task_kind="batch_sync").env == "prod"
+    assert connecting.details("engine").env == "prod"
 
 
 def test_a_group_runs_only_what_it_is_declared_to_be_for(store: Store) -> None:

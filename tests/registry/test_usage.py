@@ -9,7 +9,6 @@ import pytest
 from registry import model
 from registry.errors import InvalidInput
 from registry.usage import (
-    CAUTIONS,
     IN_DEVELOPMENT,
     RULES,
     SIDES_OF_NEW,
@@ -189,14 +188,13 @@ def test_what_a_compute_resource_made_is_changed_through_it_alone() -> None:
     expect_own(made(), "deleted")
 
 
-def test_data_development_is_told_to_use_the_source_of_a_compute_resource() -> None:
-    def cautions(source: model.DataSource, kind: str) -> list[str]:
-        return [one.rule for one in broken(CAUTIONS, case_of(source, None, "data_studio", kind))]
-
-    assert cautions(made("maxcompute"), "sql") == ["compute_resource"]
-    assert cautions(made("maxcompute", origin="automatically"), "sql") == []
-    assert cautions(made("maxcompute"), "batch_sync") == []
-    assert cautions(made("postgresql"), "sql") == []
+def test_data_development_takes_no_engine_that_is_not_attached() -> None:
+    assert rules(made("maxcompute"), "data_studio", "sql") == ["compute_resource"]
+    assert rules(made("maxcompute"), "operation_center", "node") == ["compute_resource"]
+    assert rules(made("maxcompute", origin="automatically"), "data_studio", "sql") == []
+    assert rules(made("maxcompute"), "data_integration", "batch_sync") == []
+    assert rules(made("maxcompute"), "data_studio", "flow") == []
+    assert rules(made("postgresql"), "data_studio", "sql") == []
 
 
 @pytest.mark.parametrize(
@@ -219,7 +217,7 @@ def test_an_exclusive_group_runs_only_what_it_is_for(purposes: tuple[str, ...], 
 
 
 def test_every_rule_says_where_it_is_written_and_what_to_do() -> None:
-    assert len({rule.name for rule in (*RULES, *CAUTIONS)}) == len(RULES) + len(CAUTIONS)
+    assert len({rule.name for rule in RULES}) == len(RULES)
     (refusal,) = refusals(made("db2"), None, "data_service", "api")
     assert str(refusal) == "db2 is not supported in Data Service; `headwater types` tells what each type is for"
     assert "types supported" in refusal.source

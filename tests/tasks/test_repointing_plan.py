@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from registry import model
+from registry import compute_resources, model
 from registry.entries import draft_source
 from registry.errors import InvalidInput
 from registry.store import Store
@@ -224,6 +224,23 @@ def _another(world: World, name: str, type_: str, **fields: Any) -> None:
     """A third source."""
     made = draft_source(name, type_, {"prod": fields}, where=f"retail/{name}", literals_allowed=True)
     world.store.sources.create("retail", made, world.store.by())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict"),
+    [("bare", "attached", "ok"), ("attached", "bare", "blocked"), ("bare", "bare_too", "warn")],
+)
+def test_nodes_move_to_an_engine_that_is_attached(world: World, old: str, new: str, verdict: str) -> None:
+    place = {"address": [{"host": "db", "port": 8123}], "database": "d", "username": "u", "password": "env:P"}
+    for name in ("bare", "bare_too"):
+        _another(world, name, "clickhouse", **place)
+    engine = compute_resources.draft("retail", "attached", "clickhouse", {"prod": place}, literals_allowed=True)
+    world.store.compute_resources.attach("retail", engine, world.store.by())
+    world.file("node", {"reads": old})
+    plan = world.plan(f"retail/{old}", f"retail/{new}")
+    assert plan.document["blast"]["verdict"] == {verdict: 1}
+    if verdict == "blocked":
+        assert "retail/bare belongs to no compute resource: nodes of data development need one" in _reasons(plan)
 
 
 def test_another_protocol_blocks_and_another_type_of_one_protocol_is_told(world: World) -> None:
