@@ -81,14 +81,17 @@ def material(found: Details) -> TlsMaterial:
     )
 
 
-def context(found: Details) -> ssl.SSLContext | None:
+def context(found: Details, *, preferred: bool = False) -> ssl.SSLContext | None:
     """A TLS context; None where no TLS is asked for.
+
+    Args:
+        preferred: Whether there is one also where TLS is taken only if it is offered.
 
     Raises:
         NotConnectable: A CA, certificate or key cannot be used.
     """
     wanted = material(found)
-    if not wanted.demanded:
+    if not (wanted.wanted if preferred else wanted.demanded):
         return None
     try:
         with client_context(wanted) as made:

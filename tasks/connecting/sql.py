@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from registry.errors import InvalidInput
-from tasks.connecting import places, properties
+from tasks.connecting import mysql, places, properties
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
     from registry.connection import Endpoint
     from tasks.connecting.detailing import Details
-
-#: What MySQL's drivers say where no server answers, or one hangs up before it greets.
-_NOBODY_THERE = (2002, 2003, 2013)
-#: Arguments of pymysql that aiomysql has not.
-_SYNCHRONOUS_ALONE = ("read_timeout", "write_timeout")
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ class Driver:
 #: Protocol -> its driver.
 DRIVERS: Mapping[str, Driver] = {
     "postgresql": Driver("postgresql+psycopg", "psycopg[binary]", "postgresql+psycopg", "psycopg[binary]"),
-    "mysql": Driver("mysql+pymysql", "pymysql", "mysql+aiomysql", "aiomysql"),
+    "mysql": Driver("mysql+pymysql", "pymysql>=1.2", "mysql+aiomysql", "aiomysql"),
     "oracle": Driver("oracle+oracledb", "oracledb", "oracle+oracledb_async", "oracledb"),
     "sqlserver": Driver("mssql+pymssql", "pymssql"),
 }
@@ -56,8 +51,8 @@ def engine(found: Details, options: Mapping[str, Any]) -> Engine:
 
     driver = DRIVERS[found.protocol]
     memory = places.Memory()
-    prepared = _prepared(found, driver.name, memory)
     try:
+        prepared = _prepared(found, driver.name, memory)
         made = create_engine(prepared.url, **_keywords(prepared, options))
     except ImportError:
         raise _missing(found, driver.package) from None
@@ -72,10 +67,8 @@ def asynchronous_engine(found: Details, options: Mapping[str, Any]) -> AsyncEngi
 
     driver = DRIVERS[found.protocol]
     memory = places.Memory()
-    prepared = _prepared(found, driver.asynchronous, memory)
-    for name in _SYNCHRONOUS_ALONE:
-        prepared.arguments.pop(name, None)
     try:
+        prepared = _prepared(found, driver.asynchronous, memory)
         made = create_async_engine(prepared.url, **_keywords(prepared, options))
     except ImportError:
         raise _missing(found, driver.asynchronous_package) from None
@@ -119,20 +112,12 @@ def _prepared(found: Details, driver: str, memory: places.Memory) -> _Prepared:
             arguments |= {"host": ",".join(one.host for one in there), "port": ports}
         return _Prepared(url, arguments)
     if found.protocol == "mysql":
-        trusted = places.context(found)
-        arguments = {"connect_timeout": int(places.PATIENCE), **told, **_place(there[0])}
-        arguments |= {"ssl": trusted} if trusted else {}
-        return _Prepared(url, arguments, there[1:])
+        arguments = {"connect_timeout": int(places.PATIENCE), **told, **mysql.place(there[0])}
+        in_their_words = mysql.asynchronous if driver == DRIVERS["mysql"].asynchronous else mysql.synchronous
+        return _Prepared(url, in_their_words(found, arguments), there[1:])
     if found.protocol == "oracle":
         return _Prepared(url, {**told, **_oracle(found, there)})
     return _Prepared(url, {**told, **_sqlserver(found)})
-
-
-def _place(there: Endpoint) -> dict[str, Any]:
-    """In the words of MySQL's drivers, to which a socket's path is no host."""
-    if there.host.startswith("/"):
-        return {"unix_socket": there.host}
-    return {"host": there.host, "port": there.port, "unix_socket": None}
 
 
 def _oracle(found: Details, there: Sequence[Endpoint]) -> dict[str, Any]:
@@ -186,19 +171,20 @@ def _dial(made: Engine, found: Details, prepared: _Prepared) -> None:
     from sqlalchemy import event
 
     password, key_password = found.secrets.get("password"), found.secrets.get("client_password")
+    spelled = mysql.password if found.protocol == "mysql" else str
 
     def connecting(dialect: Any, _record: Any, words: Sequence[Any], parameters: dict[str, Any]) -> Any:
         if password is not None:
-            parameters["password"] = password.get_secret_value()
+            parameters["password"] = spelled(password.get_secret_value())
         if key_password is not None and "sslkey" in parameters:
             parameters["sslpassword"] = key_password.get_secret_value()
         for after in prepared.further:
             try:
                 return dialect.connect(*words, **parameters)
             except dialect.loaded_dbapi.OperationalError as error:
-                if error.args and error.args[0] not in _NOBODY_THERE:
+                if error.args and error.args[0] not in mysql.NOBODY_THERE:
                     raise
-            parameters |= _place(after)
+            parameters |= mysql.place(after)
         return None  # the engine connects, with what stands there now
 
     event.listen(made, "do_connect", connecting)

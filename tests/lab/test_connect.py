@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Mapping
+import struct
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -13,9 +16,10 @@ from registry import secrets, types
 from registry.connection import Mode
 from tasks.connecting import NotConnectable, clients
 from tasks.connecting.detailing import Details
-from tests.lab.certificates import Certificate
+from tests.lab.certificates import Authority, Certificate
+from tests.lab.faults import SCRIPTS
 from tests.lab.lab import Lab
-from tests.lab.servers import PASSWORD, Ftp, Sftp
+from tests.lab.servers import PASSWORD, Ftp, MariaDB, Sftp
 
 NAME = "clients.lab.test"
 
@@ -141,3 +145,181 @@ def test_postgresql_over_tls_is_verified_by_the_entrys_own_bundle(lab: Lab, cert
         with engine.connect() as connection:
             seen = text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
             assert connection.execute(seen).scalar_one() is True
+
+
+# --- MySQL, by pymysql and by aiomysql ------------------------------------------------------------------------------
+
+both = pytest.mark.parametrize("opened", [clients.open, clients.open_asynchronous], ids=["pymysql", "aiomysql"])
+NO_TLS, NO_SERVER, HUNG_UP, DENIED = 2026, 2003, 2013, 1045
+
+
+def shop(*hosts: str, **fields: Any) -> dict[str, Any]:
+    """An entry of `app`'s for the shop at these addresses, in their order."""
+    places = [{"host": host, "port": MariaDB.port} for host in hosts]
+    return {"address": places, "database": "shop", "username": "app", "password": "env:P", **fields}
+
+
+def asked(engine: Any, statement: str) -> Sequence[Any]:
+    """The first row of what a server answers to an engine of either kind."""
+    from sqlalchemy import text
+
+    async def asynchronously() -> Any:
+        try:
+            async with engine.connect() as connection:
+                return (await connection.execute(text(statement))).first()
+        finally:
+            await engine.dispose()
+
+    if hasattr(engine, "sync_engine"):
+        return asyncio.run(asynchronously())
+    try:
+        with engine.connect() as connection:
+            return connection.execute(text(statement)).first()
+    finally:
+        engine.dispose()
+
+
+def refused(engine: Any, number: int) -> Exception:
+    """What the driver says, with this number, instead of connecting."""
+    from sqlalchemy.exc import OperationalError
+
+    with pytest.raises(OperationalError) as caught:
+        asked(engine, "SELECT 1")
+    assert caught.value.orig is not None
+    assert caught.value.orig.args[0] == number
+    assert PASSWORD not in str(caught.value)
+    return caught.value.orig
+
+
+ENCRYPTION = "SHOW SESSION STATUS LIKE 'Ssl_version'"
+
+
+@both
+def test_mysql_answers_at_the_first_of_its_addresses_that_does(lab: Lab, opened: Any) -> None:
+    server = lab.mariadb()
+    with (
+        lab.inside("client"),
+        lab.listener("close", MariaDB.port) as hangs_up,
+        lab.listener("mysql", MariaDB.port) as other,
+    ):
+        dead = (lab.host().v4, hangs_up.host)
+        engine = opened(found("mysql", shop(*dead, server.v4, other.host), password=PASSWORD))
+        assert asked(engine, "SELECT note FROM orders") == ("first",)
+        assert PASSWORD not in f"{engine!r} {engine.url!r}"
+        refused(opened(found("mysql", shop(*dead), password=PASSWORD)), HUNG_UP)
+        assert (len(hangs_up.peers), len(other.peers)) == (2, 0)
+
+
+@both
+def test_mysql_is_not_asked_again_elsewhere_with_a_password_that_is_wrong(lab: Lab, opened: Any) -> None:
+    server, count = lab.mariadb(), "SHOW GLOBAL STATUS LIKE 'Access_denied_errors'"
+    with lab.inside("client"), lab.listener("mysql", MariaDB.port) as other:
+        before = int(server.sql(count).split()[1])
+        refused(opened(found("mysql", shop(server.v4, server.v4, other.host), password=lab.wrong_password)), DENIED)
+        assert int(server.sql(count).split()[1]) == before + 1
+        assert other.peers == []
+
+
+@both
+def test_mysql_over_tls_is_verified_down_to_its_name(
+    lab: Lab, certificate: Certificate, named: dict[str, str], opened: Any
+) -> None:
+    server = lab.mariadb(tls=certificate)
+    unknown = Authority(lab.network.directory, "Unknown CA")
+
+    def client(host: str, mode: str, bundle: Any = lab.ca.bundle) -> Any:
+        fields = {"truststore_file": f"file:{bundle}", "properties": {"sslMode": mode}}
+        return opened(found("mysql", shop(host, **fields), password=PASSWORD))
+
+    with lab.inside("client"):
+        named[NAME] = named["other.lab.test"] = server.v4
+        for host, mode in ((NAME, "VERIFY_IDENTITY"), ("other.lab.test", "VERIFY_CA"), ("other.lab.test", "REQUIRED")):
+            assert asked(client(host, mode), ENCRYPTION)[1].startswith("TLSv1.")
+        for engine in (client("other.lab.test", "VERIFY_IDENTITY"), client(NAME, "VERIFY_CA", unknown.bundle)):
+            said = refused(engine, NO_SERVER)
+            assert "CERTIFICATE_VERIFY_FAILED" in f"{said} {said.__cause__}"
+
+
+@both
+def test_mysql_shows_the_clients_certificate(lab: Lab, certificate: Certificate, opened: Any) -> None:
+    server, own = lab.mariadb(tls=certificate), lab.ca.issue("app", client=True)
+    server.sql(f"CREATE OR REPLACE USER certified@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE X509")
+    fields = {"username": "certified", "database": "information_schema", "properties": {"sslMode": "REQUIRED"}}
+    files = {"keystore_file": f"file:{own.certificate}", "key_file": f"file:{own.key}"}
+    with lab.inside("client"):
+        assert asked(opened(found("mysql", shop(server.v4, **fields, **files), password=PASSWORD)), "SELECT 1") == (1,)
+        refused(opened(found("mysql", shop(server.v4, **fields), password=PASSWORD)), DENIED)
+
+
+@both
+def test_mysql_that_offers_no_tls_hears_nothing_where_it_is_asked_for(lab: Lab, opened: Any) -> None:
+    server = lab.mariadb()
+    fields = {"truststore_file": f"file:{lab.ca.bundle}", "properties": {"sslMode": "VERIFY_CA"}}
+    clear = {"greeting": _greeting_without_tls(), "end": "close", "wait": True}
+    with lab.inside("client"), lab.listener("mysql", MariaDB.port, **clear) as stripped:
+        for host in (server.v4, stripped.host):
+            refused(opened(found("mysql", shop(host, **fields), password=PASSWORD)), NO_TLS)
+        assert stripped.heard in ([], [b""])
+
+
+def _greeting_without_tls() -> bytes:
+    """As whoever sits on the way there would change it: without the flag CLIENT_SSL."""
+    greeting, capabilities = SCRIPTS["mysql"].greeting, 25
+    (flags,) = struct.unpack_from("<H", greeting, capabilities)
+    return greeting[:capabilities] + struct.pack("<H", flags & ~0x0800) + greeting[capabilities + 2 :]
+
+
+@both
+@pytest.mark.parametrize(("mode", "version"), [("PREFERRED", "TLSv1."), ("", "TLSv1."), ("DISABLED", "")])
+def test_mysql_gets_tls_where_it_has_it_unless_the_entry_says_none(
+    lab: Lab, certificate: Certificate, opened: Any, mode: str, version: str
+) -> None:
+    fields = {"properties": {"sslMode": mode}} if mode else {}
+    with lab.inside("client"):
+        for server, expected in ((lab.mariadb(tls=certificate), version), (lab.mariadb(), "")):
+            told = asked(opened(found("mysql", shop(server.v4, **fields), password=PASSWORD)), ENCRYPTION)[1]
+            assert told.startswith(expected)
+            assert bool(told) == bool(expected)
+
+
+@both
+def test_mysql_gets_the_properties_of_the_entry(lab: Lab, opened: Any) -> None:
+    server = lab.mariadb()
+    said = {"characterEncoding": "latin1", "sessionVariables": "sql_mode='ANSI', lock_wait_timeout=7"}
+    statement = "SELECT @@character_set_client, @@lock_wait_timeout, @@sql_mode LIKE '%ANSI%'"
+    with lab.inside("client"):
+        engine = opened(found("mysql", shop(server.v4, properties=said), password=PASSWORD))
+        assert asked(engine, statement) == ("latin1", 7, 1)
+
+
+@both
+def test_mysql_gives_up_a_silent_address_in_the_time_of_the_entry(lab: Lab, opened: Any) -> None:
+    server = lab.mariadb()
+    with lab.inside("client"), lab.filter("drop", silent := lab.host().v4, MariaDB.port):
+        fields = shop(silent, server.v4, properties={"connectTimeout": "600"})
+        began = time.monotonic()
+        assert asked(opened(found("mysql", fields, password=PASSWORD)), "SELECT note FROM orders") == ("first",)
+        assert time.monotonic() - began < 5
+
+
+def test_mysql_that_takes_long_is_given_up_in_the_time_of_the_entry(lab: Lab) -> None:
+    server = lab.mariadb()
+    with lab.inside("client"):
+        engine = clients.open(found("mysql", shop(server.v4, properties={"socketTimeout": "500"}), password=PASSWORD))
+        began = time.monotonic()
+        with pytest.raises(Exception, match="timed out"):
+            asked(engine, "SELECT SLEEP(20)")
+        assert time.monotonic() - began < 10
+
+
+@both
+@pytest.mark.parametrize("password", ["grün-Straße", "密码-пароль"])
+def test_mysql_hears_a_password_in_the_letters_it_was_made_of(lab: Lab, opened: Any, password: str) -> None:
+    server = lab.mariadb()
+    server.sql(
+        f"SET NAMES utf8mb4; CREATE OR REPLACE USER lettered@'%' IDENTIFIED BY '{password}'",
+        "GRANT SELECT ON shop.* TO lettered@'%'",
+    )
+    with lab.inside("client"):
+        engine = opened(found("mysql", shop(server.v4, username="lettered"), password=password))
+        assert asked(engine, "SELECT note FROM orders") == ("first",)
