@@ -299,13 +299,9 @@ class BuriedSecret(Base):
     created_at: Mapped[datetime]
 
 
-class BuriedVerdict(Base):
-    """A verdict over a deleted entry."""
+class OneVerdict:
+    """What is kept of a verdict in columns; `document` is the whole of it as JSON."""
 
-    __tablename__ = "buried_verdict"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tombstone_id: Mapped[str] = mapped_column(ForeignKey("tombstone.id", ondelete="CASCADE"), index=True)
     env: Mapped[str] = mapped_column(String(8))
     resource_group: Mapped[str]
     state: Mapped[str] = mapped_column(String(16))
@@ -313,6 +309,15 @@ class BuriedVerdict(Base):
     started_at: Mapped[datetime]
     elapsed_ms: Mapped[float]
     document: Mapped[str] = mapped_column(Text)
+
+
+class BuriedVerdict(OneVerdict, Base):
+    """A verdict over a deleted entry."""
+
+    __tablename__ = "buried_verdict"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tombstone_id: Mapped[str] = mapped_column(ForeignKey("tombstone.id", ondelete="CASCADE"), index=True)
     #: Of the newest one of its side and group: since when it had been so. None: an older one.
     since: Mapped[datetime | None]
 
@@ -415,21 +420,14 @@ class Reference(Base):
     places: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
 
 
-class VerdictRecord(Base):
-    """One verdict of the history; `document` is the whole verdict as JSON."""
+class VerdictRecord(OneVerdict, Base):
+    """One verdict of the history."""
 
     __tablename__ = "verdict"
     __table_args__ = (Index(None, "data_source_id", "env", "resource_group", "id"), Index(None, "started_at"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     data_source_id: Mapped[int] = mapped_column(ForeignKey("data_source.id", ondelete="CASCADE"))
-    env: Mapped[str] = mapped_column(String(8))
-    resource_group: Mapped[str]
-    state: Mapped[str] = mapped_column(String(16))
-    cause: Mapped[str | None] = mapped_column(String(64))
-    started_at: Mapped[datetime]
-    elapsed_ms: Mapped[float]
-    document: Mapped[str] = mapped_column(Text)
 
 
 class Standing(Base):
