@@ -115,13 +115,22 @@ class Conversation:
         )
 
     async def converse(
-        self, stream: Stream, access: Access, steps: Steps, until: str = "", plainly: bool = True
+        self,
+        stream: Stream,
+        access: Access,
+        steps: Steps,
+        until: str = "",
+        plainly: bool = True,
+        largest_segment: int | None = None,
     ) -> None:
         """Run the stages of the protocol on a stream, to the end of one; `plainly`: without second looks at a failure.
 
+        Args:
+            largest_segment: That of further streams which the session opens, in bytes.
+
         Raises `StageFailed`.
         """
-        session = self.protocol.session(stream, access, self.dial)
+        session = self.protocol.session(stream, access, self.dial.keeping(largest_segment))
         try:
             for name in session.order:
                 with steps.stage(name) as recorder:
@@ -170,7 +179,7 @@ class Conversation:
         except ConnectFailed as failure:
             return steps, Outcome("connect", failure.evidence)
         try:
-            await self.converse(stream, access, steps, until)
+            await self.converse(stream, access, steps, until, largest_segment=largest_segment)
         except StageFailed:
             failed = steps.failed()
             return steps, Outcome(failed.name if failed else "connect", failed.evidence if failed else {})
@@ -180,9 +189,19 @@ class Conversation:
 class _Dialer:
     """Streams to the address of a conversation, or to where its peer sends us, within the policy."""
 
-    def __init__(self, conversation: Conversation, refusal_of: Callable[[str], Refusal | None]) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        refusal_of: Callable[[str], Refusal | None],
+        largest_segment: int | None = None,
+    ) -> None:
         self._conversation = conversation
         self._refusal_of = refusal_of
+        self._largest_segment = largest_segment
+
+    def keeping(self, largest_segment: int | None) -> _Dialer:
+        """One whose streams have no larger segments than this, in bytes."""
+        return _Dialer(self._conversation, self._refusal_of, largest_segment)
 
     async def __call__(
         self, port: int | None = None, *, host: str | None = None, largest_segment: int | None = None
@@ -195,7 +214,7 @@ class _Dialer:
                 default if port is None else port,
                 self._time,
                 conversation=self._conversation.talk,
-                largest_segment=largest_segment,
+                largest_segment=largest_segment or self._largest_segment,
             )
         except ConnectFailed as failure:
             if host is None:

@@ -55,5 +55,5 @@ TYPE = DataSourceType(
     url_schemes=("httpfile",),
     example={"url_prefix": "https://files.example.com/export", "objects": ["orders.csv"]},
     tested="server",
-    notes="Objects are files under the prefix; one byte of each is read.",
+    notes="Objects are files under the prefix; the first 16 KiB of each are read.",
 )

@@ -1,4 +1,4 @@
-"""Files of a web server: HTTP, with a range of one byte of every file (RFC 9110, section 14)."""
+"""Files of a web server: HTTP, with the first bytes of every file (RFC 9110, section 14)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tasks.protocols import Answer, Protocol
 from tasks.protocols.http.answers import ANSWERS
-from tasks.protocols.http.session import HttpSession
+from tasks.protocols.http.session import SAMPLE, HttpSession
 from tasks.protocols.http.wire import Origin
 
 
@@ -19,7 +19,7 @@ class HttpFileSession(HttpSession):
     only_prefix = True
 
     def _headers(self, origin: Origin, credentials: bool) -> Mapping[str, str]:
-        return {**super()._headers(origin, credentials), "range": "bytes=0-0"}
+        return {**super()._headers(origin, credentials), "range": f"bytes=0-{SAMPLE - 1}"}
 
 
 PROTOCOL = Protocol(

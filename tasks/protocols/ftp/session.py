@@ -19,6 +19,8 @@ from tasks.vantages import ConnectFailed
 _IMPLICIT_TLS_PORT = 990
 #: As much of a listing or a file as is read.
 _ENOUGH = 1 << 18
+#: What is read of a file: more than a packet holds, so that a way that swallows large ones shows.
+_SAMPLE = 16384
 #: Directories on the way up to one that may be listed.
 _HIGHEST = 16
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
@@ -187,7 +189,7 @@ class FtpSession(Session):
     async def _read(self, path: str, name: str) -> None:
         """Read the beginning of a file, or list a directory. Raises `StageFailed` with ``presence``."""
         try:
-            await self._transfer("RETR", path, limit=1)
+            await self._transfer("RETR", path, limit=_SAMPLE)
         except StageFailed as failure:
             if failure.evidence.get("reply_code") not in _UNAVAILABLE:
                 raise

@@ -38,6 +38,14 @@ ANSWERS: tuple[Answer, ...] = (
         message="The URL, a header or a credential of {source}/{env} holds a character that HTTP cannot carry.",
         remedy="Look for line breaks and control characters in default_header, auth_token and the URL.",
     ),
+    Answer(
+        "SERVER.ERROR",
+        {"cut_off": True},
+        message="{url} answers (HTTP {http_status}) with a body that ends before the length that its head announces, "
+        "or is garbled on the way.",
+        remedy="Look at the service behind {address}:{port}, and at proxies before it: their logs tell who ended the "
+        "answer.",
+    ),
     Answer("TARGET.REDIRECT_LOOP", {"redirect_loop": True}),
     Answer(
         "CONFIG.BAD_VALUE",
@@ -158,6 +166,12 @@ ANSWERS: tuple[Answer, ...] = (
         component="{url}",
         message="{url} refuses to be read (HTTP {http_status}).",
         remedy="Correct the URL, its query or default_header: the service must answer a GET of it.",
+    ),
+    Answer(
+        "SERVER.ERROR",
+        {"http_status": 304},
+        message="{url} answers that nothing has changed (HTTP 304), which nobody has asked: there is nothing to read.",
+        remedy="Look at the caches and proxies before the service: they answer for it, as to somebody else.",
     ),
     Answer(
         "SERVER.ERROR",

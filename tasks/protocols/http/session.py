@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 import time
@@ -22,6 +23,14 @@ from tasks.vantages import ConnectFailed, is_public
 _MOST_REDIRECTS = 5
 #: Statuses of the URL itself that leave the bound paths under it to decide: many services answer below it only.
 _ONLY_BELOW = frozenset({403, 404, 405, 410})
+#: What is read of a body, in bytes: more than a packet holds, so that a way that swallows large ones shows.
+SAMPLE = 16384
+#: The part of the time left that a body may take whose length was not announced: it may be one without an end.
+_UNANNOUNCED = 0.95
+#: Answers that go on for ever, a piece now and then.
+_ENDLESS = frozenset({"text/event-stream", "multipart/x-mixed-replace"})
+#: Headers that make a question of "has it changed?" (RFC 9110, section 13.1): 304 is an answer to it, and to no other.
+_CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
 #: Headers that frame a message or steer the connection: the connection's own.
 _FRAMING = frozenset({"connection", "content-length", "expect", "host", "te", "transfer-encoding", "upgrade"})
 
@@ -96,12 +105,14 @@ class HttpSession(Session):
         objects = self.access.connection.objects
         if not objects:
             self._demand(self._answer, object=self._plain(self._answer.url))
+            await self._hear_out(self._answer, recorder)
             recorder.see(http_status=self._answer.status)
         for name in objects:
             path = f"{self._path.rstrip('/')}/{quote(name.lstrip('/'), safe=SAFE)}"
             answer = await self._follow(await self._get(self._home.url(path), credentials=self._sends))
             nothing_there = answer.status == self._answer.status == 404 and not self.only_prefix
             self._demand(answer, object=None if nothing_there else name)
+            await self._hear_out(answer, recorder)
         if objects:
             recorder.see(objects=list(objects))
 
@@ -208,6 +219,23 @@ class HttpSession(Session):
     def _sends(self) -> bool:
         return self._method != "none" and not self._moves_to_tls(self._anonymous)
 
+    async def _hear_out(self, answer: Response, recorder: Recorder) -> None:
+        """Read the beginning of the body: that its head came through does not tell that large packets do."""
+        if answer.media_type in _ENDLESS:
+            return
+        announced = "content-length" in answer.headers
+        try:
+            async with asyncio.timeout(None if announced else self.stream.budget.left() * _UNANNOUNCED):
+                body = await self._channel.content(SAMPLE)
+        except TimeoutError:
+            recorder.warn(body_unheard="the service began an answer, and then let it wait")
+        except StageFailed:
+            raise StageFailed(
+                **self._shown(answer), cut_off=True, server_said="an answer that ends before its end"
+            ) from None
+        else:
+            recorder.see(body_bytes=len(body))
+
     # -- redirects ----------------------------------------------------------------------------------------------------
 
     async def _follow(self, answer: Response) -> Response:
@@ -268,8 +296,10 @@ class HttpSession(Session):
     # -- evidence -----------------------------------------------------------------------------------------------------
 
     def _demand(self, answer: Response, **more: Any) -> None:
-        """Raise `StageFailed` for any status that is an error, and for a redirect to nowhere."""
-        if (answer.status < 400 or answer.status in self.passing) and not answer.leads_nowhere:
+        """Raise `StageFailed` for any status that is no answer to the question: an error, a redirect to nowhere."""
+        asked = {name.lower() for name in self.access.setting(self.header_field, {})}
+        unchanged = answer.status == 304 and not asked.isdisjoint(_CONDITIONS)
+        if answer.status < 300 or answer.status in self.passing or unchanged:
             return
         found = {**self._shown(answer), **more, "server_said": f"HTTP {answer.status}"}
         if answer.status in (401, 407):

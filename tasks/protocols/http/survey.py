@@ -35,7 +35,7 @@ def _object(name: str, answer: Response) -> Object:
     return Object(
         name,
         exists=answer.status not in _ABSENT,
-        kind=answer.headers.get("content-type", "").partition(";")[0].strip().lower(),
+        kind=answer.media_type,
         newest=modified,
         newest_of="Last-Modified",
         privileges=() if answer.status in _DENIED else ("GET",),

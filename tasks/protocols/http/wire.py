@@ -81,9 +81,9 @@ class Response:
             return "malformed:"
 
     @property
-    def leads_nowhere(self) -> bool:
-        """Whether it redirects without a location."""
-        return self.status in _REDIRECTS and not self.headers.get("location")
+    def media_type(self) -> str:
+        """What its body is, in lower case and without parameters; empty where it does not say."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
     def schemes(self) -> list[str]:
