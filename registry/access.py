@@ -85,6 +85,7 @@ class Verb(StrEnum):
     UPGRADE = "upgrade a workspace"
     MANAGE_WORKSPACE = "change a workspace and its members"
     MANAGE_TENANT = "change resource groups, tenant roles, tokens of others and the keyring"
+    MANAGE_OWNERS = "make or unmake an owner of the tenant, or act for one"
 
 
 _HEADS = frozenset({Role.TENANT_OWNER, Role.OWNER, Role.ADMIN})
@@ -110,6 +111,7 @@ PERMISSIONS: Mapping[Verb, frozenset[Role]] = {
     Verb.UPGRADE: frozenset({Role.TENANT_OWNER}),  # "only the Alibaba Cloud account"
     Verb.MANAGE_WORKSPACE: _HEADS | {Role.TENANT_ADMIN},
     Verb.MANAGE_TENANT: frozenset(TENANT_ROLES),
+    Verb.MANAGE_OWNERS: frozenset({Role.TENANT_OWNER}),  # who may upgrade is nobody's to become by himself
 }
 
 
@@ -178,6 +180,13 @@ def roles_here(session: Session, user: str, workspace: model.Workspace | None) -
     held = session.scalars(select(model.Member.role).where(here, model.Member.user == user))
     made = {Role.OWNER} if workspace.creator == user else set()
     return made | {role(name) for name in held}
+
+
+def verb_over(session: Session, role: Role) -> Verb:
+    """What giving and taking a role of the tenant takes; an owner's, where there is none yet, what any other one does."""
+    owners = select(model.TenantMember.user).where(model.TenantMember.role == Role.TENANT_OWNER).limit(1)
+    is_owned = role is Role.TENANT_OWNER and session.scalar(owners) is not None
+    return Verb.MANAGE_OWNERS if is_owned else Verb.MANAGE_TENANT
 
 
 def _anybody(session: Session, workspace: model.Workspace | None) -> bool:

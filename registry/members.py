@@ -121,7 +121,7 @@ def _may_look(session: Session, by: By, workspace: model.Workspace) -> bool:
 
 def _row(session: Session, one: Membership, by: By) -> model.Workspace | None:
     row = workspaces.find(session, one.workspace) if one.workspace else None
-    access.require(session, by, Verb.MANAGE_TENANT if row is None else Verb.MANAGE_WORKSPACE, row)
+    access.require(session, by, Verb.MANAGE_WORKSPACE if row else access.verb_over(session, one.role), row)
     return row
 
 

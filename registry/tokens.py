@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry import access, audit, model
-from registry.access import Verb
+from registry.access import Role, Verb
 from registry.audit import By
 from registry.database import Database
 from registry.errors import InvalidInput, NotFound
@@ -41,13 +41,15 @@ class Tokens:
             lifetime: None: it never expires.
 
         Raises:
-            Forbidden: It is for somebody else, and whoever acts does not manage the tenant.
+            Forbidden: It is for somebody else, and whoever acts does not manage the tenant; or it is for an owner of the
+                tenant, as whom none but another owner may act.
             InvalidInput: The user has a token of this name.
         """
         text = PREFIX + random.token_urlsafe(_BYTES)
         with self._database.write() as session:
             if user != by.actor:
-                access.require(session, by, Verb.MANAGE_TENANT)
+                is_owner = Role.TENANT_OWNER in access.roles_here(session, user, None)
+                access.require(session, by, Verb.MANAGE_OWNERS if is_owner else Verb.MANAGE_TENANT)
             if _find(session, user, name) is not None:
                 advice = f"choose another --name, or revoke it first: headwater token revoke {user} {name}"
                 raise InvalidInput(f"{user} has a token {name!r}", where="token", instruction=advice)
@@ -72,7 +74,7 @@ class Tokens:
         """Let a token count no more.
 
         Raises:
-            Forbidden: As `create`.
+            Forbidden: It is somebody else's, and whoever acts does not manage the tenant.
             NotFound: No such token.
             InvalidInput: It is the last that counts of a shared registry, which would believe bare names again.
         """

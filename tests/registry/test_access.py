@@ -158,13 +158,32 @@ def test_a_role_of_the_tenant_counts_everywhere_and_the_last_owner_stays(store: 
     store.members.grant(Membership("helper", Role.TENANT_ADMIN), acting("boss"))
     store.sources.create("retail", source("more"), acting("boss"))
     with pytest.raises(InvalidInput, match="last owner"):
-        store.members.revoke(Membership("boss", Role.TENANT_OWNER), acting("helper"))
+        store.members.revoke(Membership("boss", Role.TENANT_OWNER), acting("boss"))
     with pytest.raises(InvalidInput, match="a role of the tenant"):
         store.members.grant(Membership("bob", Role.TENANT_ADMIN, "retail"), acting("boss"))
     store.members.revoke(Membership("bob", Role.VISITOR, "retail"), acting("boss"))
     assert [one.user for one in store.members.list("retail")] == ["boss", "helper"]
     with pytest.raises(NotFound):
         store.members.revoke(Membership("bob", Role.VISITOR, "retail"), acting("boss"))
+
+
+def test_only_an_owner_of_the_tenant_makes_an_owner_unmakes_one_and_acts_for_one(store: Store) -> None:
+    admitted(store)
+    store.members.grant(Membership("helper", Role.TENANT_ADMIN), store.by())
+    boss = Membership("boss", Role.TENANT_OWNER)
+    store.members.grant(boss, acting("helper"))  # there is none yet
+    second = Membership("helper", Role.TENANT_OWNER)
+    with pytest.raises(Forbidden, match="helper may not make or unmake an owner"):
+        store.members.grant(second, acting("helper"))
+    with pytest.raises(Forbidden, match="or act for one"):
+        store.tokens.create("boss", "mine", acting("helper"))
+    store.tokens.create("mia", "hers", acting("helper"))
+    store.tokens.create("boss", "own", acting("boss"))
+    store.members.grant(second, acting("boss"))
+    store.members.revoke(second, acting("boss"))
+    with pytest.raises(Forbidden, match="helper may not make or unmake an owner"):
+        store.members.revoke(boss, acting("helper"))
+    store.members.grant(Membership("tom", Role.TENANT_ADMIN), acting("helper"))
 
 
 def test_a_file_names_a_role_that_there_is(store: Store) -> None:
