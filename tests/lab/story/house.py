@@ -47,10 +47,12 @@ class House:
         dba: The DBA's.
         home: That of the operator's registry.
         old, new: Where the orders are at first, and later.
+        prefect: Where the Prefect server keeps what it is told.
     """
 
     old: PostgreSQL
     new: PostgreSQL
+    prefect: PostgreSQL
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -67,9 +69,9 @@ class House:
         shutil.chown(self.dba, PostgreSQL.user)
         self.lab.hops.wire("client")
         # On SQLite the server's own services and workers that report to it lock each other out, for minutes.
-        own = self.lab.postgresql(own="prefect", settings={"max_connections": 100})
-        own.sql("CREATE DATABASE prefect")
-        kept = f"postgresql+asyncpg://postgres@/prefect?host={own.folder}"
+        self.prefect = self.lab.postgresql(own="prefect", settings={"max_connections": 100})
+        self.prefect.sql("CREATE DATABASE prefect")
+        kept = f"postgresql+asyncpg://postgres@/prefect?host={self.prefect.folder}"
         settings = {**_SERVER, "PREFECT_SERVER_DATABASE_CONNECTION_URL": kept}
         self.server = HubServer(self.lab, self.folder / "server", _PORT, settings)
         self._databases()

@@ -51,12 +51,21 @@ def told(page: str) -> list[str]:
 
 
 def plain(said: str, words: Mapping[str, str]) -> str:
-    """What stands on the page for what was said."""
-    for name, meant in words.items():
-        said = said.replace(meant, name)
-    for pattern, instead in _VARYING:
-        said = re.sub(pattern, instead, said, flags=re.MULTILINE)
-    return said
+    """What stands on the page for what was said; the lines of a table keep their width."""
+    varying = [*((re.escape(meant), name) for name, meant in words.items()), *_VARYING]
+    return "\n".join(_plain(line, varying) for line in said.splitlines())
+
+
+def _plain(line: str, varying: Sequence[tuple[str, str]]) -> str:
+    in_table = "│" in line
+
+    def replaced(found: re.Match[str], instead: str) -> str:
+        new = found.expand(instead)
+        return new.ljust(len(found[0])) if in_table else new
+
+    for pattern, instead in varying:
+        line = re.sub(pattern, lambda found, instead=instead: replaced(found, instead), line)
+    return line
 
 
 def _outline(number: int, act: Act) -> Iterator[str]:
