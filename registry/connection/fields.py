@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from registry import allowlists
-from registry.urls.normal import is_socket, normal_database, normal_host
+from registry.urls.normal import is_socket, normal_database, normal_host, refuse_invisible
 
 #: Where the value of a secret comes from. A literal never stands in a model: it is encrypted first and becomes
 #: `stored:ID`.
@@ -171,6 +171,9 @@ def _no_socket(host: str) -> str:
 
 NetworkHost = Annotated[Host, _checked(_no_socket)]
 DatabaseName = Annotated[str, Field(min_length=1, max_length=255), _checked(normal_database)]
+
+#: A name that its server takes quoted, with any character in it.
+QuotedName = Annotated[str, Field(min_length=1, max_length=255), _checked(refuse_invisible)]
 
 
 class Endpoint(BaseModel):

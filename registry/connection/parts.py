@@ -17,6 +17,7 @@ from registry.connection.fields import (
     DatabaseName,
     Endpoint,
     OneAddress,
+    QuotedName,
     SecretReference,
     TransportSecurity,
     TrustedBundle,
@@ -36,6 +37,12 @@ class Login(Connection):
         description="Its password; none where the server asks for none.",
         examples=["env:ORDERS_PASSWORD"],
     )
+
+
+class QuotedLogin(Login):
+    """A database of PostgreSQL or MySQL, where a name in quotes may hold any character."""
+
+    database: QuotedName = Field(description="Name of the database.", examples=["orders"])
 
 
 class Address(Connection):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from registry.connection import tls
-from registry.connection.fields import CloudIdentity, DatabaseName, spelled
+from registry.connection.fields import CloudIdentity, QuotedName, spelled
 from registry.connection.model import Mode
 from registry.connection.parts import Instance, PostgresqlTransport
 from registry.connection.tls import TlsSettings
@@ -20,7 +20,7 @@ _IDENTITIES = ("Executor", "PrimaryAccount", "SubAccount", "RamRole")
 class InstanceById(PostgresqlTransport, Instance):
     """A managed instance, entered with a cloud identity in place of an account and password."""
 
-    database: DatabaseName = Field(description="Name of the database.", examples=["orders"])
+    database: QuotedName = Field(description="Name of the database.", examples=["orders"])
     warehouse_name: str | None = Field(
         default=None, description="Compute group (warehouse).", examples=["init_warehouse"]
     )

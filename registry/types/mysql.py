@@ -8,19 +8,19 @@ from pydantic import Field
 
 from registry.connection.fields import CloudIdentity, spelled
 from registry.connection.model import Mode
-from registry.connection.parts import Address, Instance, Login, ManyAddresses, MysqlTransport, ReadReplica
+from registry.connection.parts import Address, Instance, ManyAddresses, MysqlTransport, QuotedLogin, ReadReplica
 from registry.types import DataSourceType
 
 
-class ConnectionString(MysqlTransport, Login, ManyAddresses):
+class ConnectionString(MysqlTransport, QuotedLogin, ManyAddresses):
     """Hosts and ports."""
 
 
-class SingleHost(MysqlTransport, Login, Address):
+class SingleHost(MysqlTransport, QuotedLogin, Address):
     """One host and port."""
 
 
-class PlainInstance(MysqlTransport, Login, Instance):
+class PlainInstance(MysqlTransport, QuotedLogin, Instance):
     """A managed instance."""
 
 

@@ -11,9 +11,9 @@ from registry.connection.model import Mode
 from registry.connection.parts import (
     Address,
     CloudInstance,
-    Login,
     MysqlTransport,
     PostgresqlTransport,
+    QuotedLogin,
     ReadReplica,
 )
 from registry.connection.tls import TlsSettings
@@ -32,11 +32,11 @@ class Engine(MysqlTransport, PostgresqlTransport):
         return words.tls(self)
 
 
-class ConnectionString(Engine, Login, Address):
+class ConnectionString(Engine, QuotedLogin, Address):
     """One host and port."""
 
 
-class Cluster(Engine, Login, ReadReplica, CloudInstance):
+class Cluster(Engine, QuotedLogin, ReadReplica, CloudInstance):
     """A managed cluster by its id."""
 
     cluster_id: str = Field(min_length=1, description="Id of the cluster.", examples=["pc-bp1example"])

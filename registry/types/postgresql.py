@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from registry.connection.kerberos import KerberosFiles
 from registry.connection.model import Mode
-from registry.connection.parts import Address, Instance, Login, ManyAddresses, PostgresqlTransport, ReadReplica
+from registry.connection.parts import Address, Instance, ManyAddresses, PostgresqlTransport, QuotedLogin, ReadReplica
 from registry.types import DataSourceType
 
 
-class ConnectionString(PostgresqlTransport, Login, KerberosFiles, ManyAddresses):
+class ConnectionString(PostgresqlTransport, QuotedLogin, KerberosFiles, ManyAddresses):
     """Hosts and ports."""
 
 
-class SingleHost(PostgresqlTransport, Login, KerberosFiles, Address):
+class SingleHost(PostgresqlTransport, QuotedLogin, KerberosFiles, Address):
     """One host and port."""
 
 
-class PlainInstance(PostgresqlTransport, Login, Instance):
+class PlainInstance(PostgresqlTransport, QuotedLogin, Instance):
     """A managed instance."""
 
 

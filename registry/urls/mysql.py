@@ -19,6 +19,7 @@ from registry.urls.parsed import (
     endpoint,
     parameters,
     parts,
+    quoted_database_of,
     same,
     same_secret,
     split_pairs,
@@ -53,7 +54,7 @@ def parse(scheme: str, rest: str) -> ParsedUrl:
         username, password = same(username, user, "the user"), same_secret(password, secret)
     options = {"topology": topology} if topology else {}
     url = ParsedUrl(scheme, "", tuple(found), None, username, password, options=options)
-    url = with_parameters(url, split.path, split_pairs(split.query))
+    url = with_parameters(url, split.path, split_pairs(split.query), quoted_database_of)
     return _with_socket(url) if not scheme.startswith("jdbc:") else _with_default_host(url)
 
 

@@ -19,6 +19,8 @@ _NUMBER_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _ZONE = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 #: What would end the database part of one URL dialect or another, or start another round of decoding.
 _NOT_IN_DATABASE = re.compile(r"[?#;%/\\]")
+#: What has to be encoded in the path of a URL, and what parameters behind it would look like after decoding.
+_NOT_RAW, _PARAMETERS = re.compile(r"[;/\\]"), re.compile(r"[?#;&].*=", re.DOTALL)
 
 
 def decoded(text: str) -> str:
@@ -143,6 +145,22 @@ def normal_key(text: str) -> str:
     """
     plain = unicodedata.normalize("NFKC", decoded(text))
     return "".join(char for char in plain if not char.isspace() and not is_invisible(char))
+
+
+def quoted_database(text: str) -> str:
+    """The name of a database in the path of a URL, for servers where a name in quotes may hold any character.
+
+    One layer of percent-encoding is taken off, as drivers do.
+
+    Raises:
+        ValueError: Another part of a URL follows it: not encoded, or encoded together with it.
+    """
+    if _NOT_RAW.search(text):
+        raise ValueError("inside a database name write '/' as %2F, ';' as %3B and a backslash as %5C")
+    name = refuse_invisible(decoded_once(text))
+    if _PARAMETERS.search(name):
+        raise ValueError("the database name goes on with parameters, encoded; give such a name apart, as database")
+    return name
 
 
 def normal_database(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from registry.urls.normal import (
     normal_host,
     normal_key,
     normal_port,
+    quoted_database,
     refuse_invisible,
 )
 
@@ -211,21 +212,40 @@ def database_of(path: str) -> str | None:
     return normal_database(name) if name else None
 
 
-def addressed(scheme: str, split: Parts, pairs: Iterable[tuple[str, str]]) -> ParsedUrl:
+def quoted_database_of(path: str) -> str | None:
+    """As `database_of`, where a name may hold any character that is encoded in the path.
+
+    Raises:
+        ValueError: A character is not encoded, or parameters are, together with the name.
+    """
+    return quoted_database(path.strip()) or None
+
+
+#: How the path of a URL names a database. Raises `ValueError`.
+DatabaseOf = Callable[[str], str | None]
+
+
+def addressed(
+    scheme: str, split: Parts, pairs: Iterable[tuple[str, str]], named: DatabaseOf = database_of
+) -> ParsedUrl:
     """Hosts, the database behind them, and parameters; user and password before the hosts or among the parameters.
 
     Args:
         split: The parts of the URL.
         pairs: Its parameters, as they stand in it.
+        named: How the path names the database.
 
     Raises:
         ValueError: A part is malformed, or what is said twice differs.
     """
     hosts, username, password = userinfo(split.authority)
-    return with_parameters(ParsedUrl(scheme, "", endpoints(hosts), None, username, password), split.path, pairs)
+    url = ParsedUrl(scheme, "", endpoints(hosts), None, username, password)
+    return with_parameters(url, split.path, pairs, named)
 
 
-def with_parameters(url: ParsedUrl, path: str, pairs: Iterable[tuple[str, str]]) -> ParsedUrl:
+def with_parameters(
+    url: ParsedUrl, path: str, pairs: Iterable[tuple[str, str]], named: DatabaseOf = database_of
+) -> ParsedUrl:
     """A URL whose hosts and account are read, with the database of its path and its parameters.
 
     Raises:
@@ -234,7 +254,7 @@ def with_parameters(url: ParsedUrl, path: str, pairs: Iterable[tuple[str, str]])
     given = parameters(pairs)
     return replace(
         url,
-        database=database_of(path),
+        database=named(path),
         username=same(url.username, given.username, "the user"),
         password=same_secret(url.password, given.password),
         properties=given.properties,

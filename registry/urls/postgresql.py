@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from registry.urls.normal import is_socket, normal_database, normal_host, normal_port
+from registry.urls.normal import is_socket, normal_host, normal_port, refuse_invisible
 from registry.urls.parsed import (
     ParsedUrl,
     address_fields,
     addressed,
     parts,
+    quoted_database_of,
     same,
     split_pairs,
     user_parameter,
@@ -35,7 +36,7 @@ def parse(scheme: str, rest: str) -> ParsedUrl:
     if jdbc and not rest.startswith("//"):
         rest = "///" + rest.removeprefix("/")
     split = parts(rest)
-    url = addressed(scheme, split, split_pairs(split.query))
+    url = addressed(scheme, split, split_pairs(split.query), quoted_database_of)
     if not jdbc:
         url = _with_libpq_words(url)
     if url.endpoints:
@@ -60,7 +61,7 @@ def _with_libpq_words(url: ParsedUrl) -> ParsedUrl:
         if len(ports) not in (1, len(found)):
             raise ValueError("there are as many ports as hosts, or one for all")
         found = tuple((host, ports[index % len(ports)]) for index, (host, _) in enumerate(found))
-    database = normal_database(said["dbname"]) if "dbname" in said else None
+    database = refuse_invisible(said["dbname"]) if "dbname" in said else None
     kept = {key: value for key, value in url.properties.items() if key.lower() not in _LIBPQ_WORDS}
     return replace(url, endpoints=found, database=same(url.database, database, "the database"), properties=kept)
 

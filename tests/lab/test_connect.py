@@ -323,3 +323,25 @@ def test_mysql_hears_a_password_in_the_letters_it_was_made_of(lab: Lab, opened: 
     with lab.inside("client"):
         engine = opened(found("mysql", shop(server.v4, username="lettered"), password=password))
         assert asked(engine, "SELECT note FROM orders") == ("first",)
+
+
+QUOTED = 'a/b?c=50%#"1"`2`;x'
+
+
+@pytest.mark.parametrize("type_", ["postgresql", "mysql"])
+def test_a_database_whose_name_has_to_be_quoted(lab: Lab, type_: str) -> None:
+    from sqlalchemy import text
+
+    server = lab.postgresql() if type_ == "postgresql" else lab.mariadb()
+    if type_ == "postgresql":
+        name, current = '"' + QUOTED.replace('"', '""') + '"', "current_database()"
+        server.sql(f"CREATE DATABASE {name} TEMPLATE template0")
+    else:
+        name, current = "`" + QUOTED.replace("`", "``") + "`", "DATABASE()"
+        server.sql(f"CREATE DATABASE {name}; GRANT SELECT ON {name}.* TO app")
+    fields = {"address": [{"host": server.v4, "port": server.port}], "database": QUOTED, "username": "app"}
+    with lab.inside("client"):
+        engine = clients.open(found(type_, {**fields, "password": "env:P"}, password=PASSWORD))
+        with engine.connect() as connection:
+            assert connection.execute(text(f"SELECT {current}")).scalar() == QUOTED
+        engine.dispose()

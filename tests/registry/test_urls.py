@@ -1,5 +1,6 @@
 """URLs: what they say, how they are built again, and what they cannot smuggle."""
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +32,10 @@ Endpoints = tuple[tuple[str, int | None], ...]
         ("postgresql:///orders?host=/var/run/pg&port=5433", (("/var/run/pg", 5433),), "orders"),
         ("postgresql:///?host=h1,h2&port=1,2&dbname=orders", (("h1", 1), ("h2", 2)), "orders"),
         ("postgresql:///orders", (("/var/run/postgresql", None),), "orders"),
+        ("postgresql://db.example.com/a%2Fb%3Fc%25", (("db.example.com", None),), "a/b?c%"),
+        ("jdbc:postgresql://db.example.com/a%253Fb", (("db.example.com", None),), "a%3Fb"),
+        ("jdbc:postgresql://db.example.com/50%", (("db.example.com", None),), "50%"),
+        ("jdbc:mysql://db.example.com/a%3Bb%5Cc%23d", (("db.example.com", None),), "a;b\\c#d"),
         ("postgresql+asyncpg://db.example.com/orders", (("db.example.com", None),), "orders"),
         ("JDBC:MySQL://DB.Example.COM:3306/Orders", (("db.example.com", 3306),), "Orders"),
         ("jdbc:mysql:loadbalance://h1:1,h2:2/orders", (("h1", 1), ("h2", 2)), "orders"),
@@ -164,6 +169,12 @@ def test_a_password_keeps_its_percent_signs() -> None:
         ("jdbc:mysql://%252525252525252568/d", "more than 5 times"),
         ("jdbc:mysql://%ff/d", "UTF-8"),
         ("jdbc:mysql://h/d%3Fx=1", "database name"),
+        ("jdbc:mysql://h/d%23x%3D1", "database name"),
+        ("jdbc:postgresql://h/d%3Fx%3D1", "database name"),
+        ("jdbc:postgresql://h/d;x=1", "%3B"),
+        ("jdbc:mysql://h//d", "%2F"),
+        ("postgresql://h/d%00", "control character"),
+        ("jdbc:clickhouse://h/a%2Fb", "database name"),
         ("jdbc:mysql://h/d?a=1&A=2", "given twice"),
         ("jdbc:mysql://h/d?password=a&b", "no '='"),
         ("jdbc:mysql://::1/d", "in brackets"),
@@ -226,8 +237,20 @@ PROPERTIES = st.dictionaries(
 ).filter(lambda given: len({key.lower() for key in given}) == len(given))
 
 
+_BUILT = ["jdbc:postgresql", "postgresql", "jdbc:mysql", "jdbc:mariadb", "mysql", "jdbc:clickhouse"]
+#: Names that servers take in quotes; what looks like parameters is given apart from a URL.
+QUOTED = st.text(VISIBLE | st.just(" "), min_size=1, max_size=20).filter(
+    lambda name: name == name.strip() and not re.search("[?#;&].*=", name)
+)
+
+
+@given(scheme=st.sampled_from([one for one in _BUILT if "clickhouse" not in one]), database=QUOTED | st.just("a%3Fb=c"))
+def test_any_name_of_a_database_is_parsed_back(scheme: str, database: str) -> None:
+    assert urls.parse(urls.build(ParsedUrl(scheme, "", (("h", None),), database))).database == database
+
+
 @given(
-    scheme=st.sampled_from(["jdbc:postgresql", "postgresql", "jdbc:mysql", "jdbc:mariadb", "mysql", "jdbc:clickhouse"]),
+    scheme=st.sampled_from(_BUILT),
     endpoints=st.lists(ENDPOINT, min_size=1, max_size=3).map(tuple),
     database=DATABASE,
     username=USER,
