@@ -1,4 +1,4 @@
-"""A server that speaks as much TDS as a login and a question need; FreeTDS's `tsql` logs in to it as well.
+"""A server that speaks as much TDS as a login and a question need; FreeTDS logs in to it as well.
 
 Bytes as in [MS-TDS], sections 2.2.6.5 (PRELOGIN), 2.2.7.10 (ERROR), 2.2.7.14 (LOGINACK) and 4 (examples).
 """
@@ -74,6 +74,7 @@ class FakeSqlServer:
     answers: Mapping[str, bytes] = field(default_factory=dict)
     facts: bytes = rows("dbo.orders", 1, "READ_WRITE", "192.0.2.7", None)
     passwords: list[str] = field(default_factory=list)
+    applications: list[str] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -90,6 +91,7 @@ class FakeSqlServer:
             channel.in_clear()
         fields = login7(login)
         self.passwords.append(fields["password"])
+        self.applications.append(fields["application"])
         answer = self.login if isinstance(self.login, bytes) else self.login(fields["database"])
         await channel.send(packet(answer + DONE))
         while kind:
@@ -109,7 +111,7 @@ def prelogin(encryption: int, version: bytes = bytes([16, 0, 3, 232, 0, 0])) -> 
 def login7(data: bytes) -> dict[str, str]:
     """Who logs in where, with what."""
     found = {}
-    for name, at in (("host", 36), ("username", 40), ("password", 44), ("database", 68)):
+    for name, at in (("host", 36), ("username", 40), ("password", 44), ("application", 48), ("database", 68)):
         offset, length = struct.unpack_from("<HH", data, at)
         text = data[offset : offset + 2 * length]
         if name == "password":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 import threading
-import types as modules
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 from pydantic import SecretStr
 
@@ -18,6 +20,12 @@ from registry.errors import InvalidInput
 from tasks.connecting import clients, properties
 from tasks.connecting.detailing import Details
 from tasks.connecting.running import Run
+from tests.tasks import fake_sqlserver
+from tests.tasks.certified import server_context
+from tests.tasks.fake_sqlserver import FakeSqlServer
+from tests.tasks.support import listening
+
+ROOT = Path(__file__).resolve().parents[2]
 
 #: The first byte of a handshake of TLS.
 TLS = b"\x16"
@@ -71,54 +79,6 @@ def test_driver_properties_in_the_words_of_the_driver(
 # --- where an engine goes -------------------------------------------------------------------------------------------
 
 
-class _Refused(Exception):
-    """What a driver of MySQL raises."""
-
-
-class _Dialect:
-    """Dials ports; those below 10 have no server, and 20 lets nobody in."""
-
-    loaded_dbapi = modules.SimpleNamespace(OperationalError=_Refused)
-
-    def __init__(self) -> None:
-        self.dialled: list[int] = []
-
-    def connect(self, **parameters: Any) -> int:
-        assert parameters["password"] == SECRET
-        self.dialled.append(parameters["port"])
-        if parameters["port"] < 10:
-            raise _Refused(2003, "nobody there")
-        if parameters["port"] == 20:
-            raise _Refused(1045, "access denied")
-        return int(parameters["port"])
-
-
-def dial(engine: Any, dialect: _Dialect) -> Any:
-    """Connect as the engine would."""
-    _, parameters = engine.dialect.create_connect_args(engine.url)
-    (listener,) = engine.dialect.dispatch.do_connect
-    return listener(dialect, None, (), parameters) or dialect.connect(**parameters)
-
-
-@pytest.mark.parametrize(
-    ("ports", "dialled", "refused"),
-    [((11,), [11], 0), ((1, 12, 13), [1, 12], 0), ((1, 2), [1, 2], 2003), ((20, 12), [20], 1045)],
-)
-def test_mysql_is_tried_at_one_address_after_the_other_until_a_server_answers(
-    ports: tuple[int, ...], dialled: list[int], refused: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pymysql", modules.ModuleType("pymysql"))
-    monkeypatch.setattr(sys.modules["pymysql"], "paramstyle", "format", raising=False)
-    engine = clients.open(found("mysql", address=at(*ports), database="d"))
-    dialect = _Dialect()
-    if refused:
-        with pytest.raises(_Refused, match=str(refused)):
-            dial(engine, dialect)
-    else:
-        assert dial(engine, dialect) == dialled[-1]
-    assert dialect.dialled == dialled
-
-
 def first_bytes(engine: Any, listener: socket.socket) -> bytes:
     """What a server hears of a client."""
     heard = b""
@@ -159,6 +119,53 @@ def test_oracle_over_tcps_speaks_tls_from_the_first_byte() -> None:
         fields = {"service_name": "orders", "security_protocol": "authTypeSsl"}
         heard = first_bytes(clients.open(found("oracle", address=places, **fields)), listener)
     assert heard[:1] == TLS
+
+
+#: pymssql lets nothing else run while it connects, so it gets a process of its own.
+SQLSERVER = """
+import sys
+from tasks.connecting import clients
+from tests.tasks.test_connecting import at, found
+tls = {"encrypt": "true", "trustServerCertificate": "true"}
+clear, encrypted = map(int, sys.argv[1:])
+for port, properties in ((clear, {}), (encrypted, tls), (clear, tls)):
+    fields = {"database": "shop", "properties": {"applicationName": "etl", "loginTimeout": "20", **properties}}
+    engine = clients.open(found("sqlserver", address=at(port), **fields), {"_initialize": False})
+    try:
+        engine.connect().exec_driver_sql("SELECT 1")
+    except Exception as error:
+        print(error.orig.args[0][0])
+    else:
+        print("answered")
+"""
+
+
+async def test_sqlserver_hears_nothing_in_clear_where_tls_is_asked_for() -> None:
+    answers = dict.fromkeys(("SET ", "use [shop]", "BEGIN", "SELECT 1", "ROLLBACK"), fake_sqlserver.DONE)
+    plain = FakeSqlServer(answers=answers)
+    secure = FakeSqlServer(encryption=3, context=server_context(), answers=answers)
+    async with listening(plain) as clear, listening(secure) as encrypted:
+        command = (sys.executable, "-c", SQLSERVER, str(clear), str(encrypted))
+        client = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+        said, _ = await client.communicate()
+    assert said.decode().split() == ["answered", "answered", "20002"]
+    for server in (plain, secure):
+        assert (server.passwords, server.applications) == ([SECRET], ["etl"])
+        assert "SELECT 1" in server.heard
+
+
+def test_a_driver_that_would_go_on_without_tls_is_not_taken_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pymysql, "VERSION", (1, 1, 3, "final"))
+
+    def client(mode: str) -> Any:
+        return clients.open(found("mysql", address=at(3306), database="d", properties={"sslMode": mode}))
+
+    for mode in ("REQUIRED", "VERIFY_IDENTITY"):
+        with pytest.raises(InvalidInput, match=r"goes on without it[\s\S]*pip install 'pymysql>=1\.2'"):
+            client(mode)
+    assert client("PREFERRED") is not None
 
 
 def test_a_certificate_that_the_driver_would_not_look_at_is_not_taken_for_verified() -> None:
