@@ -183,7 +183,7 @@ def roles_here(session: Session, user: str, workspace: model.Workspace | None) -
 
 
 def verb_over(session: Session, role: Role) -> Verb:
-    """What giving and taking a role of the tenant takes; an owner's, where there is none yet, what any other one does."""
+    """What giving and taking a role of the tenant takes; where it has no owner yet, an owner's is as any other."""
     owners = select(model.TenantMember.user).where(model.TenantMember.role == Role.TENANT_OWNER).limit(1)
     is_owned = role is Role.TENANT_OWNER and session.scalar(owners) is not None
     return Verb.MANAGE_OWNERS if is_owned else Verb.MANAGE_TENANT

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy import Text, cast, select
+from sqlalchemy.orm import Session
 
-from registry import compute_resources, groups, model, reconcile, texts, workspaces
+from registry import (
+    certificate_files,
+    compute_resources,
+    groups,
+    members,
+    model,
+    reconcile,
+    sharing,
+    texts,
+    workspaces,
+)
 from registry.audit import By
+from registry.certificate_files import FileDraft
 from registry.changes import Action, Change
-from registry.documents import Documents, Known, Notice, read_documents
-from registry.errors import Conflict, HeadwaterError, InvalidInput, InvalidInputs
+from registry.documents import FILE_MISSING, Documents, Known, Notice, read_documents
+from registry.entries import SourceDraft
+from registry.errors import Conflict, HeadwaterError, InvalidInput, InvalidInputs, NotFound
 from registry.store import Store
+from registry.workspaces import WorkspaceDraft
 
 #: Called with (what is being done, done, in all), every few hundred data sources.
 Progress = Callable[[str, int, int], None]
@@ -107,37 +122,91 @@ def _write(store: Store, documents: Documents, by: By, dry_run: bool, progress: 
     """One transaction for everything. A dry run does the same and takes it back, so that it can't say anything else."""
     try:
         with store.database.write(keep=not dry_run) as session:
-            changes = [groups.put(session, group, by) for group in documents.groups]
-            problems: list[InvalidInput] = []
-            total = sum(len(drafts) for _, drafts in documents.workspaces)
-            done = 0
-            for workspace, drafts in documents.workspaces:
-                changes.append(workspaces.put(session, workspace, by))
-                row = workspaces.find(session, workspace.name)
-
-                for engine in documents.compute_resources.get(workspace.name, ()):
-                    try:
-                        changes.append(compute_resources.put(session, store.secrets, row, engine, by, seal=not dry_run))
-                    except InvalidInputs as error:
-                        problems += error.problems
-                    except (InvalidInput, Conflict) as error:
-                        problems.append(_as_fault(error))
-
-                def report(part: int, _all: int, before: int = done) -> None:
-                    progress("comparing" if dry_run else "writing", before + part, total)
-
-                try:
-                    changes += reconcile.put(session, store.secrets, row, drafts, by, seal=not dry_run, progress=report)
-                except InvalidInputs as error:
-                    problems += error.problems
-                done += len(drafts)
-            if problems:
-                raise InvalidInputs(problems)
-            return changes
+            return _Writing(session, store, documents, by, dry_run, progress).all()
     except InvalidInputs as error:
         raise InvalidInputs([_placed(documents, problem) for problem in error.problems]) from None
     except InvalidInput as error:
         raise InvalidInputs([_placed(documents, error)]) from None
+
+
+@dataclass
+class _Writing:
+    """One apply within its transaction: what changed so far, and what is wrong with the rest."""
+
+    session: Session
+    store: Store
+    documents: Documents
+    by: By
+    dry_run: bool
+    progress: Progress
+    changes: list[Change] = field(default_factory=list)
+    problems: list[InvalidInput] = field(default_factory=list)
+    done: int = 0
+
+    def all(self) -> list[Change]:
+        """Everything that the files name, in the order in which one needs the other.
+
+        Raises:
+            InvalidInputs: Every fault.
+        """
+        self.changes += [groups.put(self.session, group, self.by) for group in self.documents.groups]
+        for workspace, drafts in self.documents.workspaces:
+            self.workspace(workspace, drafts)
+        for rule in () if self.problems else self.documents.shares:
+            self.attempt(partial(sharing.put, self.session, rule, self.by))
+        if self.problems:
+            raise InvalidInputs(self.problems)
+        # Last, because whoever applies it may lose with them what he could do while nobody had a role.
+        return [*self.changes, *members.admit(self.session, self.documents.tenant_members, self.by)]
+
+    def workspace(self, wanted: WorkspaceDraft, drafts: Sequence[SourceDraft]) -> None:
+        """A workspace with all that it holds."""
+        self.changes.append(workspaces.put(self.session, wanted, self.by))
+        row = workspaces.find(self.session, wanted.name)
+        within = (self.session, self.store.secrets, row)
+        for file in self.documents.certificate_files.get(wanted.name, ()):
+            self.attempt(partial(self.file, row, file))
+        for engine in self.documents.compute_resources.get(wanted.name, ()):
+            self.attempt(partial(compute_resources.put, *within, engine, self.by, seal=not self.dry_run))
+        total = sum(len(each) for _, each in self.documents.workspaces)
+        before, doing = self.done, "comparing" if self.dry_run else "writing"
+
+        def report(part: int, _all: int) -> None:
+            self.progress(doing, before + part, total)
+
+        try:
+            found = reconcile.put(*within, drafts, self.by, seal=not self.dry_run, progress=report)
+            self.changes += found
+        except InvalidInputs as error:
+            self.problems += error.problems
+        self.done += len(drafts)
+
+    def file(self, owner: model.Workspace, wanted: FileDraft) -> Change | None:
+        """A file that a workspace keeps; where its content is nowhere, that is told."""
+        seal = not self.dry_run
+        change = certificate_files.put(self.session, self.store.secrets, owner, wanted, self.by, seal=seal)
+        if change is None:
+            self.documents.notices.append(_missing(self.documents, owner.name, wanted))
+        return change
+
+    def attempt(self, put: Callable[[], Change | None]) -> None:
+        """Bring one thing to what the files say; a fault of it hides no other one."""
+        try:
+            change = put()
+        except InvalidInputs as error:
+            self.problems += error.problems
+        except (InvalidInput, Conflict, NotFound) as error:
+            self.problems.append(_as_fault(error))
+        else:
+            self.changes += [change] if change is not None else []
+
+
+def _missing(documents: Documents, workspace: str, file: FileDraft) -> Notice:
+    """Of a file whose content no text may carry."""
+    path = f"{workspace}/{file.name}"
+    its = f" --id {file.id}" if file.id else ""
+    told = f"the file {path} is not here, and its content stands in no export: headwater file add {path} PATH{its}"
+    return Notice(documents.place(f"certificate_file:{path}"), FILE_MISSING, told)
 
 
 def _as_fault(error: HeadwaterError) -> InvalidInput:

@@ -16,7 +16,7 @@ import secrets as random
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, cast, or_, select
 from sqlalchemy.orm import Session
@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from registry import access, audit, keyring, model, workspaces
 from registry.access import Verb
 from registry.audit import By
+from registry.changes import Action, Change
 from registry.database import Database
 from registry.errors import Conflict, InvalidInput, NotFound, SecretUnresolved
 from registry.nearest import nearest
@@ -37,6 +38,7 @@ LARGEST = 1 << 20
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,254}")
 _ID = re.compile(r"[0-9a-f]{32}")
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\r\n]+-----END CERTIFICATE-----(?:\r?\n|\Z)")
 _CHUNK = 500
 
 #: (workspace, id or name), as references say it.
@@ -75,6 +77,21 @@ class FileFacts:
     certificates: tuple[Certificate, ...] = ()
 
 
+@dataclass(frozen=True)
+class FileDraft:
+    """A file as it shall be; None: as it is.
+
+    Attributes:
+        id: What entries may refer to it by; for a new one, None: any.
+        content: None of a new one: it has to be given by `CertificateFiles.add`.
+    """
+
+    name: str
+    id: str | None = None
+    description: str | None = None
+    content: bytes | None = None
+
+
 class CertificateFiles:
     """The files of one registry."""
 
@@ -82,36 +99,28 @@ class CertificateFiles:
         self._database = database
         self._secrets = secrets_
 
-    def add(self, workspace: str, name: str, content: bytes, by: By, *, description: str = "") -> str:
+    def add(
+        self, workspace: str, name: str, content: bytes, by: By, *, description: str = "", id_: str | None = None
+    ) -> str:
         """Keep a file; gives its id.
+
+        Args:
+            id_: The one that it had in another registry; None: a new one.
 
         Raises:
             NotFound: No such workspace.
-            Conflict: The workspace has a file of this name.
-            InvalidInput: A name or content that cannot be.
+            Conflict: The workspace has a file of this name, or the registry one of this id.
+            InvalidInput: A name, id or content that cannot be.
         """
-        _check_name(name)
-        _check_content(content)
         with self._database.write() as session:
             owner = workspaces.find(session, workspace)
             access.require(session, by, Verb.CREATE, owner)
-            path = f"{workspace}/{name}"
             if _rows(session, owner, name):
+                path = f"{workspace}/{name}"
                 advice = f"headwater file replace {path} PATH, or use another name"
                 raise Conflict(f"workspace {workspace} has a file {name}", where=path, instruction=advice)
-            row = model.CertificateFile(
-                id=random.token_hex(16),
-                workspace_id=owner.id,
-                name=name,
-                description=description,
-                creator=by.actor,
-                created_at=by.at,
-            )
-            self._fill(session, owner, row, content)
-            session.add(row)
-            after = {"id": row.id, "size": row.size, "digest": row.digest}
-            audit.write(session, [by.record("create", f"certificate_file:{path}", version=1, before=None, after=after)])
-            return row.id
+            draft = FileDraft(name, id_, description, content)
+            return _add(session, self._secrets, owner, draft, by).id
 
     def replace(self, workspace: str, named: str, content: bytes, by: By) -> None:
         """Put another content in place of a file's; its id and those who refer to it stay.
@@ -125,7 +134,7 @@ class CertificateFiles:
             access.require(session, by, Verb.UPDATE, owner)
             row = _find(session, owner, named)
             before = {"size": row.size, "digest": row.digest}
-            self._fill(session, owner, row, content)
+            _fill(session, self._secrets, owner, row, content)
             after = {"size": row.size, "digest": row.digest}
             path = f"certificate_file:{workspace}/{row.name}"
             audit.write(session, [by.record("update", path, version=None, before=before, after=after)])
@@ -180,11 +189,111 @@ class CertificateFiles:
             (facts,) = (one for one in _facts(session, owner) if one.id == row.id)
             return FileFacts(**{**vars(facts), "certificates": certificates(content)})
 
-    def _fill(self, session: Session, owner: model.Workspace, row: model.CertificateFile, content: bytes) -> None:
-        ring = self._secrets.ring_for_writing(session)
+
+# --- for files of the registry ----------------------------------------------------------------------------------------
+
+
+def put(
+    session: Session, secrets_: Secrets, owner: model.Workspace, wanted: FileDraft, by: By, *, seal: bool = True
+) -> Change | None:
+    """Keep a file, or bring it to what the draft says, in a transaction that holds the write lock.
+
+    None: there is none of this name, and the draft has no content for it.
+
+    Args:
+        seal: False: encrypt nothing, because the transaction will be taken back.
+
+    Raises:
+        As `CertificateFiles.add` and `CertificateFiles.replace`.
+    """
+    if wanted.content is not None and not is_public(wanted.content):
+        advice = f"headwater file add {owner.name}/{wanted.name} PATH keeps it encrypted"
+        told = "the content of a file stands in clear here, and it is more than certificates in PEM"
+        raise InvalidInput(told, where=f"certificate_file:{owner.name}/{wanted.name}", instruction=advice)
+    object_ = f"certificate_file:{owner.name}/{wanted.name}"
+    found = _rows(session, owner, wanted.name)
+    if not found:
+        if wanted.content is None:
+            return None
+        access.require(session, by, Verb.CREATE, owner)
+        made = _add(session, secrets_, owner, wanted, by, seal)
+        return Change(object_, Action.CREATE, audit.differences({}, _snapshot(made)))
+    (row,) = found
+    before = _snapshot(row)
+    if wanted.content is not None and hashlib.sha256(wanted.content).hexdigest() != row.digest:
+        _fill(session, secrets_, owner, row, wanted.content, seal)
+    row.description = wanted.description if wanted.description is not None else row.description
+    changed = audit.differences(before, _snapshot(row))
+    if not changed:
+        return Change(object_, Action.UNCHANGED)
+    access.require(session, by, Verb.UPDATE, owner)
+    old, new = audit.sides(changed)
+    audit.write(session, [by.record("update", object_, version=None, before=old, after=new)])
+    return Change(object_, Action.UPDATE, changed)
+
+
+def of(session: Session, owner: model.Workspace) -> list[model.CertificateFile]:
+    """The files of a workspace, by name."""
+    here = model.CertificateFile.workspace_id == owner.id
+    return [*session.scalars(select(model.CertificateFile).where(here).order_by(model.CertificateFile.name))]
+
+
+def is_public(content: bytes) -> bool:
+    """Whether a file is nothing but certificates in PEM: no key, and nothing that could hold one."""
+    blocks = _CERTIFICATE.findall(content)
+    return not _CERTIFICATE.sub(b"", content).strip() and 0 < len(blocks) == len(certificates(content))
+
+
+def _snapshot(row: model.CertificateFile) -> dict[str, Any]:
+    return {"description": row.description, "size": row.size, "digest": row.digest}
+
+
+def _add(
+    session: Session, secrets_: Secrets, owner: model.Workspace, wanted: FileDraft, by: By, seal: bool = True
+) -> model.CertificateFile:
+    _check_name(wanted.name)
+    _check_content(wanted.content or b"")
+    id_ = _new_id(session, wanted.id)
+    row = model.CertificateFile(
+        id=id_,
+        workspace_id=owner.id,
+        name=wanted.name,
+        description=wanted.description or "",
+        creator=by.actor,
+        created_at=by.at,
+    )
+    _fill(session, secrets_, owner, row, wanted.content or b"", seal)
+    session.add(row)
+    after = {"id": row.id, "size": row.size, "digest": row.digest}
+    path = f"certificate_file:{owner.name}/{wanted.name}"
+    audit.write(session, [by.record("create", path, version=1, before=None, after=after)])
+    return row
+
+
+def _new_id(session: Session, wanted: str | None) -> str:
+    if wanted is None:
+        return random.token_hex(16)
+    if not _ID.fullmatch(wanted):
+        raise InvalidInput(f"{wanted[:60]!r} is no id of a file", where="id", instruction="an id is 32 hexadecimals")
+    if session.get(model.CertificateFile, wanted) is not None:
+        raise Conflict("the registry has a file of this id", where="id", instruction="leave the id out for a new one")
+    return wanted
+
+
+def _fill(
+    session: Session,
+    secrets_: Secrets,
+    owner: model.Workspace,
+    row: model.CertificateFile,
+    content: bytes,
+    seal: bool = True,
+) -> None:
+    row.size, row.digest = len(content), hashlib.sha256(content).hexdigest()
+    row.key_id, row.ciphertext = "", b""
+    if seal:
+        ring = secrets_.ring_for_writing(session)
         sealed = {"bound": _bound(owner.name, row.id), "value": base64.b64encode(content).decode()}
         row.key_id, row.ciphertext = ring.current.id, ring.cipher.encrypt(json.dumps(sealed).encode())
-        row.size, row.digest = len(content), hashlib.sha256(content).hexdigest()
 
 
 # --- for those who resolve references --------------------------------------------------------------------------------
@@ -288,12 +397,7 @@ def _find(session: Session, owner: model.Workspace, named: str) -> model.Certifi
 
 def _facts(session: Session, owner: model.Workspace) -> Iterator[FileFacts]:
     users = _users(session, owner)
-    rows = session.scalars(
-        select(model.CertificateFile)
-        .where(model.CertificateFile.workspace_id == owner.id)
-        .order_by(model.CertificateFile.name)
-    )
-    for row in rows:
+    for row in of(session, owner):
         yield FileFacts(
             row.id,
             f"{owner.name}/{row.name}",

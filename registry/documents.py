@@ -1,8 +1,11 @@
 """The declarative file: its shape, and from its text to drafts, with every fault at its line and column.
 
     version: 1
+    tenant_members: [{user, role}]
     resource_groups: [{name, kind, network, <kind>: {its settings}}]
-    workspaces: [{name, mode, resource_groups,
+    workspaces: [{name, mode, resource_groups, members: [{user, role}],
+                  certificate_files: [{name, id, description, content | digest}],
+                  shares: [{source, workspace, env, side, user}],
                   data_sources: [{name, type, dev: {...}, prod: {...}}],
                   compute_resources: [{name, type, default, settings, dev: {...}, prod: {...}}]}]
 
@@ -21,16 +24,19 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from registry import compute_resources, hostkeys, texts, types
+from registry.certificate_files import FileDraft
 from registry.compute_resources import ComputeDraft
 from registry.entries import SourceDraft, draft_source
 from registry.errors import HeadwaterError, InvalidInput, InvalidInputs, NotFound
 from registry.groups import KINDS, GroupDraft, Settings, SshHop
 from registry.nearest import nearest
+from registry.sharing import RuleDraft
 from registry.specs import ComputeSpec, FileSpec, GroupSpec, SourceSpec, Spec, WorkspaceSpec, fields_at
 from registry.workspaces import WorkspaceDraft
 
 VERSION = 1
 PARAM_REMOVED = "CONFIG.PARAM_REMOVED"
+FILE_MISSING = "CONFIG.FILE_MISSING"
 CLEAR_PASSWORD = "CONFIG.CLEAR_PASSWORD"  # noqa: S105 - a code
 
 #: A path of keys and indexes.
@@ -74,6 +80,11 @@ class Documents:
     places: dict[str, tuple[texts.Parsed, tuple[str | int, ...]]] = field(default_factory=dict)
     #: Workspace -> its compute resources.
     compute_resources: dict[str, list[ComputeDraft]] = field(default_factory=dict)
+    #: Workspace -> the files that it keeps.
+    certificate_files: dict[str, list[FileDraft]] = field(default_factory=dict)
+    shares: list[RuleDraft] = field(default_factory=list)
+    #: (user, role) of the tenant.
+    tenant_members: list[tuple[str, str]] = field(default_factory=list)
 
     def place(self, where: str) -> str:
         """`file:line:column: where`, for a fault that was found later."""
@@ -82,7 +93,7 @@ class Documents:
             plain = kind + colon + plain
         names_, _, rest = plain.partition(".")
         parts = names_.split("/")
-        found = self.places.get("/".join(parts[:2]))
+        found = self.places.get(plain) or self.places.get("/".join(parts[:2]))
         if found is None:
             return where
         parsed, path = found
@@ -140,7 +151,8 @@ class _Reader:
             reason = f"the file is of version {version}, this Headwater reads version {VERSION}"
             self.bad(parsed, ["version"], reason, "upgrade Headwater: pip install --upgrade headwater")
         else:
-            self.spec(FileSpec, parsed, (), parsed.data)
+            spec = self.spec(FileSpec, parsed, (), parsed.data)
+            self.found.tenant_members += ((one.user, one.role) for one in (spec.tenant_members if spec else ()))
             self.files.append(parsed)
 
     def finish(self, progress: Callable[[int, int], None]) -> None:
@@ -223,6 +235,16 @@ class _Reader:
                 near = nearest(name, known)
                 advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known)[:5])}"
                 self.bad(parsed, (*path, "resource_groups", index), f"no resource group {name!r}", advice)
+        self.found.shares += (
+            RuleDraft(f"{spec.name}/{one.source}", one.workspace, one.env, one.side, one.user) for one in spec.shares
+        )
+        kept = self.found.certificate_files.setdefault(spec.name, [])
+        for index, one in enumerate(spec.certificate_files):
+            where = f"{spec.name}/{one.name}"
+            place = (*path, "certificate_files", index)
+            if self.once(f"certificate_file:{where}", "certificate file", where, parsed, place):
+                content = one.content.encode() if one.content is not None else None
+                kept.append(FileDraft(one.name, one.id, one.description, content))
         return spec.draft()
 
     def compute_resource(self, parsed: texts.Parsed, path: Where, workspace: str, raw: Any) -> Iterator[ComputeDraft]:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from registry import access, audit, model, workspaces
 from registry.access import TENANT_ROLES, Role, Verb
 from registry.audit import By
+from registry.changes import Action, Change
 from registry.database import Database
 from registry.errors import InvalidInput, NotFound
 
@@ -113,6 +114,37 @@ class Members:
             before = {"user": taken.user, "role": taken.role}
             version = row.version if row is not None else None
             audit.write(session, [by.record("revoke", taken.place, version=version, before=before, after=None)])
+
+
+def admit(session: Session, wanted: Sequence[tuple[str, str]], by: By) -> list[Change]:
+    """Give roles of the tenant to (user, role) pairs, in a transaction that holds the write lock; others keep theirs.
+
+    Raises:
+        Forbidden: Whoever acts may not give one of them.
+        InvalidInput: There is no such role, or it is one of a workspace.
+    """
+    given = [Membership(user, access.role(name)) for user, name in dict.fromkeys(wanted)]
+    new = list[Membership]()
+    for one in given:
+        _expect_its_place(one)
+        if one.role not in access.roles_here(session, one.user, None):
+            # Asked for all of them before there is any: whoever gives the first one away may have none of his own.
+            _row(session, one, by)
+            new.append(one)
+    session.add_all(model.TenantMember(user=one.user, role=one.role) for one in new)
+    audit.write(
+        session,
+        [
+            by.record("grant", one.place, version=None, before=None, after={"user": one.user, "role": one.role})
+            for one in new
+        ],
+    )
+    return [
+        Change(f"tenant_member:{one.user}", Action.CREATE, {"role": (None, one.role.value)})
+        if one in new
+        else Change(f"tenant_member:{one.user}", Action.UNCHANGED)
+        for one in given
+    ]
 
 
 def _may_look(session: Session, by: By, workspace: model.Workspace) -> bool:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, aliased
 from registry import access, audit, impacts, model, shared, sources, workspaces
 from registry.access import Verb
 from registry.audit import By
+from registry.changes import Action, Change
 from registry.database import Database
 from registry.errors import Conflict, InvalidInput, NotFound
 from registry.impacts import Use
@@ -62,6 +63,25 @@ class Revoked:
     users: tuple[Use, ...]
 
 
+@dataclass(frozen=True)
+class RuleDraft:
+    """A sharing rule as it shall be.
+
+    Attributes:
+        source: `workspace/name` of what is shared.
+        to: Whom it is shared with.
+        env: The environment of that workspace in which it is seen.
+        side: The side that is shared; None: as `Sharing.share`.
+        user: Empty: everybody there.
+    """
+
+    source: str
+    to: str
+    env: str
+    side: str | None = None
+    user: str = ""
+
+
 class Sharing:
     """The sharing rules of one registry."""
 
@@ -86,25 +106,7 @@ class Sharing:
             Conflict: The same is shared already.
         """
         with self._database.write() as session:
-            row, target = sources.find(session, workspace, name), workspaces.find(session, to)
-            access.require(session, by, Verb.SHARE, row.workspace)
-            access.require(session, by, Verb.SHARE, target)
-            _expect_shareable(row, target, env)
-            side = _side(row, env, entry)
-            _expect_new(session, row, target, env, user)
-            rule = model.SharingRule(
-                entry_id=side.id,
-                target_workspace_id=target.id,
-                env=env,
-                user=user,
-                creator=by.actor,
-                created_at=by.at,
-            )
-            session.add(rule)
-            session.flush()
-            grant = Grant(rule.id, row.path, side.env, to, env, user, by.actor, by.at)
-            audit.write(session, [_record("share", grant, row.version, by)])
-        return grant
+            return _share(session, RuleDraft(f"{workspace}/{name}", to, env, entry, user), by)
 
     def list(self, *, source: str | None = None, workspace: str | None = None, by: By | None = None) -> Sequence[Grant]:
         """The sharing rules of a source (`workspace/name`), or those with this workspace on either side, or all.
@@ -190,6 +192,46 @@ class Sharing:
                     instruction=f"move these to another source first: headwater repoint {workspace}/{name} NEW",
                 )
             return _revoke(session, grants, sources.find(session, owner, bare).version, by)
+
+
+def put(session: Session, wanted: RuleDraft, by: By) -> Change:
+    """Make a sharing rule, in a transaction that holds the write lock; one that is there already is no change.
+
+    Raises:
+        As `Sharing.share`.
+    """
+    object_ = f"share:{wanted.source} with {wanted.to}/{wanted.env}" + (f" for {wanted.user}" if wanted.user else "")
+    row = sources.find(session, *wanted.source.split("/", 1))
+    side = _side(row, wanted.env, wanted.side).env
+    said = (wanted.source, side, wanted.to, wanted.env, wanted.user)
+    for there in session.execute(_all().where(model.DataSource.id == row.id)):
+        grant = _grant(there)
+        if said == (grant.source, grant.entry, grant.workspace, grant.env, grant.user):
+            return Change(object_, Action.UNCHANGED)
+    _share(session, wanted, by)
+    return Change(object_, Action.CREATE, {"side": (None, side)})
+
+
+def _share(session: Session, wanted: RuleDraft, by: By) -> Grant:
+    row, target = sources.find(session, *wanted.source.split("/", 1)), workspaces.find(session, wanted.to)
+    access.require(session, by, Verb.SHARE, row.workspace)
+    access.require(session, by, Verb.SHARE, target)
+    _expect_shareable(row, target, wanted.env)
+    side = _side(row, wanted.env, wanted.side)
+    _expect_new(session, row, target, wanted.env, wanted.user)
+    rule = model.SharingRule(
+        entry_id=side.id,
+        target_workspace_id=target.id,
+        env=wanted.env,
+        user=wanted.user,
+        creator=by.actor,
+        created_at=by.at,
+    )
+    session.add(rule)
+    session.flush()
+    grant = Grant(rule.id, row.path, side.env, wanted.to, wanted.env, wanted.user, by.actor, by.at)
+    audit.write(session, [_record("share", grant, row.version, by)])
+    return grant
 
 
 def _expect_shareable(row: model.DataSource, target: model.Workspace, env: str) -> None:

@@ -72,6 +72,31 @@ class MemberSpec(Spec):
     role: str
 
 
+class CertificateFileSpec(Spec):
+    """One file that a workspace keeps.
+
+    Attributes:
+        content: Certificates in PEM, which are public; of every other file it stands in the registry alone.
+        digest: SHA-256 of a content that is not here.
+    """
+
+    name: str
+    id: str | None = None
+    description: str | None = None
+    content: str | None = None
+    digest: str | None = None
+
+
+class ShareSpec(Spec):
+    """One sharing rule, below the workspace that owns the data source."""
+
+    source: str
+    workspace: str
+    env: Literal["dev", "prod"]
+    side: Literal["dev", "prod"] | None = None
+    user: str = ""
+
+
 class WorkspaceSpec(Spec):
     """One workspace."""
 
@@ -81,6 +106,9 @@ class WorkspaceSpec(Spec):
     permitted_ranges: list[IPvAnyNetwork] | None = None
     resource_groups: list[str] | None = None
     members: list[MemberSpec] | None = None
+    #: Things like data sources: what is not named stays.
+    certificate_files: list[CertificateFileSpec] = Field(default_factory=list)
+    shares: list[ShareSpec] = Field(default_factory=list)
     #: Each a `SourceSpec` or `ComputeSpec`, read one by one.
     data_sources: list[Any] = Field(default_factory=list)
     compute_resources: list[Any] = Field(default_factory=list)
@@ -113,6 +141,7 @@ class FileSpec(Spec):
     """One file: its parts are a `GroupSpec` or `WorkspaceSpec` each, read one by one."""
 
     version: Literal[1]
+    tenant_members: list[MemberSpec] = Field(default_factory=list)
     resource_groups: list[Any] = Field(default_factory=list)
     workspaces: list[Any] = Field(default_factory=list)
 
@@ -124,7 +153,10 @@ MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("resource_groups", "#", "network"): Network,
     **{("resource_groups", "#", kind): settings for kind, settings in KINDS.items()},
     ("workspaces", "#"): WorkspaceSpec,
+    ("tenant_members", "#"): MemberSpec,
     ("workspaces", "#", "members", "#"): MemberSpec,
+    ("workspaces", "#", "certificate_files", "#"): CertificateFileSpec,
+    ("workspaces", "#", "shares", "#"): ShareSpec,
     ("workspaces", "#", "data_sources", "#"): SourceSpec,
     ("workspaces", "#", "compute_resources", "#"): ComputeSpec,
 }

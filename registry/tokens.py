@@ -41,8 +41,8 @@ class Tokens:
             lifetime: None: it never expires.
 
         Raises:
-            Forbidden: It is for somebody else, and whoever acts does not manage the tenant; or it is for an owner of the
-                tenant, as whom none but another owner may act.
+            Forbidden: It is for somebody else, and whoever acts does not manage the tenant; or it is for an owner of
+                the tenant, as whom none but another owner may act.
             InvalidInput: The user has a token of this name.
         """
         text = PREFIX + random.token_urlsafe(_BYTES)

@@ -37,6 +37,9 @@ def add(
     path: Content,
     workspace: Workspace = None,
     description: Annotated[str, typer.Option(help="What it is.")] = "",
+    id_: Annotated[
+        str | None, typer.Option("--id", help="The id that it had in the registry of an export.", show_default=False)
+    ] = None,
     why: Why = "",
 ) -> int:
     """Keep a file, encrypted; entries refer to it as certificate:NAME."""
@@ -45,7 +48,7 @@ def add(
     owner, plain = _split(name, workspace)
     content = _read(path)
     with open_store() as store:
-        made = store.certificate_files.add(owner, plain, content, store.by(why), description=description)
+        made = store.certificate_files.add(owner, plain, content, store.by(why), description=description, id_=id_)
     print(made)
     return 0
 

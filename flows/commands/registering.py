@@ -86,7 +86,7 @@ def export(
         among = _open_to_export(store, workspace)
         if to is To.PREFECT:
             return _to_prefect(store, workspace, among, yes)
-        sys.stdout.write(exporting.export(store, workspace, among=among))
+        sys.stdout.write(exporting.export(store, workspace, among=among, by=store.by()))
     return 0
 
 
