@@ -3,11 +3,9 @@
 What the checks of a run gave to the diagnosis was kept (`recording`); it is pure, so that asking it again takes no
 network. A rule is proved when without it a recorded check gets another verdict, or one that its scenario refuses.
 
-    .venv/bin/python -m tests.lab.mutation FOLDER     the survivors, and status 1 when there is a new one
-    .venv/bin/python -m tests.lab.mutation FOLDER --accept     ... and they are known from now on
+    .venv/bin/python -m tests.lab.mutation FOLDER     the survivors, and status 1 when there is one
 
-With HEADWATER_WRITE_MATRIX=1 it also rewrites the table of docs/accuracy.md. Rules that `unproved.txt` lists are known
-to be without a proof, which is told and no failure.
+With HEADWATER_WRITE_MATRIX=1 it also rewrites the table of docs/accuracy.md.
 """
 
 from __future__ import annotations
@@ -30,8 +28,6 @@ from tests.lab import accuracy
 from tests.lab.passing import differences
 from tests.lab.recording import Diagnosed, Expected, Explained, Record, Reviewed, kept
 from tests.lab.scenario import Expect
-
-KNOWN = Path(__file__).with_name("unproved.txt")
 
 #: Scenario and vantage -> what is expected.
 Expectations = Mapping[tuple[str, str], Sequence[Expect]]
@@ -262,23 +258,18 @@ unproved: no check of lab or tests rests on them. Checks are those of the lab an
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the survivors over the records of a folder; status 1 when one is not known."""
+    """Print the survivors over the records of a folder; status 1 when there is one."""
     fates = run(list(kept(Path(arguments[0]))))
     if os.environ.get("HEADWATER_WRITE_MATRIX") == "1":
         accuracy.put(accuracy.PAGE, "rules", page(fates))
-    known = set(KNOWN.read_text().splitlines())
     left = [fate for fate in fates if not (fate.killed_by or fate.words)]
-    if "--accept" in arguments:
-        known = {f"{fate.mutant.table}: {fate.mutant.name}" for fate in left}
-        KNOWN.write_text("".join(f"{line}\n" for line in sorted(known)))
-    new = [fate for fate in left if f"{fate.mutant.table}: {fate.mutant.name}" not in known]
-    for fate in new:
+    for fate in left:
         print(f"unproved: {fate.mutant.table}: {fate.mutant.name}: {fate.status}")
     words = sum(fate.words and not fate.killed_by for fate in fates)
-    proved = len(fates) - len(left) - words
-    told = f"{proved} proved, {words} change what is told, {len(left)} unproved, {len(new)} of them new"
-    print(f"{len(fates)} rules: {told}")
-    return int(bool(new))
+    print(
+        f"{len(fates)} rules: {len(fates) - len(left) - words} proved, {words} change what is told, {len(left)} unproved"
+    )
+    return int(bool(left))
 
 
 if __name__ == "__main__":

@@ -111,7 +111,8 @@ def install(folder: Path) -> None:
             inside.diagnose = False
         best = trace.best()
         failed = trace.head.failed() or (best.steps.failed() if best else None)
-        shape = (target.type, verdict.cause, *verdict.alternatives, *(failed.evidence if failed else ()))
+        warned = (warning.code for warning in verdict.warnings)
+        shape = (target.type, verdict.cause, *verdict.alternatives, *warned, *(failed.evidence if failed else ()))
         keep(Diagnosed(replace(target, secrets=no_secrets), _plain(trace)), folder, *shape)
         return verdict
 

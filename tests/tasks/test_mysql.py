@@ -7,7 +7,7 @@ import base64
 import contextlib
 import struct
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -413,6 +413,29 @@ def test_after_the_login_an_answer_means_something_else(stage: str, evidence: di
     target = Target("w", "s", "mysql", "dev", "local", "mysql", 3306, connection())
     failed = Stage(name=stage, status=Status.FAILED, started_at="", elapsed_ms=1, evidence=evidence)
     assert explain(target, failed, None).code == code
+
+
+@pytest.mark.parametrize(
+    ("stage", "evidence", "code"),
+    [
+        ("target", {"mysql_error": 1044, "there": "yes"}, "TARGET.NO_CONNECT"),
+        ("target", {"mysql_error": 1044}, INCONCLUSIVE),
+        ("privilege", {"mysql_error": 1142, "object": "t"}, "PRIV.OBJECT_DENIED"),
+        ("privilege", {"nothing_readable": True}, "PRIV.OBJECT_DENIED"),
+    ],
+)
+def test_an_account_that_the_server_did_not_name_has_to_be_looked_for(
+    stage: str, evidence: dict[str, Any], code: str
+) -> None:
+    target = Target("w", "s", "mysql", "dev", "local", "mysql", 3306, connection())
+    failed = Stage(name=stage, status=Status.FAILED, started_at="", elapsed_ms=1, evidence=evidence)
+    unnamed, named = (explain(target, replace(failed, evidence={**evidence, **more}), None) for more in ({}, _NAMED))
+    assert unnamed.code == named.code == code
+    assert "SELECT user, host FROM mysql.user" in unnamed.remedy
+    assert "'app'@'10.%'" in named.remedy
+
+
+_NAMED = {"account": "'app'@'10.%'"}
 
 
 async def test_a_key_from_the_wire_only_where_it_is_allowed() -> None:
