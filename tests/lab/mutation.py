@@ -266,9 +266,8 @@ def main(arguments: Sequence[str]) -> int:
     for fate in left:
         print(f"unproved: {fate.mutant.table}: {fate.mutant.name}: {fate.status}")
     words = sum(fate.words and not fate.killed_by for fate in fates)
-    print(
-        f"{len(fates)} rules: {len(fates) - len(left) - words} proved, {words} change what is told, {len(left)} unproved"
-    )
+    proved = len(fates) - len(left) - words
+    print(f"{len(fates)} rules: {proved} proved, {words} change what is told, {len(left)} unproved")
     return int(bool(left))
 
 
