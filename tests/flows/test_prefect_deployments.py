@@ -391,13 +391,11 @@ async def test_a_smoke_run_that_fails_is_told_and_one_that_is_not_declared_is_no
 
 
 async def test_the_server_being_away_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.dependents import prefect_deployments
-
-    monkeypatch.setattr(prefect_deployments, "settings", lambda: {"PREFECT_API_URL": "http://127.0.0.1:1/api"})
-    prefect_deployments._OPEN.clear()
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    adapter._OPEN.clear()
     with pytest.raises(HeadwaterError, match=r"127\.0\.0\.1:1/api cannot be reached \(ECONNREFUSED\)"):
         await found()
-    prefect_deployments._OPEN.clear()
+    adapter._OPEN.clear()
 
 
 async def test_a_scan_is_kept_and_forgets_deployments_that_are_gone(server: Server) -> None:

@@ -15,7 +15,7 @@ from tasks.dependents.prefect_deployments import ADAPTER
 
 def _told(monkeypatch: pytest.MonkeyPatch, port: int) -> HeadwaterError:
     url = f"http://127.0.0.1:{port}/api"
-    monkeypatch.setattr(prefect_deployments, "settings", lambda: {"PREFECT_API_URL": url})
+    monkeypatch.setenv("PREFECT_API_URL", url)
     monkeypatch.setattr(prefect_deployments, "_AGAIN", 0)
     with pytest.raises(HeadwaterError) as caught:
         asyncio.run(ADAPTER.read("deployment:7f-1"))
