@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import importlib.util
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from registry import database
 from registry.apply import apply_texts
 from registry.errors import Forbidden, InvalidInput, NotFound
 from registry.store import Store, open_store
@@ -95,14 +98,14 @@ def test_who_used_what_is_noted_once(store: Store, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_cannot_be_noted_stops_no_pipeline(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    registry: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(*_: Any) -> None:
-        raise InvalidInput("the registry is read-only")
-
-    monkeypatch.setattr("registry.dependents.Dependents.see", refuse)
-    assert connect("orders") is not None
-    assert "the registry is read-only" in caplog.text
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    with contextlib.closing(sqlite3.connect(registry / "registry.db")) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        assert connect("orders") is not None
+    assert "who uses retail/orders/prod could not be noted" in caplog.text
+    assert "is held by another writer" in caplog.text
 
 
 def test_a_client_of_ones_own_gets_fields_and_secrets() -> None:
