@@ -93,11 +93,11 @@ def _items(data: Any, context: Context) -> Iterator[Item]:
         name = text(_get(raw, "Name"))
         entries = _get(raw, "DataSource")
         if not isinstance(entries, list):
-            yield Item(here, name, lambda raw=raw: _taken(raw, raw, context))  # type: ignore[misc]
+            yield Item(here, name, lambda raw=raw: taken(raw, raw, context))  # type: ignore[misc]
             continue
         for number, entry in enumerate(entries):
             inner = (*here, _key(raw, "DataSource"), number)
-            yield Item(inner, name, lambda raw=raw, entry=entry: _taken(raw, entry, context))  # type: ignore[misc]
+            yield Item(inner, name, lambda raw=raw, entry=entry: taken(raw, entry, context))  # type: ignore[misc]
 
 
 def _follow(data: Any, path: Where) -> Any:
@@ -106,7 +106,16 @@ def _follow(data: Any, path: Where) -> Any:
     return data
 
 
-def _taken(raw: Any, entry: Any, context: Context) -> Taken:
+def taken(raw: Any, entry: Any, context: Context) -> Taken:
+    """One record.
+
+    Args:
+        raw: What says name and type.
+        entry: One side of it, which may be the same.
+
+    Raises:
+        NotTaken: It cannot be taken over.
+    """
     if not isinstance(entry, dict):
         raise NotTaken("it is no mapping of fields")
     kind = text(_get(raw, "DataSourceType", "ConnectionType", "Type"))
@@ -118,7 +127,7 @@ def _taken(raw: Any, entry: Any, context: Context) -> Taken:
         return Taken(type_.name, {})
     fields, remarks = _fields(type_, content, context)
     spoken = text(_get(entry, "SubType")).lower()
-    if spoken and spoken != type_.name and "dbtype" in _known(type_) and "dbtype" not in map(_squashed, fields):
+    if spoken and spoken != type_.name and "dbtype" in known_fields(type_) and "dbtype" not in map(_squashed, fields):
         fields["dbType"] = spoken
     if type_.name == "hive" and "password" in fields and "loginmode" not in map(_squashed, fields):
         fields["loginMode"] = "LDAP"
@@ -147,7 +156,7 @@ def _side(entry: Any, content: Mapping[str, Any], context: Context) -> str:
 
 
 def _fields(type_: DataSourceType, content: Mapping[str, Any], context: Context) -> tuple[dict[str, Any], list[str]]:
-    known = _known(type_)
+    known = known_fields(type_)
     hidden = {_squashed(name) for model in type_.modes.values() for name in model.sensitive_fields()}
     fields, remarks = dict[str, Any](), list[str]()
     for key, value in content.items():
@@ -167,7 +176,8 @@ def _fields(type_: DataSourceType, content: Mapping[str, Any], context: Context)
     return fields | _unsaid(type_, fields, known, context), remarks
 
 
-def _known(type_: DataSourceType) -> dict[str, str]:
+def known_fields(type_: DataSourceType) -> dict[str, str]:
+    """The fields of a type: as they are compared -> as they are called."""
     return {_squashed(name): name for model in type_.modes.values() for name in model.model_fields}
 
 

@@ -156,6 +156,34 @@ def test_lists_of_dataworks_have_both_sides_under_one_name(store: Store, take: I
     assert both["prod"]["truststore_file"] == "certificate:730"  # the id of an uploaded file
 
 
+def test_sources_that_a_spec_defines(store: Store, take: Import) -> None:
+    with pytest.raises(InvalidInputs, match=r"flowspec\.yaml:17:7: folder: its config is no JSON") as refused:
+        take("flowspec.yaml")
+    assert CANARY not in str(refused.value)
+    done = take("flowspec.yaml", skip_faulty=True, context=Context(env="dev"))
+    assert done.variables == ("SHOP_DEV_PASSWORD", "HOUSE_DEV_ACCESS_KEY")
+    shop = sides(store, "shop")["dev"]
+    assert (shop["type"], shop["address"], shop["objects"]) == (
+        "mysql", [{"host": "db.example.com", "port": 3306}], ["orders"],
+    )  # fmt: skip
+    assert (shop["database"], shop["password"]) == ("shop", "env:SHOP_DEV_PASSWORD")
+    assert store.sources.get("retail", "shop").description == "what is sold"
+    assert sides(store, "house")["dev"]["type"] == "maxcompute"
+
+
+@pytest.mark.parametrize("name", ["datasource.json", "datasource.yaml"])
+def test_a_real_spec_is_taken_over(store: Store, take: Import, name: str) -> None:
+    real = SHARED.parent / "flowspec" / name
+    if not real.exists():
+        print(f"{real} is absent: the project's own example stands in")
+        return
+    take(str(real))
+    found = sides(store, "table1")["prod"]
+    assert (found["type"], found["address"], found["password"]) == (
+        "mysql", [{"host": "127.0.0.1", "port": 3306}], "env:TABLE1_PROD_PASSWORD",
+    )  # fmt: skip
+
+
 def test_dolphinscheduler_reads_the_embedded_parameters(store: Store, take: Import) -> None:
     done = take("dolphinscheduler.json", skip_faulty=True)
     shop, stock = sides(store, "shop")["prod"], sides(store, "stock")["prod"]
