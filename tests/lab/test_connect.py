@@ -34,9 +34,12 @@ def named(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Name -> address, for this process."""
     known: dict[str, str] = {}
     resolve = socket.getaddrinfo
-    monkeypatch.setattr(
-        socket, "getaddrinfo", lambda host, *rest, **more: resolve(known.get(host, host), *rest, **more)
-    )
+
+    def asked(host: str | bytes | None, *rest: Any, **more: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else str(host)
+        return resolve(known.get(name, host), *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", asked)
     return known
 
 
@@ -63,16 +66,33 @@ def at(server: Any, host: str = "") -> dict[str, Any]:
     }
 
 
-def test_redis_answers_and_shows_no_password(lab: Lab) -> None:
+of_both_kinds = pytest.mark.parametrize(
+    "opened", [clients.open, clients.open_asynchronous], ids=["synchronous", "asynchronous"]
+)
+
+
+def value(client: Any, key: str) -> Any:
+    """What Redis has under a key, by a client of either kind."""
+
+    async def asynchronously() -> Any:
+        async with client:
+            return await client.get(key)
+
+    return asyncio.run(asynchronously()) if hasattr(client, "aclose") else client.get(key)
+
+
+@of_both_kinds
+def test_redis_answers_and_shows_no_password(lab: Lab, opened: Any) -> None:
     server = lab.redis()
     with lab.inside("client"):
         fields = {"address": [{"host": server.v4, "port": 6379}], "username": "app", "password": "env:P"}
-        client = clients.open(found("redis", fields, password=PASSWORD))
-        assert client.get("orders:1") == b"first"
+        client = opened(found("redis", fields, password=PASSWORD))
+        assert value(client, "orders:1") == b"first"
         assert PASSWORD not in f"{client!r} {client.connection_pool!r}"
 
 
-def test_redis_over_tls_is_verified(lab: Lab, certificate: Certificate, named: dict[str, str]) -> None:
+@of_both_kinds
+def test_redis_over_tls_is_verified(lab: Lab, certificate: Certificate, named: dict[str, str], opened: Any) -> None:
     import redis
 
     server = lab.redis(tls=certificate)
@@ -81,12 +101,45 @@ def test_redis_over_tls_is_verified(lab: Lab, certificate: Certificate, named: d
         for host, is_right in ((NAME, True), ("other.lab.test", False)):
             fields = {"address": [{"host": host, "port": 6379}], "username": "app", "password": "env:P"}
             fields |= {"security_protocol": "authTypeSsl", "truststore_file": f"file:{lab.ca.bundle}"}
-            client = clients.open(found("redis", fields, password=PASSWORD))
+            client = opened(found("redis", fields, password=PASSWORD), {"retry": None})
             if is_right:
-                assert client.get("orders:1") == b"first"
+                assert value(client, "orders:1") == b"first"
             else:
                 with pytest.raises(redis.ConnectionError, match="certificate"):
-                    client.get("orders:1")
+                    value(client, "orders:1")
+
+
+def status(client: Any, path: str) -> int:
+    """What a service answers, to a client of either kind."""
+
+    async def asynchronously() -> int:
+        async with client:
+            return int((await client.get(path)).status_code)
+
+    return asyncio.run(asynchronously()) if hasattr(client, "aclose") else int(client.get(path).status_code)
+
+
+@of_both_kinds
+def test_a_service_over_tls_is_verified_and_logged_in_to(
+    lab: Lab, certificate: Certificate, named: dict[str, str], opened: Any
+) -> None:
+    import httpx
+
+    server = lab.http(tls=certificate)
+    unknown = Authority(lab.network.directory, "Unknown CA")
+    login = {"security_protocol": "basic", "username": "app", "password": "env:P"}
+
+    def client(host: str, bundle: Any = lab.ca.bundle, password: str = PASSWORD) -> Any:
+        fields = {"url": server.url("/", host), "truststore_file": f"file:{bundle}", **login}
+        return opened(found("restapi", fields, password=password))
+
+    with lab.inside("client"):
+        named[NAME] = named["other.lab.test"] = server.v4
+        assert status(client(NAME), "private/") == 200
+        assert status(client(NAME, password=lab.wrong_password), "private/") == 401
+        for refusing in (client("other.lab.test"), client(NAME, unknown.bundle)):
+            with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                status(refusing, "private/")
 
 
 def test_sftp_logs_in_by_password_and_by_key_and_trusts_no_other_key(lab: Lab) -> None:
