@@ -91,33 +91,41 @@ def first_bytes(engine: Any, listener: socket.socket) -> bytes:
             while b"DESCRIPTION" not in heard and heard[:1] != TLS:
                 heard += peer.recv(4096)
 
+    async def connecting() -> None:
+        await engine.connect()
+
     thread = threading.Thread(target=hear)
     thread.start()
     with pytest.raises(Exception, match=r"."):
-        engine.connect()
+        asyncio.run(connecting()) if hasattr(engine, "sync_engine") else engine.connect()
     thread.join(5)
     return heard
 
 
+both = pytest.mark.parametrize("opened", [clients.open, clients.open_asynchronous], ids=["connect", "aconnect"])
+
+
+@both
 @pytest.mark.parametrize(
     ("fields", "asked"),
     [({"service_name": "orders.example.com"}, b"SERVICE_NAME=orders.example.com"), ({"sid": "ORCL"}, b"SID=ORCL")],
 )
 def test_oracle_is_asked_for_the_service_or_the_sid_at_the_first_listener_that_answers(
-    fields: Mapping[str, str], asked: bytes
+    opened: Any, fields: Mapping[str, str], asked: bytes
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         places = at(1, listener.getsockname()[1])
-        heard = first_bytes(clients.open(found("oracle", address=places, **fields)), listener)
+        heard = first_bytes(opened(found("oracle", address=places, **fields)), listener)
     assert asked in heard
     assert SECRET.encode() not in heard
 
 
-def test_oracle_over_tcps_speaks_tls_from_the_first_byte() -> None:
+@both
+def test_oracle_over_tcps_speaks_tls_from_the_first_byte(opened: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         places = at(listener.getsockname()[1])
         fields = {"service_name": "orders", "security_protocol": "authTypeSsl"}
-        heard = first_bytes(clients.open(found("oracle", address=places, **fields)), listener)
+        heard = first_bytes(opened(found("oracle", address=places, **fields)), listener)
     assert heard[:1] == TLS
 
 
