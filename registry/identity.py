@@ -8,11 +8,12 @@ Security Center.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from registry.access import Role
 from registry.errors import InvalidInput
 
 
@@ -57,6 +58,32 @@ ACCESS: Mapping[tuple[Naming, str], Access] = {
     (Naming.PLAIN, "dev"): Access(Identity.EXECUTOR, "dev"),
     (Naming.PLAIN, "prod"): Access(Identity.SCHEDULING, "prod"),
 }
+
+
+#: Role in a workspace -> the role that DataWorks gives its holder in the MaxCompute project (workspace roles and
+#: permissions, mapping to the development project). Whoever owns the workspace owns the project; of other roles, and of
+#: roles of one's own, there is none.
+ENGINE_ROLES: Mapping[Role, str] = {
+    Role.ADMIN: "Role_Project_Admin",
+    Role.DEVELOP: "Role_Project_Dev",
+    Role.OPERATOR: "Role_Project_Pe",
+    Role.DEPLOY: "Role_Project_Deploy",
+    Role.VISITOR: "Role_Project_Guest",
+    Role.SECURITY_ADMIN: "Role_Project_Security",
+}
+#: What the scheduling identity has, in the production project alone.
+SCHEDULER_ROLE = "Role_Project_Scheduler"
+
+
+def engine_roles(held: Collection[Role], side: str, mode: str) -> list[str]:
+    """The roles inside of MaxCompute that somebody has by these roles in a workspace.
+
+    Args:
+        side: Whose project: dev or prod.
+        mode: Of the workspace: in standard mode roles count in development alone, in basic mode there is one project.
+    """
+    counts = side == ("prod" if mode == "basic" else "dev")
+    return sorted(name for role, name in ENGINE_ROLES.items() if role in held) if counts else []
 
 
 def expect_own_development(dev: Mapping[str, Any], prod: Mapping[str, Any], where: str) -> None:

@@ -260,7 +260,14 @@ def _block(where: str, why: str, remedy: str) -> dict[str, str]:
 
 
 def members(session: Session, workspace: model.Workspace) -> list[dict[str, Any]]:
-    """Every member: the roles that stay in development, what is lost in production, and whether he may deploy."""
+    """Every member: the roles that stay in development, what is lost in production, and whether he may deploy.
+
+    Where there is MaxCompute: also the roles inside of its development project.
+    """
+    lakes = select(model.DataSource.id).where(
+        model.DataSource.workspace_id == workspace.id, model.DataSource.type == "maxcompute"
+    )
+    has_lake = session.scalar(lakes.limit(1)) is not None
     held: defaultdict[str, set[Role]] = defaultdict(set)
     for user, name in session.execute(
         select(model.Member.user, model.Member.role).where(model.Member.workspace_id == workspace.id)
@@ -271,6 +278,7 @@ def members(session: Session, workspace: model.Workspace) -> list[dict[str, Any]
         {
             "user": user,
             "roles": sorted(roles),
+            "in_maxcompute": identity.engine_roles(roles, "dev", "standard") if has_lake else [],
             "loses": "" if Role.OWNER in roles else _LOST,
             "deploys": bool(roles & access.PERMISSIONS[access.Verb.REPOINT]),
         }

@@ -243,7 +243,8 @@ def _show_plan(store: Store, plan: Plan, name: str, output: Output) -> None:
     print(f"\nmembers of {name}:")
     for one in document["members"][:_MOST]:
         lost = f"loses {one['loses']}" if one["loses"] else "keeps everything"
-        print(f"    {one['user']} ({', '.join(one['roles'])}): same roles in development; {lost}")
+        inside = f", {' and '.join(lake)} in MaxCompute" if (lake := one.get("in_maxcompute")) else ""
+        print(f"    {one['user']} ({', '.join(one['roles'])}): same roles in development{inside}; {lost}")
     _show_tasks(document)
     if document["shared_in"]:
         print(f"\nshared with production alone, not seen in development: {', '.join(document['shared_in'])}")

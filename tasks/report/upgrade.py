@@ -89,7 +89,7 @@ def _members(members: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     rows = [
         (
             markdown.text(one["user"]),
-            ", ".join(one["roles"]),
+            ", ".join(one["roles"]) + (f" ({', '.join(lake)})" if (lake := one.get("in_maxcompute")) else ""),
             one["loses"] or "nothing",
             "yes" if one["deploys"] else "",
         )

@@ -4,8 +4,30 @@ from __future__ import annotations
 
 import pytest
 
+from registry import access
 from registry.errors import InvalidInput
-from registry.identity import ACCESS, Identity, execution, executions
+from registry.identity import ACCESS, Identity, engine_roles, execution, executions
+
+
+@pytest.mark.parametrize(
+    ("role", "inside"),
+    [
+        ("role_project_admin", ["Role_Project_Admin"]),
+        ("role_project_dev", ["Role_Project_Dev"]),
+        ("role_project_pe", ["Role_Project_Pe"]),
+        ("role_project_deploy", ["Role_Project_Deploy"]),
+        ("role_project_guest", ["Role_Project_Guest"]),
+        ("role_project_security", ["Role_Project_Security"]),
+        ("role_project_owner", []),
+        ("role_project_data_analyst", []),
+    ],
+)
+def test_predefined_roles_are_roles_of_the_development_project_alone(role: str, inside: list[str]) -> None:
+    held = {access.role(role)}
+    assert engine_roles(held, "dev", "standard") == inside
+    assert engine_roles(held, "prod", "standard") == []
+    assert engine_roles(held, "prod", "basic") == inside
+
 
 PROJECTS = {"dev": "shop_dev", "prod": "shop"}
 PERSON, SCHEDULER = Identity.EXECUTOR, Identity.SCHEDULING

@@ -188,7 +188,7 @@ def test_a_source_without_a_prod_side_stays_incomplete(store: Store) -> None:
 
 
 def test_the_plan_tells_what_members_lose_and_who_may_deploy(store: Store) -> None:
-    basic(store)
+    basic(store, stored(), maxcompute())
     store.members.grant(Membership("alice", Role.TENANT_OWNER), store.by())
     for user, role in (("dora", Role.DEVELOP), ("otto", Role.OPERATOR), ("dina", Role.DEPLOY)):
         store.members.grant(Membership(user, role, "retail"), store.by())
@@ -201,6 +201,17 @@ def test_the_plan_tells_what_members_lose_and_who_may_deploy(store: Store) -> No
         "otto": (["operator"], True, True),
     }
     assert document["deployers"] == ["alice", "dina", "otto"]
+    assert {one["user"]: one["in_maxcompute"] for one in document["members"]} == {
+        "alice": [], "dina": ["Role_Project_Deploy"], "dora": ["Role_Project_Dev"], "otto": ["Role_Project_Pe"],
+    }  # fmt: skip
+
+
+def test_without_maxcompute_nobody_has_roles_inside_of_it(store: Store) -> None:
+    basic(store, stored())
+    store.members.grant(Membership("alice", Role.TENANT_OWNER), store.by())
+    store.members.grant(Membership("dora", Role.DEVELOP, "retail"), store.by())
+    document = store.upgrades.plan("retail", store.by()).document
+    assert [one["in_maxcompute"] for one in document["members"]] == [[], []]
 
 
 def test_the_plan_tells_the_tasks_that_need_a_deploy_and_the_side_their_dev_runs_get(store: Store) -> None:
