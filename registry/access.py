@@ -29,6 +29,9 @@ class Role(StrEnum):
 
     TENANT_OWNER = "tenant_owner"
     TENANT_ADMIN = "tenant_admin"
+    #: Whom a policy of the cloud lets do everything (data source management, prerequisites); but for what takes the
+    #: account itself.
+    FULL_ACCESS = "full_access"
     OWNER = "workspace_owner"
     ADMIN = "workspace_admin"
     OPERATOR = "operator"
@@ -43,9 +46,9 @@ class Role(StrEnum):
 
 
 #: The roles that count in every workspace; the others belong to one.
-TENANT_ROLES = (Role.TENANT_OWNER, Role.TENANT_ADMIN)
+TENANT_ROLES = (Role.TENANT_OWNER, Role.TENANT_ADMIN, Role.FULL_ACCESS)
 
-#: The codes of DataWorks' OpenAPI, and its names for people -> role.
+#: The codes of DataWorks' OpenAPI, its names for people, and policies of the cloud -> role.
 ALIASES: Mapping[str, Role] = {
     "role_project_owner": Role.OWNER,
     "role_project_admin": Role.ADMIN,
@@ -65,6 +68,8 @@ ALIASES: Mapping[str, Role] = {
     "o&m": Role.OPERATOR,
     "developer": Role.DEVELOP,
     "guest": Role.VISITOR,
+    "aliyundataworksfullaccess": Role.FULL_ACCESS,
+    "administratoraccess": Role.FULL_ACCESS,
 }
 
 
@@ -88,7 +93,7 @@ class Verb(StrEnum):
     MANAGE_OWNERS = "make or unmake an owner of the tenant, or act for one"
 
 
-_HEADS = frozenset({Role.TENANT_OWNER, Role.OWNER, Role.ADMIN})
+_HEADS = frozenset({Role.TENANT_OWNER, Role.FULL_ACCESS, Role.OWNER, Role.ADMIN})
 _KEEPERS = _HEADS | {Role.OPERATOR}
 _WORKERS = _KEEPERS | {Role.DEPLOY, Role.DEVELOP}
 

@@ -60,6 +60,8 @@ def test_the_table_is_that_of_the_documentation(verb: Verb) -> None:
         ("O&M", Role.OPERATOR),
         ("Workspace Admin", Role.ADMIN),
         ("guest", Role.VISITOR),
+        ("AliyunDataWorksFullAccess", Role.FULL_ACCESS),
+        ("AdministratorAccess", Role.FULL_ACCESS),
     ],
 )
 def test_roles_are_known_by_their_codes_and_names(written: str, role: Role) -> None:
@@ -165,6 +167,16 @@ def test_a_role_of_the_tenant_counts_everywhere_and_the_last_owner_stays(store: 
     assert [one.user for one in store.members.list("retail")] == ["boss", "helper"]
     with pytest.raises(NotFound):
         store.members.revoke(Membership("bob", Role.VISITOR, "retail"), acting("boss"))
+
+
+def test_full_access_is_access_to_everything_but_what_takes_the_account_itself(store: Store) -> None:
+    assert {verb for verb in Verb if Role.FULL_ACCESS not in PERMISSIONS[verb]} == {Verb.UPGRADE, Verb.MANAGE_OWNERS}
+    admitted(store, bob=Role.VISITOR)
+    store.members.grant(Membership("boss", Role.TENANT_OWNER), store.by())
+    store.members.grant(Membership("fay", access.role("AliyunDataWorksFullAccess")), acting("boss"))
+    store.sources.create("retail", source("new"), acting("fay"))
+    with pytest.raises(InvalidInput, match="a role of the tenant"):
+        store.members.grant(Membership("bob", Role.FULL_ACCESS, "retail"), acting("boss"))
 
 
 def test_only_an_owner_of_the_tenant_makes_an_owner_unmakes_one_and_acts_for_one(store: Store) -> None:
