@@ -20,7 +20,13 @@ from tasks.target import Target
 from tasks.vantages import Outpost
 
 _ENVS = ("dev", "prod")
-_NOBODY = "no local or ssh group gets as far as its login (workers check, and do not survey)"
+_WORKERS_ALONE = (
+    "neither side was looked into: a worker checks, and does not survey, and the workspace has worker groups alone "
+    "({workers}). To have the sides compared, bind a group of kind ssh to the workspace that leads to a machine in the "
+    "network of a worker; or one of kind local, and run this on that machine"
+)
+_NOBODY = "no local or ssh group ({others}) gets as far as its login"
+_A_WORKER_DOES = "{workers} does, and is a worker, which checks and does not survey: bind an ssh group in its network"
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,11 @@ class Sides:
     differences: Sequence[Difference]
     explanations: Sequence[str]
     notes: Sequence[str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether both sides were looked into."""
+        return all(self.surveys[env] is not None for env in _ENVS)
 
     @property
     def matter(self) -> bool:
@@ -65,7 +76,7 @@ async def gather(store: Store, found: Sequence[CheckTarget], wanted: Wanted, *, 
         {env: group for env, (group, _) in surveyed.items()},
         differing,
         explanations(verdicts, differing),
-        _notes(surveyed),
+        [*_not_reached(found, verdicts, surveyed), *_notes(surveyed)],
     )
 
 
@@ -120,8 +131,29 @@ def _reached(verdict: Verdict) -> int:
     return len(STAGES) if verdict.connectable or failed is None else STAGES.index(failed)
 
 
+def _not_reached(
+    found: Sequence[CheckTarget], verdicts: Sequence[Verdict], surveyed: Mapping[str, tuple[str, Surveyed]]
+) -> list[str]:
+    """Which side no group could be sent to, why, and from where it could be looked into."""
+    kinds = {one.group.name: one.group.kind for one in found}
+    workers, others = (
+        [name for name, kind in kinds.items() if (kind == "worker") is is_one] for is_one in (True, False)
+    )
+    if not others:
+        return [_WORKERS_ALONE.format(workers=", ".join(workers))]
+    notes = []
+    for env in _ENVS:
+        if env in surveyed:
+            continue
+        get_there = [one.resource_group for one in verdicts if one.env == env and one.connectable]
+        why = _NOBODY.format(others=", ".join(others))
+        beside = _A_WORKER_DOES.format(workers=", ".join(get_there)) if get_there else ""
+        notes.append(f"{env} could not be surveyed: {'; '.join(filter(None, (why, beside)))}")
+    return notes
+
+
 def _notes(surveyed: Mapping[str, tuple[str, Surveyed]]) -> list[str]:
-    notes = [f"{env} could not be surveyed: {_NOBODY}" for env in _ENVS if env not in surveyed]
+    notes: list[str] = []
     for env, (group, one) in surveyed.items():
         if one.survey is None:
             why = one.verdict.message or _skipped(one.verdict)

@@ -42,7 +42,8 @@ def compare(
 ) -> int:
     """Put dev and prod of a data source side by side, and say which difference explains a failure.
 
-    Read-only. Exit status 0 when nothing differs that a job can tell, 1 when something does or a side fails.
+    Read-only. Exit status 0 when nothing differs that a job can tell, 1 when something does, a side fails, or one could
+    not be looked into.
     """
     from flows.sides import gather
     from registry.store import open_store
@@ -59,7 +60,7 @@ def compare(
         dump(_document(row.path, sides))
     else:
         _print(sides)
-    return 1 if sides.matter else 0
+    return 1 if sides.matter or not sides.complete else 0
 
 
 def _expect_both(path: str, found: Sequence[CheckTarget]) -> None:
@@ -93,6 +94,7 @@ def _document(path: str, sides: Sides) -> dict[str, Any]:
         "explanations": list(sides.explanations),
         "notes": list(sides.notes),
         "matters": sides.matter,
+        "complete": sides.complete,
     }
 
 
@@ -109,7 +111,9 @@ def _print(sides: Sides) -> None:
         print(f"-> {text}")
     for text in sides.notes:
         print(f"note: {text}")
-    if not sides.matter:
+    if not sides.complete:
+        print("Not compared: what the servers are like and hold.")
+    elif not sides.matter:
         print("Nothing differs that a job can tell.")
 
 

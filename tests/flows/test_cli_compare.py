@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import yaml
 
 from scripts.embedded_postgresql import EmbeddedPostgresql
 from tests.flows.cli_support import PASSWORD_VARIABLE, CommandLine, Outcome
@@ -214,3 +215,39 @@ workspaces:
 """)
     cli("compare", "shop").refused("retail/shop has no dev side", "add the missing one")
     cli("compare", "shop", "--workspace", "other").refused("other")
+
+
+_JOBS = "{name: jobs, kind: worker, worker: {work_pool: jobs}}"
+_NOWHERE = "{address: [{host: 127.0.0.1, port: 1}], database: d, username: u}"
+
+
+def _with_groups(cli: CommandLine, *groups: str) -> None:
+    names = [yaml.safe_load(group)["name"] for group in groups]
+    cli.apply(f"""
+version: 1
+resource_groups: [{", ".join(groups)}]
+workspaces:
+  - name: retail
+    mode: standard
+    resource_groups: [{", ".join(names)}]
+    data_sources:
+      - {{name: shop, type: postgresql, dev: {_NOWHERE}, prod: {_NOWHERE}}}
+""")
+
+
+def test_worker_groups_alone_are_told_to_compare_nothing(cli: CommandLine) -> None:
+    cli.environment["PREFECT_API_URL"] = "http://127.0.0.1:1/api"
+    _with_groups(cli, _JOBS)
+    done = cli("compare", "shop", "--timeout", "1")
+    assert done.status == 1, done
+    for words in ("worker groups alone (jobs)", "bind a group of kind ssh", "Not compared"):
+        assert words in " ".join(done.out.split()), done
+    assert "Nothing differs" not in done.out
+
+
+def test_groups_that_get_nowhere_are_named(cli: CommandLine) -> None:
+    cli.environment["PREFECT_API_URL"] = "http://127.0.0.1:1/api"
+    _with_groups(cli, "{name: local, kind: local}", _JOBS)
+    done = cli("compare", "shop", "--timeout", "1", "--output", "json")
+    assert (done.status, done.json["complete"]) == (1, False)
+    assert "no local or ssh group (local) gets as far as its login" in " ".join(done.json["notes"])
