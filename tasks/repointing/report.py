@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from registry import model
@@ -14,6 +14,8 @@ from tasks.report import markdown as cells
 
 #: Reasons and units that are told one by one; the others are counted.
 _TOLD = 50
+#: Lines of diffs in a report: a file may hold the names of thousands.
+_LINES = 3000
 #: Dependents that are named with a reason.
 _NAMED = 3
 _BRIEF = ("verdict", "module", "env")
@@ -106,6 +108,14 @@ def _some(found: Sequence[str], what: str) -> Iterator[str]:
         yield f"and {len(found) - _TOLD} more {what}"
 
 
+def _cut(diffs: Iterable[str]) -> Iterator[str]:
+    """Their first lines, and how many more there are."""
+    lines = [line for diff in diffs for line in diff.splitlines()]
+    yield from lines[:_LINES]
+    if len(lines) > _LINES:
+        yield f"and {len(lines) - _LINES} more lines"
+
+
 def markdown(plan: model.Plan, steps: Sequence[model.PlanStep]) -> str:
     """The plan for whoever approves it."""
     document = plan.document
@@ -121,8 +131,8 @@ def markdown(plan: model.Plan, steps: Sequence[model.PlanStep]) -> str:
         _code("Tested and looked at", [*_looked(document)]),
         _code("Findings", [*_some([*_findings(document, steps)], "reasons")]),
         _moves(steps),
-        _code("Changes", [step.action["diff"] for step in steps[:_TOLD]], "diff"),
-        _code("Blocked changes", [*_some(_of_blocked(document), "diffs")], "diff"),
+        _code("Changes", [*_cut(step.action["diff"] for step in steps[:_TOLD])], "diff"),
+        _code("Blocked changes", [*_cut(_some(_of_blocked(document), "diffs"))], "diff"),
     ]
     return "\n\n".join(part for part in parts if part)
 

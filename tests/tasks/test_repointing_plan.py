@@ -396,6 +396,14 @@ def test_a_file_of_blocked_dependents_is_shown_with_every_change(world: World, m
     assert report.markdown(plan, []).count('+   "reads": "orders_v2"') == MOST_ALONE + more
 
 
+def test_a_report_of_thousands_of_names_in_one_file_stays_small(world: World) -> None:
+    world.file("a", *({"reads": "orders"} for _ in range(1100)))
+    world.observing.ill.add("local")
+    told = report.markdown(world.plan(), [])
+    assert "and 302 more lines" in told
+    assert len(told) < 200_000
+
+
 def test_of_many_that_are_blocked_those_whose_names_can_not_be_changed_are_left_out(world: World) -> None:
     path = world.file("a", *({"reads": "orders"} for _ in range(MOST_ALONE + 5)))
     world.scan()
