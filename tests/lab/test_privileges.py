@@ -124,10 +124,12 @@ def test_a_survey_changes_nothing(lab: Lab, server: MariaDB) -> None:
 
 
 def test_postgresql_tells_columns_and_truncate(lab: Lab) -> None:
-    server = lab.postgresql(own="privileges")
+    server = lab.postgresql()
     made = f"CREATE ROLE by_columns LOGIN PASSWORD '{PASSWORD}'"
     server.sql(made, "GRANT SELECT, INSERT (id), TRUNCATE ON orders TO by_columns")
-    (told,) = surveyed(lab, server, "by_columns", "orders")
+    try:
+        (told,) = surveyed(lab, server, "by_columns", "orders")
+    finally:
+        server.sql("DROP OWNED BY by_columns", "DROP ROLE by_columns")
     assert told.privileges == ("SELECT", "INSERT", "TRUNCATE", "USAGE ON SCHEMA")
     assert (told.partly, told.hidden) == ({"INSERT": ("id",)}, False)
-    server.stop()
