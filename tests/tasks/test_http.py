@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import ssl
 from typing import Any
 
 import pytest
@@ -11,11 +13,16 @@ from hypothesis import strategies as st
 
 from registry.verdict import INCONCLUSIVE
 from tasks import causes
+from tasks.check import check
 from tasks.evidence import StageFailed
 from tasks.protocols.http import PROTOCOL
 from tasks.protocols.http.wire import Origin, Response
 from tasks.vantages import ConnectFailed
+from tasks.vantages.local import LocalVantage
+from tests.tasks.certified import mistrusted, server_context, trusting
 from tests.tasks.scripted import Conversation, Peer, converse
+from tests.tasks.support import Handler, listening
+from tests.tasks.wired import target_of
 
 PASSWORD = "canary-passw0rd"
 BLOB = base64.b64encode(f"app:{PASSWORD}".encode()).decode()
@@ -42,20 +49,22 @@ async def talk(*words: bytes, others: tuple[Peer | Exception, ...] = (), **chang
 OK = response(200)
 
 
-@pytest.mark.parametrize(
-    ("verify_code", "code"),
-    [(10, "TLS.EXPIRED"), (9, "TLS.NOT_YET_VALID"), (62, "TLS.NAME_MISMATCH"), (20, "TLS.UNTRUSTED_CA")],
-)
-async def test_the_certificate_at_the_end_of_a_redirect(
-    verify_code: int, code: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def handshake(*_: Any) -> None:
-        raise StageFailed(verify_code=verify_code, tls_error="CERTIFICATE_VERIFY_FAILED")
+@pytest.mark.parametrize(("there", "code"), [*mistrusted(), (server_context(), None)])
+async def test_the_certificate_at_the_end_of_a_redirect(there: ssl.SSLContext, code: str | None) -> None:
+    def says(words: bytes) -> Handler:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(words)
+            await writer.drain()
 
-    monkeypatch.setattr("tasks.protocols.http.session.start_tls", handshake)
-    went = await talk(to("https://elsewhere.example/"), others=(Peer(),))
-    assert went.finding is not None
-    assert (went.finding.code, went.finding.component) == (code, "https://elsewhere.example/")
+        return answer
+
+    async with listening(says(OK), ssl=there) as secure:
+        elsewhere = f"https://127.0.0.1:{secure}/"
+        async with listening(says(to(elsewhere))) as port:
+            target = target_of("restapi", {"url": f"http://127.0.0.1:{port}/v1"}, **trusting())
+            found = await check(target, LocalVantage(), timeout=3)
+    assert (found.cause, found.component) == (code, elsewhere if code else ""), found
 
 
 _REJECTED = {"errno": "ECONNREFUSED", "icmp_version": 4, "icmp_type": 3, "icmp_code": 13, "icmp_from": "192.0.2.1"}

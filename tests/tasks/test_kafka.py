@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import ssl
 import struct
 from typing import Any
 
@@ -15,12 +17,16 @@ from registry.errors import InvalidInputs
 from registry.types import get
 from registry.verdict import INCONCLUSIVE
 from tasks import causes
+from tasks.check import check
 from tasks.evidence import StageFailed
 from tasks.protocols.kafka.wire import array, text
 from tasks.streams import StreamBroken
-from tasks.tls import TlsMaterial
 from tasks.vantages import ConnectFailed
+from tasks.vantages.local import LocalVantage
+from tests.tasks.certified import mistrusted, server_context, trusting
 from tests.tasks.scripted import Conversation, Peer, Words, converse
+from tests.tasks.support import Handler, listening
+from tests.tasks.wired import target_of
 
 
 def answer(correlation: int, body: bytes) -> bytes:
@@ -41,8 +47,8 @@ def topic(name: str, error: int = 0, partitions: list[bytes] | None = None) -> b
     return struct.pack("!h", error) + text(name) + b"\0" + array([partition()] if partitions is None else partitions)
 
 
-def metadata(correlation: int, *topics: bytes, host: str = "192.0.2.2", old: bool = False) -> bytes:
-    brokers = array([struct.pack("!i", 1) + text(host) + struct.pack("!i", 9092) + text(None)])
+def metadata(correlation: int, *topics: bytes, host: str = "192.0.2.2", port: int = 9092, old: bool = False) -> bytes:
+    brokers = array([struct.pack("!i", 1) + text(host) + struct.pack("!i", port) + text(None)])
     before, cluster = (b"", b"") if old else (struct.pack("!i", 0), text("lab"))
     return answer(correlation, before + brokers + cluster + struct.pack("!i", 1) + array(list(topics)))
 
@@ -101,11 +107,11 @@ async def test_what_brokers_answer(words: list[bytes], code: str) -> None:
     assert went.cause == code, went
 
 
-async def _sent_on(other: Peer | Exception, tls: str = "disable") -> Conversation:
+async def _sent_on(other: Peer | Exception) -> Conversation:
     """What comes of a topic whose leader is at another address."""
     entry = {"address": {"host": "192.0.2.2", "port": 9092}, "objects": ["orders"]}
     first = Peer(versions(), metadata(2, topic("orders"), host="b1.example"))
-    return await converse("kafka", entry, {}, first, other, tls=TlsMaterial(mode=tls))
+    return await converse("kafka", entry, {}, first, other)
 
 
 def _breaks(kind: str, **more: Any) -> Words:
@@ -143,27 +149,23 @@ async def test_what_fails_about_an_advertised_broker(
     assert (found.code, [*found.alternatives], found.component) == (code, alternatives, "b1.example:9092")
 
 
-@pytest.mark.parametrize(
-    ("verify_code", "code"),
-    [
-        (10, "TLS.EXPIRED"),
-        (9, "TLS.NOT_YET_VALID"),
-        (62, "TLS.NAME_MISMATCH"),
-        (20, "TLS.UNTRUSTED_CA"),
-    ],
-)
-async def test_the_certificate_of_an_advertised_broker(
-    verify_code: int, code: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def handshake(stream: Peer, material: TlsMaterial, host: str) -> tuple[Peer, dict[str, Any]]:
-        if host == "b1.example":
-            raise StageFailed(verify_code=verify_code, tls_error="CERTIFICATE_VERIFY_FAILED")
-        return stream, {}
+@pytest.mark.parametrize(("there", "code"), [*mistrusted(), (server_context(), None)])
+async def test_the_certificate_of_an_advertised_broker(there: ssl.SSLContext, code: str | None) -> None:
+    def says(*words: bytes) -> Handler:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            for word in words:
+                await reader.readexactly(int.from_bytes(await reader.readexactly(4)))
+                writer.write(word)
 
-    for module in ("tls_first", "kafka.session"):
-        monkeypatch.setattr(f"tasks.protocols.{module}.start_tls", handshake)
-    went = await _sent_on(Peer(), tls="verify-full")
-    assert went.cause == code, went
+        return answer
+
+    async with listening(says(versions(), offsets(2), fetched(3)), ssl=there) as leader:
+        first = says(versions(), metadata(2, topic("orders"), host="127.0.0.1", port=leader))
+        async with listening(first, ssl=server_context()) as port:
+            entry = {"address": {"host": "127.0.0.1", "port": port}, "objects": ["orders"]}
+            entry |= {"security_protocol": "authTypeSsl"}
+            found = await check(target_of("kafka", entry, **trusting()), LocalVantage(), timeout=3)
+    assert found.cause == code, found
 
 
 @pytest.mark.parametrize(
