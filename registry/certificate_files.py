@@ -2,8 +2,8 @@
 `certificate:NAME`, DataWorks' own documents by the bare id.
 
 The content is encrypted with the keyring, together with the workspace and id that it belongs to: a row moved elsewhere
-decrypts to a refusal. It is never shown again; what can be told of it is its digest, its size, who refers to it, and of
-certificates in PEM whom they are for.
+decrypts to a refusal. It is never shown again, unless it is nothing but certificates in PEM, which an export carries;
+what can be told of it is its digest, its size, who refers to it, and of such certificates whom they are for.
 """
 
 from __future__ import annotations
