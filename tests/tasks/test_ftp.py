@@ -25,7 +25,8 @@ from tasks.streams import Reader, StreamBroken
 from tasks.target import Target
 from tasks.tls import TlsMaterial
 from tasks.vantages import ConnectFailed
-from tests.tasks.support import Handler, failed
+from tests.tasks.certified import server_context, trusting
+from tests.tasks.support import Handler, failed, listening
 from tests.tasks.wired import verdict_over
 
 PASSWORD = "canary-5ecret"
@@ -293,14 +294,24 @@ async def test_a_refused_user_of_a_server_whose_tls_fails() -> None:
     ("replies", "code"),
     [
         ((b"200 ok\r\n", b"536 no\r\n"), "TLS.NOT_OFFERED"),
-        ((b"200 ok\r\n", b"200 ok\r\n", *INSIDE, b"229 (|||40001|)\r\n", b"522 reuse\r\n"), "TLS.VERSION_OR_CIPHER"),
+        ((b"200 ok\r\n", b"200 ok\r\n", *INSIDE, b"229 (|||%d|)\r\n", b"522 reuse\r\n"), "TLS.VERSION_OR_CIPHER"),
     ],
 )
-async def test_tls_for_commands_alone(replies: tuple[bytes, ...], code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def handshake(stream: Recorded, *_: Any) -> tuple[Recorded, dict[str, Any]]:
-        return stream, {}
+async def test_tls_for_commands_alone(replies: tuple[bytes, ...], code: str) -> None:
+    async def data(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
 
-    monkeypatch.setattr("tasks.protocols.ftp.session.start_tls", handshake)
-    pieces = [WELCOME[0], b"234 go on\r\n", *WELCOME[1:], *replies]
-    done = await play(pieces, [b"x"], over=TlsMaterial(mode="require"))
-    assert done.code == code, (done.stage, done.evidence)
+    async def commands(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(WELCOME[0])
+        await reader.readline()
+        writer.write(b"234 go on\r\n")
+        await writer.start_tls(server_context())
+        for reply in (*WELCOME[1:], *replies):
+            await reader.readline()
+            writer.write(reply % port if b"%d" in reply else reply)
+        await reader.read()
+
+    entry = {"protocol": "ftps", "username": "app", "base_dir": "/orders"}
+    async with listening(data) as port:
+        found = await verdict_over(commands, "ftp", entry, **trusting())
+    assert found.cause == code, found
