@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import time
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 
 from registry.verdict import Verdict
+from tasks.budget import Budget
+from tasks.vantages import Outpost, open_vantage
 from tests.lab import faults
 from tests.lab.expectation import Expectation, check_invariants
-from tests.lab.hops import PASSPHRASE, Hop
+from tests.lab.hops import HUB, PASSPHRASE, Hop
 from tests.lab.lab import Lab
 from tests.lab.nameserver import Answer
 from tests.lab.network import run
@@ -74,6 +77,22 @@ def test_a_good_postgresql(lab: Lab) -> None:
     verdict = _same(lab, "postgresql", _entry(lab.postgresql().v4), None)
     connect = next(stage for stage in verdict.stages if stage.name == "connect")
     assert connect.evidence["source_address"] == "10.77.1.2", "the source address is the far machine's"
+
+
+def test_an_echo_that_nobody_had_time_to_hear_is_no_silence(lab: Lab, hop: Hop) -> None:
+    answering, silent = lab.host().v4, lab.dead.BLACKHOLE
+
+    async def heard() -> tuple[bool | None, ...]:
+        vantage = open_vantage("ssh", "client", hop.settings())
+        assert not isinstance(vantage, Outpost)
+        try:
+            asked = ((answering, 10), (silent, 10), (silent, 0.3))
+            return tuple([await vantage.answers_ping(address, Budget.of(seconds)) for address, seconds in asked])
+        finally:
+            await vantage.close()
+
+    with lab.inside(HUB):
+        assert asyncio.run(heard()) == (True, False, None)
 
 
 def test_a_good_postgresql_by_name(lab: Lab) -> None:

@@ -89,7 +89,6 @@ async def converse(
     secrets: Mapping[str, str],
     peer: Peer,
     *others: Peer | Exception,
-    tls: TlsMaterial | None = None,
 ) -> Conversation:
     """Every stage of a type's protocol with a peer; `others` answer the connections opened after the first, or fail."""
     kind = get(type)
@@ -98,7 +97,7 @@ async def converse(
     went = Conversation(Target("w", "s", type, "dev", "local", protocol.name, kind.default_port, connection))
     hidden = {name: SecretStr(value) for name, value in secrets.items()}
     endpoint = connection.endpoints()[0]
-    access = Access(endpoint.host, endpoint.port, "192.0.2.2", connection, hidden, tls or TlsMaterial())
+    access = Access(endpoint.host, endpoint.port, "192.0.2.2", connection, hidden, TlsMaterial())
     waiting = list(others)
 
     async def dial(port: int | None = None, *, host: str | None = None) -> Peer:

@@ -82,11 +82,11 @@ class Outcome:
         return diagnosis.explain(target, failed(self.stage, self.evidence), None)
 
 
-def access(over: TlsMaterial | None = None, **fields: Any) -> Access:
+def access(**fields: Any) -> Access:
     model = types.get("ftp").modes[Mode.CONNECTION_STRING]
     entry = {"protocol": "ftp", "host": "files", "port": 21, "username": "app", "base_dir": "/orders", **fields}
     connection = model.model_validate({**entry, "password": "env:X"})
-    return Access("files", 21, "192.0.2.1", connection, {"password": SecretStr(PASSWORD)}, over or TlsMaterial())
+    return Access("files", 21, "192.0.2.1", connection, {"password": SecretStr(PASSWORD)}, TlsMaterial())
 
 
 async def play(pieces: Sequence[bytes], *data: Sequence[bytes] | Exception, **fields: Any) -> Outcome:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from registry.groups import SshSettings
 from tasks.budget import Budget, under_way
 from tasks.ssh import HostKey, certificates, given_keys, known_keys, load_key
-from tasks.vantages import ConnectFailed, Outpost, Resolution, VantageFailed, open_vantage
+from tasks.vantages import ConnectFailed, Resolution, VantageFailed, open_vantage
 from tasks.vantages.ssh import _plain
 from tasks.vantages.ssh.entry import Entry
 from tasks.vantages.ssh.hop import Hop
@@ -219,23 +219,6 @@ async def test_questions_of_one_moment_are_one_command() -> None:
     assert await second == [None, "D"]
     assert asked == [["a", "b"], ["c", "d"]]
     assert await Batch(run).ask("a", Budget.of(0.01)) is None, "no answer in time"
-
-
-_PINGED = "1 packets transmitted, {} received, 0% packet loss, time 0ms"
-
-
-@pytest.mark.parametrize(("received", "takes", "answers"), [(1, 0, True), (0, 0, False), (1, 5, None)])
-async def test_an_echo_that_nobody_had_time_to_hear_is_no_silence(
-    received: int, takes: float, answers: bool | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def run(_shell: Shell, _script: str, _budget: Budget) -> Mapping[str, str]:
-        await asyncio.sleep(takes)
-        return {"10.77.2.10": _PINGED.format(received)}
-
-    monkeypatch.setattr(Shell, "run", run)
-    vantage = open_vantage("ssh", "vpc1", _settings())
-    assert not isinstance(vantage, Outpost)
-    assert await vantage.answers_ping("10.77.2.10", Budget.of(0.2)) is answers
 
 
 async def test_a_failed_command_fails_its_questions_only() -> None:
