@@ -24,6 +24,13 @@ from tasks.target import Target
 _CLAUSES = ("{enable_tls}", "{disable_tls}", "{give_certificate}")
 #: Beside an address that cannot be reached: where it comes from, if that is not what everybody else is told.
 _BOUND = " {name} has this address from the hosts file of {resource_group}, whatever its name servers say."
+#: What a server says of itself, where others answer at the same address that do not.
+_OF_ONE_SERVER = ("TLS.", "PROTO.", "PEER.", "ADMIT.")
+_OTHERS = (
+    " It is not always so: the same conversation went on when it was held again. Servers that differ answer at "
+    "{address}:{port} in turn, behind a load balancer, or a limit lets some through."
+)
+_MAKE_ALIKE = "Let whoever runs the servers behind {address}:{port} make them alike."
 #: How a word reads that nobody knows.
 UNKNOWN = "?"
 
@@ -110,6 +117,10 @@ def _finding(code: str, row: Answer | causes.Rule, words: Mapping[str, str]) -> 
     if words["redirected_to"] != UNKNOWN:
         message = f"{message.rstrip('.')}; the redirect of {words['source']} leads there ({words['redirected_to']})."
         remedy = f"Configure the URL that answers without a redirect, or mend where it leads to. {remedy}"
+    if words["servers_differ"] != UNKNOWN and (row.alternatives or (code,))[0].startswith(_OF_ONE_SERVER):
+        message += _fill(_OTHERS, words)
+        alike = _fill(_MAKE_ALIKE, words)
+        remedy = alike if code.startswith("PROTO.") else f"{alike} For the one that failed: {remedy}"
     if code == "ADMIT.ALLOWLIST":
         message += provenance.REMARKS.get(words["allowlist_standing"], "")
     state = causes.state_of(code, row.alternatives)

@@ -35,8 +35,16 @@ _ASK_MUTE, _ASK, _ASK_MOST = 0.8, 0.3, 1.0
 _AS_FAST, _AT_LEAST = 4.0, 0.1
 #: Seconds after which it has had its time, where we are waiting anyway.
 _SURELY = 1.0
-#: What witnesses report of themselves: no evidence of a cause, but that one is not excluded.
-_UNHEARD = ("path_mtu_unknown", "acceptance_unheard")
+#: What witnesses report of themselves, and of servers that differ: no cause, but that one is not excluded.
+_UNHEARD = ("path_mtu_unknown", "acceptance_unheard", "further_conversations", "servers_differ")
+#: The stages before anything secret is said: a conversation may be repeated to their end.
+_REPEATABLE = ("greet", "tls", "admit")
+#: Conversations that are repeated to see whether the first one's failure was the rule, and the part of the time left.
+_FURTHER, _REPEAT = 2, 0.3
+#: What fails at our own side fails again.
+_OUR_OWN = frozenset({"missing_module", "bad_file", "forbidden", "no_probe_for", "unsendable"})
+#: Verify codes of a certificate that is out of date.
+_OUT_OF_DATE = frozenset({9, 10})
 
 
 class SecondLooks:
@@ -115,6 +123,7 @@ class SecondLooks:
             self.decides,
             self._asked_otherwise(stage),
             self._everybody_mute(),
+            self._another(stage),
             *([self.stuck(stage)] if large else []),
         )
         if not seen.get("answers_small"):
@@ -169,6 +178,9 @@ class SecondLooks:
 
     async def failure(self, session: Session, steps: Steps, failed: Stage, evidence: Mapping[str, Any]) -> None:
         """After a stage that failed with this evidence: what its record is to say more."""
+        others = await self._others(failed.name, evidence)
+        steps.amend(failed.name, **others)
+        evidence = {**evidence, **others}
         stranger = await self._stranger(evidence) if failed.name == _first(session, steps) else {}
         steps.amend(failed.name, **stranger)
         if not stranger:
@@ -185,7 +197,10 @@ class SecondLooks:
         return await strangers.named(self._at.dial, min(_ASK_MOST, self._at.talk.left() * _ASK), self._spoken)
 
     async def _by_protocol(self, session: Session, stage: str, evidence: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a second conversation in the protocol itself tells about the failure of the first."""
+        """What a second conversation in the protocol itself tells about the failure of the first.
+
+        Of servers that differ it would be another one's.
+        """
 
         async def retry(access: Access, until: str = "login") -> Outcome:
             _, outcome = await self._at.again(access, until=until)
@@ -193,13 +208,40 @@ class SecondLooks:
 
         try:
             if "verify_code" in evidence:
-                return await self._certificate()
-            return await session.second_look(stage, evidence, retry)
+                return await self._certificate(evidence)
+            return {} if "servers_differ" in evidence else await session.second_look(stage, evidence, retry)
         except (ConnectFailed, StreamBroken, StageFailed):
             return {}
 
-    async def _certificate(self) -> dict[str, Any]:
-        """The certificate of a peer that is not trusted, from a conversation that ends with the handshake."""
+    async def _others(self, stage: str, evidence: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Whether the same conversation goes on when it is held again: who answers then is not the same server."""
+        if evidence.get("broken") == "silent" or not _OUR_OWN.isdisjoint(evidence):
+            return {}
+        return await self._another(stage, _FURTHER)
+
+    async def _another(self, stage: str, most: int = 1) -> Mapping[str, Any]:
+        """Whether one of a few more conversations passes a stage."""
+        if self._on_socket_file or stage not in _REPEATABLE:
+            return {}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._at.talk.left() * _REPEAT):
+                for number in range(1, most + 1):
+                    _, outcome = await self._at.again(self._at.access, until=stage)
+                    if outcome.stage is None:
+                        return {"further_conversations": number, "servers_differ": True}
+        return {}
+
+    async def _certificate(self, evidence: Mapping[str, Any]) -> dict[str, Any]:
+        """The certificate of a peer that is not trusted; of servers that differ, one that explains the failure."""
+        if "servers_differ" not in evidence:
+            return await self._presented()
+        if evidence["verify_code"] not in _OUT_OF_DATE:
+            return {}
+        shown = [await self._presented() for _ in range(_FURTHER)]
+        return next((one for one in shown if one.get("in_time") is False), {"in_time": False})
+
+    async def _presented(self) -> dict[str, Any]:
+        """A certificate of the peer, from a conversation that ends with the handshake."""
         material = replace(self._at.access.tls, mode="require")
         steps, _ = await self._at.again(self._at.access.over(material), until="tls")
         tls = steps.named("tls")

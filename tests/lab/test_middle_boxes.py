@@ -77,6 +77,52 @@ def test_a_dead_backend_without_a_proxy_stays_the_servers(lab: Lab, expect: Expe
     expect(verdict, f"half-open load balancer ({kind})", code=code, state=UNREACHABLE, within=2.5)
 
 
+# -- load balancers ---------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def balanced(lab: Lab, one: str, other: str) -> Iterator[None]:
+    """Whoever connects to the one gets to it and to the other in turn."""
+    turns = f"numgen inc mod 2 map {{ 0 : {one}, 1 : {other} }}"
+    chain = f"chain pre {{ type nat hook prerouting priority -100; ip daddr {one} tcp dport 5432 dnat to {turns}; }}"
+    with rules(lab, "router", "ip balanced", chain):
+        yield
+
+
+def test_one_of_two_servers_demands_tls(lab: Lab, expect: Expectation) -> None:
+    certificate = lab.ca.issue("balanced.lab.test")
+    strict = lab.postgresql(own="strict", tls=certificate, hba=["hostssl all all all scram-sha-256"])
+    other = lab.postgresql(own="other")
+    told = {"disable": "INCONCLUSIVE", "require": "TLS.NOT_OFFERED"}
+    with balanced(lab, strict.v4, other.v4):
+        for sslmode, code in told.items():
+            source = {**entry(lab, strict.v4), "properties": {"sslmode": sslmode}}
+            verdicts = [lab.check("postgresql", source) for _ in range(2)]
+            failing = [verdict for verdict in verdicts if not verdict.connectable]
+            for verdict in failing:
+                expect(verdict, f"one of two servers demands TLS, sslmode {sslmode}", code=code, state="ConfigError",
+                       remedy="make them alike", within=1,
+                       alternatives=["TLS.REQUIRED", "ADMIT.ALLOWLIST"] if code == "INCONCLUSIVE" else [])  # fmt: skip
+            assert failing, verdicts
+
+
+def test_one_of_two_servers_has_an_expired_certificate(lab: Lab, expect: Expectation) -> None:
+    expired = lab.postgresql(own="expired", tls=lab.ca.issue("balanced.lab.test", valid_from=-9, valid_to=-2))
+    other = lab.postgresql(own="valid", tls=lab.ca.issue("balanced.lab.test"))
+    name = lab.name("balanced", expired.v4)
+    source = {
+        **entry(lab, name), "properties": {"sslmode": "verify-full"}, "truststore_file": f"file:{lab.ca.bundle}"
+    }  # fmt: skip
+    with balanced(lab, expired.v4, other.v4):
+        verdicts = [lab.check("postgresql", source) for _ in range(2)]
+    failing = [verdict for verdict in verdicts if not verdict.connectable]
+    for verdict in failing:
+        expect(verdict, "one of two certificates has expired", code="TLS.EXPIRED", state="ConfigError",
+               remedy="make them alike", within=1)  # fmt: skip
+        assert "A CA certificate" not in verdict.message, "the other server's certificate was no other's fault"
+    assert failing, verdicts
+
+
 # -- large packets ----------------------------------------------------------------------------------------------------
 
 

@@ -299,6 +299,7 @@ POSTGRESQL: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("admit", {**_REFUSED, "over_tls": False, "other_way": "not offered"}, "ADMIT.ALLOWLIST"),
     ("target", {**_UNKNOWN, "password_proved": True}, "AUTH.LOGIN_FORBIDDEN"),
     ("target", _UNKNOWN, INCONCLUSIVE),
+    ("admit", {**_REFUSED, "over_tls": False, "servers_differ": True}, INCONCLUSIVE),
     ("admit", {**_REFUSED, "routine": "auth_failed"}, "AUTH.METHOD_UNSUPPORTED"),
     ("login", _sql("28P01", routine="auth_failed"), "AUTH.BAD_CREDENTIALS"),
     ("login", {"no_password": True}, "AUTH.BAD_CREDENTIALS"),

@@ -24,6 +24,7 @@ ANSWERS = (
         "{source}/{env}; or let it begin in clear and take AUTH TLS (vsftpd: implicit_ssl=NO).",
     ),
     Answer("CAPACITY.CONNECTIONS", {"reply_code": 421, "second_greeting": "welcome"}, stage="greet"),
+    Answer("CAPACITY.CONNECTIONS", {"reply_code": 421, "servers_differ": True}, stage="greet"),
     Answer(
         "ADMIT.ALLOWLIST",
         {"reply_code": frozenset({421, 530}), "allowlist_standing": "lacks"},
@@ -58,6 +59,15 @@ ANSWERS = (
         {"other_way": "admitted"},
         component="protocol",
         remedy="Set protocol: ftps for {source}/{env}.",
+    ),
+    Answer(
+        INCONCLUSIVE,
+        {"reply_code": frozenset({530, 532, 550}), "over_tls": False, "servers_differ": True},
+        stage="admit",
+        alternatives=("TLS.REQUIRED", "AUTH.LOGIN_FORBIDDEN"),
+        component="{address}:{port}",
+        message="{address}:{port} refuses {username} without TLS ({server_said}).",
+        remedy="Compare their settings for TLS and for the users that they admit.",
     ),
     Answer(
         INCONCLUSIVE,

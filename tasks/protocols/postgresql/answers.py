@@ -15,6 +15,16 @@ ANSWERS = (
     # It has just offered TLS: what comes instead is something in between that does not pass it on.
     Answer("PROTO.MISMATCH", {"not_tls": True}, stage="tls"),
     Answer("TLS.REQUIRED", {**_INVALID, **_ADMITTED_OVER_TLS}, stage="admit"),
+    # Over TLS, another server might have answered.
+    Answer(
+        INCONCLUSIVE,
+        {**_INVALID, "routine": "ClientAuthentication", "over_tls": False, "servers_differ": True},
+        stage="admit",
+        alternatives=("TLS.REQUIRED", "ADMIT.ALLOWLIST"),
+        component="{source_address}",
+        message="{address}:{port} refuses {source_address} without TLS.",
+        remedy="Compare their pg_hba.conf (host and hostssl lines for {source_cidr}), and whether each offers TLS.",
+    ),
     Answer(
         INCONCLUSIVE,
         {**_INVALID, "routine": "ClientAuthentication", "over_tls": False, "other_way": _UNDECIDED},
