@@ -42,3 +42,20 @@ def test_what_cannot_be_is_told(cli: CommandLine) -> None:
     cli("file", "add", "ca", "nowhere.pem").refused("WORKSPACE/NAME")
     cli("file", "show", "retail/ca").refused("no file 'ca'", "headwater file add")
     cli("file", "show", "retail/ca", "-w", "other").refused("is of workspace retail")
+
+
+def test_a_file_that_an_export_left_behind_is_given_again_under_its_id(cli: CommandLine) -> None:
+    cli.apply(RETAIL)
+    cli.write("ca.pem", SECRET)
+    made = cli("file", "add", "retail/ca", "ca.pem").out.strip()
+    written = cli("export").out
+    assert SECRET not in written
+    assert cli("edit", "orders", "--set", "truststore_file=file:/etc/ca.pem").status == 0
+    assert cli("file", "delete", "retail/ca").status == 0
+    cli.write("export.yaml", written)
+    done = cli("apply", "-f", "export.yaml")
+    assert f"headwater file add retail/ca PATH --id {made}" in done.err
+    assert cli("file", "add", "retail/ca", "ca.pem", "--id", made).out.strip() == made
+    assert cli("export").out == written
+    cli("file", "add", "retail/other", "ca.pem", "--id", made).refused("has a file of this id")
+    cli("file", "add", "retail/other", "ca.pem", "--id", "nonsense").refused("no id of a file")
