@@ -118,9 +118,6 @@ def stores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stores]:
 @pytest.mark.parametrize(
     ("reference", "value"),
     [
-        ("prefect:secret/orders", VALUE),
-        ("prefect:secret/orders.value", VALUE),
-        ("prefect:secret/orders.nested.password", f"{VALUE}-nested"),
         ("vault:secret/data/orders#password", VALUE),
         ("vault:kv/orders#password", VALUE),
     ],
