@@ -92,6 +92,12 @@ def refusal_of(address: str | Address, permitted_ranges: Sequence[str] = ()) -> 
     return None
 
 
+def is_nobodys(address: str) -> bool:
+    """Whether no one host has this numeric address, so that nothing opens it. Raises `ValueError`."""
+    forms = _forms(ip_address(address.partition("%")[0]))
+    return any(_inside(form, network) for form in forms for network, _ in NOBODY)
+
+
 def _refused(address: Address, ranges: Sequence[Network]) -> str | None:
     for network, reason in NOBODY:
         if _inside(address, network):

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from registry.connection import Connection, Endpoint, Mode
 from registry.errors import SecretUnresolved
+from registry.policy import is_nobodys
 from registry.verdict import Verdict
 from tasks import diagnosis, redaction
 from tasks.budget import Budget
@@ -282,9 +283,13 @@ class _Walk:
             raise StageSkipped("a Unix socket needs no route")
         refusal = self.target.refusal_of(address)
         if refusal is not None:
-            raise StageFailed(forbidden=refusal.reason, address=address)
+            nobodys = is_nobodys(address) or None
+            raise StageFailed(forbidden=refusal.reason, address=address, nobodys=nobodys)
         route = await self.vantage.route(address)
         recorder.see(source_address=route.source_address)
+        if route.broadcast:
+            reason = f"{address} is the broadcast address of a network here"
+            raise StageFailed(forbidden=reason, address=address, nobodys=True)
         if route.error is not None:
             ways = await self.vantage.way_out()
             own, other = ("IPv6", "IPv4") if ":" in address else ("IPv4", "IPv6")

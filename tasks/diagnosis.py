@@ -24,6 +24,8 @@ from tasks.target import Target
 _CLAUSES = ("{enable_tls}", "{disable_tls}", "{give_certificate}")
 #: Beside an address that cannot be reached: where it comes from, if that is not what everybody else is told.
 _BOUND = " {name} has this address from the hosts file of {resource_group}, whatever its name servers say."
+#: Beside an address that nobody would have meant.
+_STANDS_FOR = " {name} stands for {address} as {resource_group} resolves names."
 #: What a server says of itself, where others answer at the same address that do not.
 _OF_ONE_SERVER = ("TLS.", "PROTO.", "PEER.", "ADMIT.")
 _OTHERS = (
@@ -126,6 +128,8 @@ def _finding(code: str, row: Answer | causes.Rule, words: Mapping[str, str]) -> 
     state = causes.state_of(code, row.alternatives)
     if words["bound_in_hosts"] != UNKNOWN and state is State.UNREACHABLE:
         message += _fill(_BOUND, words)
+    elif words["name"] != words["address"] and (code == "POLICY.FORBIDDEN_TARGET" or _is_loopback(words["address"])):
+        message += _fill(_STANDS_FOR, words)
     return Finding(
         code=code,
         state=state,
@@ -190,6 +194,8 @@ def context(
         "server_said": evidence.get("broken", "no code"),
         **{key: value for key, value in evidence.items() if value is not None},
     }
+    if protocol and words["looks_like"] in (protocol.title, protocol.fingerprint):
+        words["looks_like"] = "something like it that breaks its rules"
     words |= provenance.words(target.network, str(words["address"]), words["source_address"], failed)
     words["network"] = _cidr(words["address"], 24, 64)
     words["endpoint"] = f"{words['host']}:{words['port']}" if words["port"] != "" else words["host"]
@@ -207,6 +213,13 @@ def _written(protocol: Protocol | None, connection: Any) -> Mapping[str, str]:
         "username_sql": written_user(username) if username else "the account of this client",
         "database_sql": written(database) if database else "the database",
     }
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _first_host(target: Target) -> str:

@@ -41,6 +41,8 @@ _UNHEARD = ("path_mtu_unknown", "acceptance_unheard", "further_conversations", "
 _REPEATABLE = ("greet", "tls", "admit")
 #: Conversations that are repeated to see whether the first one's failure was the rule, and the part of the time left.
 _FURTHER, _REPEAT = 2, 0.3
+#: The part of the time for a check that a failure may have taken to be repeated.
+_QUICK = 0.1
 #: What fails at our own side fails again.
 _OUR_OWN = frozenset({"missing_module", "bad_file", "forbidden", "no_probe_for", "unsendable"})
 #: Verify codes of a certificate that is out of date.
@@ -178,7 +180,7 @@ class SecondLooks:
 
     async def failure(self, session: Session, steps: Steps, failed: Stage, evidence: Mapping[str, Any]) -> None:
         """After a stage that failed with this evidence: what its record is to say more."""
-        others = await self._others(failed.name, evidence)
+        others = await self._others(failed, evidence)
         steps.amend(failed.name, **others)
         evidence = {**evidence, **others}
         stranger = await self._stranger(evidence) if failed.name == _first(session, steps) else {}
@@ -213,11 +215,12 @@ class SecondLooks:
         except (ConnectFailed, StreamBroken, StageFailed):
             return {}
 
-    async def _others(self, stage: str, evidence: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _others(self, failed: Stage, evidence: Mapping[str, Any]) -> Mapping[str, Any]:
         """Whether the same conversation goes on when it is held again: who answers then is not the same server."""
-        if evidence.get("broken") == "silent" or not _OUR_OWN.isdisjoint(evidence):
+        kept_waiting = failed.elapsed_ms > self._at.budget.total * 1000 * _QUICK
+        if kept_waiting or not _OUR_OWN.isdisjoint(evidence):
             return {}
-        return await self._another(stage, _FURTHER)
+        return await self._another(failed.name, _FURTHER)
 
     async def _another(self, stage: str, most: int = 1) -> Mapping[str, Any]:
         """Whether one of a few more conversations passes a stage."""

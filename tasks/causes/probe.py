@@ -239,6 +239,15 @@ CAUSES = (
         component="{address}",
         message="Tests may not be aimed at {address}: {forbidden}.",
         remedy="Correct the address of {source}, or add it to permitted_ranges of the workspace {workspace}.",
-        rules=(Rule(None, {"forbidden": bool}, rank=5),),
+        rules=(
+            Rule(None, {"forbidden": bool}, rank=5),
+            Rule(
+                "route",
+                {"forbidden": bool, "nobodys": True},
+                rank=4,
+                remedy="Correct the address of {source}, or what the name servers say of its name: no one host has "
+                "{address}.",
+            ),
+        ),
     ),
 )

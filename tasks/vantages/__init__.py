@@ -34,11 +34,13 @@ class Resolution:
 class Route:
     """Whether this vantage has a way to an address, from its own routing table; nothing is sent.
 
-    `error` is the errno name of the kernel's own refusal (``ENETUNREACH``, ``EHOSTUNREACH``, ``EACCES``, ``EINVAL``).
+    `error` is the errno name of the kernel's own refusal (``ENETUNREACH``, ``EHOSTUNREACH``, ``EACCES``, ``EINVAL``);
+    `broadcast`: the address is nobody's, but that of everybody in a network which is attached here.
     """
 
     source_address: str | None = None
     error: str | None = None
+    broadcast: bool = False
 
 
 class ConnectFailed(Exception):

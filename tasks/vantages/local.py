@@ -54,7 +54,7 @@ class LocalVantage:
                 sock.connect((address, 9))
                 return Route(source_address=str(sock.getsockname()[0]))
         except OSError as error:
-            return Route(error=_name(error))
+            return Route(error=_name(error), broadcast=isinstance(error, PermissionError) and _is_broadcast(address))
 
     async def connect(
         self, address: str, port: int, budget: Budget, *, conversation: Budget, largest_segment: int | None = None
@@ -163,6 +163,13 @@ def _stream_socket(family: socket.AddressFamily) -> socket.socket:
         return socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise ConnectFailed(errno=_name(error)) from None
+
+
+def _is_broadcast(address: str) -> bool:
+    """Whether the kernel lets those alone send to an address who mean everybody (socket(7), SO_BROADCAST)."""
+    with socket.socket(_family(address), socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        return sock.connect_ex((address, 9)) == 0
 
 
 def _name(error: OSError) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.policy import METADATA, refusal_of
+from registry.policy import METADATA, is_nobodys, refusal_of
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "::1", "8.8.8.8", "2001:db8::1", "fd00::1"])
@@ -89,3 +89,11 @@ def test_metadata_is_opened_only_by_its_very_address() -> None:
 def test_nothing_opens_what_is_nobodys() -> None:
     assert refusal_of("224.0.0.1", ["224.0.0.1/32"]) is not None
     assert refusal_of("0.0.0.0", ["0.0.0.0/0"]) is not None
+
+
+@pytest.mark.parametrize(
+    ("address", "nobodys"),
+    [("0.0.0.0", True), ("::", True), ("::ffff:224.0.0.1", True), ("169.254.169.254", False), ("10.0.0.1", False)],
+)
+def test_what_no_one_host_has(address: str, nobodys: bool) -> None:
+    assert is_nobodys(address) is nobodys

@@ -126,6 +126,7 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("resolve", {**_DNS, "rcode": "TIMEOUT", "searched": "db.corp", "other_names_answered": True}, INCONCLUSIVE),
     ("resolve", {**_DNS, "rcode": "TIMEOUT", "truncated": True, "other_names_answered": True}, "DNS.SERVER_FAILURE"),
     ("route", {"forbidden": "a link-local address", "address": "169.254.1.1"}, "POLICY.FORBIDDEN_TARGET"),
+    ("route", {"forbidden": "unspecified", "address": "0.0.0.0", "nobodys": True}, "POLICY.FORBIDDEN_TARGET"),
     ("route", _ROUTE, "ROUTE.NONE"),
     ("route", {**_ROUTE, "public": True, "way_out": False}, "ROUTE.NAT_MISSING"),
     ("route", {**_ROUTE, "public": True, "way_out": False, **_AUDIT}, "ROUTE.NAT_MISSING"),
@@ -465,3 +466,9 @@ def test_an_address_that_the_hosts_file_binds_is_told_beside_what_is_wrong_with_
 
     assert "hosts file" in told("connect", errno="ECONNREFUSED", address="10.1.2.3", port=5432)
     assert "hosts file" not in told("login", **_sql("28P01", routine="auth_failed"))
+
+
+def test_a_protocol_is_not_told_from_itself() -> None:
+    evidence = {"not_protocol": True, "looks_like": "PostgreSQL", "first_bytes": "R"}
+    finding = diagnosis.explain(target(), failed("greet", evidence), _attempt("greet"))
+    assert "something like it that breaks its rules" in finding.message

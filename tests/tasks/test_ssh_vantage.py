@@ -34,6 +34,7 @@ from tests.stopwatch import Stopwatch
     [
         ("10.77.2.53 via 10.77.1.1 dev eth0 src 10.77.1.2 uid 0 \n    cache \n", Way("10.77.1.2", "10.77.1.1", "eth0")),
         ("10.77.1.9 dev eth0  src 10.77.1.2 \n", Way("10.77.1.2", None, "eth0")),
+        ("broadcast 10.77.1.255 dev eth0 src 10.77.1.2 uid 0", Way("10.77.1.2", None, "eth0", broadcast=True)),
         ("local 127.0.0.1 dev lo src 127.0.0.1 uid 0", Way("127.0.0.1", None, "lo")),
         ("fd77:2::5 from :: via fd77:1::1 dev eth0 src fd77:1::2 metric 1024", Way("fd77:1::2", "fd77:1::1", "eth0")),
         ("RTNETLINK answers: Network is unreachable", Way(error="ENETUNREACH")),

@@ -160,7 +160,7 @@ class SshVantage:
             return Route()
         if found.source:
             self._sources[address] = found.source
-        return Route(source_address=found.source, error=found.error)
+        return Route(source_address=found.source, error=found.error, broadcast=found.broadcast)
 
     async def _way(self, address: str) -> Way | None:
         # Whether the hop lets us in is told by whoever asks first, and within the time of the check.

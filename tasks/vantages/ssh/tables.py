@@ -72,12 +72,13 @@ _RECEIVED = re.compile(r"^\d+ packets transmitted, (\d+) (?:packets )?received",
 
 @dataclass(frozen=True)
 class Way:
-    """One answer of ``ip route get``. `error` is the errno name of a refusal."""
+    """One answer of ``ip route get``. `error` is the errno name of a refusal; `broadcast`: this goes to everybody."""
 
     source: str | None = None
     gateway: str | None = None
     device: str | None = None
     error: str | None = None
+    broadcast: bool = False
 
 
 def address_of(text: str | None) -> str | None:
@@ -99,7 +100,8 @@ def way(answer: str) -> Way | None:
     fields = dict(itertools.pairwise(words))
     if "dev" not in fields:
         return None
-    return Way(address_of(fields.get("src")), address_of(fields.get("via")), fields["dev"])
+    broadcast = words[0] == "broadcast"
+    return Way(address_of(fields.get("src")), address_of(fields.get("via")), fields["dev"], broadcast=broadcast)
 
 
 def way_in_proc(address: str, ipv4: str, ipv6: str) -> Way | None:
