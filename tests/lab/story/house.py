@@ -68,7 +68,7 @@ class House:
         self.dba.mkdir()
         shutil.chown(self.dba, PostgreSQL.user)
         self.lab.hops.wire("client")
-        # On SQLite the server's own services and workers that report to it lock each other out, for minutes.
+        # On SQLite it would stand still for a minute at a time: docs/operating.md.
         self.prefect = self.lab.postgresql(own="prefect", settings={"max_connections": 100})
         self.prefect.sql("CREATE DATABASE prefect")
         kept = f"postgresql+asyncpg://postgres@/prefect?host={self.prefect.folder}"
