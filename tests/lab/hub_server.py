@@ -23,11 +23,14 @@ _START_SECONDS = 120.0
 class HubServer:
     """`prefect server start` with a home of its own; it goes with the lab.
 
+    It keeps what it is told in a PostgreSQL: on SQLite it would stand still for a minute at a time (docs/operating.md).
+
     Args:
         settings: More of its settings.
 
     Attributes:
         api: Its address in the hub.
+        database: Its PostgreSQL.
     """
 
     def __init__(self, lab: Lab, home: Path, port: int, settings: Mapping[str, str] | None = None) -> None:
@@ -36,7 +39,13 @@ class HubServer:
         self._port = port
         home.mkdir(parents=True)
         self._log = home / "server.log"
-        own = {"PREFECT_HOME": str(home), "PREFECT_API_URL": self.api}
+        self.database = lab.postgresql(own=f"prefect-{port}", settings={"max_connections": 100})
+        self.database.sql("CREATE DATABASE prefect")
+        own = {
+            "PREFECT_HOME": str(home),
+            "PREFECT_API_URL": self.api,
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://postgres@/prefect?host={self.database.folder}",
+        }
         environment = {**os.environ, **QUIET, **own, **(settings or {})}
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "0.0.0.0", "--port", str(port)]
         with self._log.open("wb") as said:

@@ -53,7 +53,7 @@ def test_the_page_can_be_written_and_tells_no_secret_and_nothing_of_this_machine
         page.write(written)
     for forbidden in (PASSWORD, str(ROOT), str(Path.home()), tempfile.gettempdir(), str(story.house.folder)):
         assert forbidden not in written
-    for folder in (story.house.folder / "server", story.house.prefect.data):
+    for folder in (story.house.folder / "server", story.house.server.database.data):
         kept = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
         assert kept
         assert not any(PASSWORD.encode() in one for one in kept), "no secret has gone to Prefect"

@@ -47,12 +47,10 @@ class House:
         dba: The DBA's.
         home: That of the operator's registry.
         old, new: Where the orders are at first, and later.
-        prefect: Where the Prefect server keeps what it is told.
     """
 
     old: PostgreSQL
     new: PostgreSQL
-    prefect: PostgreSQL
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -63,17 +61,12 @@ class House:
         self._workers: list[Worker] = []
 
     def up(self) -> None:
-        """Start it all; the Prefect server, with a PostgreSQL of its own, starts beside the databases."""
+        """Start it all; the Prefect server starts beside the databases."""
         shutil.copytree(_ASSETS, self.shop, ignore=shutil.ignore_patterns("__pycache__"))
         self.dba.mkdir()
         shutil.chown(self.dba, PostgreSQL.user)
         self.lab.hops.wire("client")
-        # On SQLite it would stand still for a minute at a time: docs/operating.md.
-        self.prefect = self.lab.postgresql(own="prefect", settings={"max_connections": 100})
-        self.prefect.sql("CREATE DATABASE prefect")
-        kept = f"postgresql+asyncpg://postgres@/prefect?host={self.prefect.folder}"
-        settings = {**_SERVER, "PREFECT_SERVER_DATABASE_CONNECTION_URL": kept}
-        self.server = HubServer(self.lab, self.folder / "server", _PORT, settings)
+        self.server = HubServer(self.lab, self.folder / "server", _PORT, _SERVER)
         self._databases()
         self._specs()
         self._groups()
