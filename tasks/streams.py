@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import struct
 import time
 from typing import Protocol
 
@@ -21,7 +22,8 @@ _MOST = 1 << 26
 class StreamBroken(Exception):
     """The conversation broke. `kind`: ``silent`` (nothing came in time), ``eof``, ``reset``, ``tls`` or ``error``.
 
-    `mute` tells a peer that owed us a byte for most of our time from one that we had no time left to wait for.
+    `mute` tells a peer that owed us a byte for most of our time from one that we had no time left to wait for;
+    `unacknowledged`: not even its kernel has confirmed what was sent, however often it was sent again.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class StreamBroken(Exception):
         received: int = 0,
         silent_ms: float = 0.0,
         mute: bool = False,
+        unacknowledged: bool = False,
         error: str | None = None,
         alert: int | None = None,
     ) -> None:
@@ -39,6 +42,7 @@ class StreamBroken(Exception):
         self.received = received
         self.silent_ms = silent_ms
         self.mute = mute
+        self.unacknowledged = unacknowledged
         self.error = error
         self.alert = alert
 
@@ -48,6 +52,8 @@ class StreamBroken(Exception):
         if self.kind == "silent":
             found["silent_ms"] = round(self.silent_ms, 1)
             found["mute"] = self.mute
+        if self.unacknowledged:
+            found["unacknowledged"] = True
         if self.error:
             found["tls_error" if self.kind == "tls" else "errno"] = self.error
         if self.alert:
@@ -76,6 +82,25 @@ class Stream(Protocol):
     def local_address(self) -> str:
         """The address the peer's network sees us come from, as far as this side knows."""
         ...
+
+
+#: Of Linux's `struct tcp_info` (linux/tcp.h): how often the oldest segment has been sent again, and the segments that
+#: nobody has acknowledged.
+_TCP_INFO = struct.Struct("=2xB21xI")
+#: So often a segment is lost on no way that works.
+_SENT_AGAIN = 2
+
+
+def _unacknowledged(sock: socket.socket) -> bool:
+    """Whether the peer's kernel confirms nothing of what was sent; False where this machine does not tell."""
+    if sock.family == socket.AF_UNIX or not hasattr(socket, "TCP_INFO"):
+        return False
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        sent_again, unacknowledged = _TCP_INFO.unpack(info)
+    except (OSError, struct.error):
+        return False
+    return bool(unacknowledged) and sent_again >= _SENT_AGAIN
 
 
 class SocketStream:
@@ -157,8 +182,10 @@ class SocketStream:
             raise self._broken(error) from None
 
     def _silent(self, waited: float) -> StreamBroken:
-        mute = waited >= self.budget.total / 2
-        return StreamBroken("silent", received=self.received, silent_ms=waited * 1000, mute=mute)
+        mute, lost = waited >= self.budget.total / 2, _unacknowledged(self._socket)
+        return StreamBroken(
+            "silent", received=self.received, silent_ms=waited * 1000, mute=mute, unacknowledged=lost
+        )  # fmt: skip
 
     def _broken(self, error: OSError) -> StreamBroken:
         kind = "reset" if error.errno in (errno.ECONNRESET, errno.EPIPE) else "error"

@@ -343,6 +343,20 @@ CAUSES = (
                 message="{address} cannot be reached ({errno}), and the network does not say who reports it.",
                 remedy="Trace the route to {address}: the last hop that answers is the one to ask.",
             ),
+            # The kernel of a host that hangs confirms what it is sent; one whose queue of connections is full does not.
+            Rule(
+                None,
+                {**_MUTE, "unacknowledged": True},
+                rank=56,
+                alternatives=("FILTER.DROP", "CAPACITY.CONNECTIONS"),
+                component="{address}:{port}",
+                message="{address}:{port} accepts the connection, and then not even its kernel confirms what is sent "
+                "({silent_ms} ms in stage {stage}): a firewall drops what follows the handshake, or the server's queue "
+                "of connections is full.",
+                remedy="Look at firewalls and NAT between {source_cidr} and {address} that lose or do not know "
+                "connections of TCP port {port}; and on the server at its queue: ss -ltn 'sport = :{port}', "
+                "TcpExtListenOverflows.",
+            ),
             # A witness that could not be heard excludes nothing.
             Rule(
                 None,

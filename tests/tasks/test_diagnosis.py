@@ -191,6 +191,7 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("greet", {"broken": "eof", "received_bytes": 0, "inside_tls": "answers"}, "TLS.REQUIRED"),
     ("tls", {**_HANGS, "path_mtu_unknown": True}, INCONCLUSIVE),
     ("greet", {**_HANGS, "acceptance_unheard": True}, INCONCLUSIVE),
+    ("greet", {**_HANGS, "unacknowledged": True}, INCONCLUSIVE),
     ("tls", {**_HANGS, "path_mtu_unknown": True, "acceptance_unheard": True}, INCONCLUSIVE),
     ("tls", {**_HANGS, "not_tls": True, "looks_like": "MySQL"}, "TLS.NOT_OFFERED"),
     ("connect", {"interrupted": True}, "PROBE.DEADLINE"),
