@@ -99,3 +99,20 @@ async def test_a_place_that_is_free_a_moment_later_is_a_limit() -> None:
         verdict = await verdict_at(port, "ftp", {"protocol": "ftp", "username": "app"})
     assert verdict.cause == "CAPACITY.CONNECTIONS", verdict
     assert _ONCE_MORE not in verdict.message
+
+
+async def test_one_ftp_server_that_lets_nobody_begin_without_tls() -> None:
+    replies = itertools.cycle([b"530 Not without TLS.\r\n", b"331 Password, please.\r\n"])
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reply = next(replies)
+        writer.write(b"220 Welcome.\r\n")
+        await reader.readline()
+        writer.write(reply)
+        await writer.drain()
+        await reader.read(4096)
+
+    async with listening(handler) as port:
+        verdict = await verdict_at(port, "ftp", {"protocol": "ftp", "username": "app"})
+    assert set(verdict.alternatives) == {"TLS.REQUIRED", "AUTH.LOGIN_FORBIDDEN"}, verdict
+    assert _ONCE_MORE in verdict.message
