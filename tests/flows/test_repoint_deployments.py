@@ -27,7 +27,7 @@ SCHEMA = {
     "type": "object",
     "properties": {"source": {"type": "string", "format": FORMAT}, "token": {"type": "string"}},
 }
-NEIGHBOUR = "cAnArY-of-a-neighbour"
+NEIGHBOUR = "cAnArY-beside-a-deployment"
 
 
 class World:

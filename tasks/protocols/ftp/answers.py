@@ -23,7 +23,7 @@ ANSWERS = (
         remedy="Let it listen on port 990, where implicit FTPS is spoken, and set port: 990 with protocol: ftps for "
         "{source}/{env}; or let it begin in clear and take AUTH TLS (vsftpd: implicit_ssl=NO).",
     ),
-    Answer("CAPACITY.CONNECTIONS", {"reply_code": 421, "second_greeting": "welcome"}, stage="greet"),
+    # A server that is full may have room a moment later.
     Answer("CAPACITY.CONNECTIONS", {"reply_code": 421, "servers_differ": True}, stage="greet"),
     Answer(
         "ADMIT.ALLOWLIST",

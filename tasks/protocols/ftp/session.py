@@ -168,12 +168,8 @@ class FtpSession(Session):
         self.stream.close()
 
     async def second_look(self, stage: str, evidence: Mapping[str, Any], retry: Retry) -> Mapping[str, Any]:
-        """A server that is full may have room a moment later; one that refuses plaintext goes on over TLS."""
-        code = evidence.get("reply_code")
-        if stage == "greet" and code == 421:
-            outcome = await retry(self.access, until="greet")
-            return {"second_greeting": "welcome" if outcome.stage is None else "refused"}
-        until = _plaintext_refused(stage, code)
+        """A server that refuses plaintext goes on over TLS."""
+        until = _plaintext_refused(stage, evidence.get("reply_code"))
         if self._control is not None or until is None:
             return {}
         outcome = await retry(self.access.over(replace(self.access.tls, mode="require")), until=until)
