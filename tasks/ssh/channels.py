@@ -285,7 +285,7 @@ class Channel:
         if name == b"exit-status":
             self.status = message.get_int()
         if wants_reply:
-            self._channels.send(MSG_CHANNEL_FAILURE, self._theirs)
+            self._say(MSG_CHANNEL_FAILURE)
 
     def lose(self) -> None:
         """The connection has broken."""
@@ -326,12 +326,12 @@ class Channel:
                 await self._change(waiting_since)
                 continue
             self._room -= size
-            self._channels.send(MSG_CHANNEL_DATA, self._theirs, bytes(view[:size]))
+            self._say(MSG_CHANNEL_DATA, bytes(view[:size]))
             view = view[size:]
 
     async def request(self, name: str, *fields: bytes) -> bool:
         """Ask for something on this channel; whether the server grants it. Raises `StreamBroken`."""
-        self._channels.send(MSG_CHANNEL_REQUEST, self._theirs, name.encode(), True, *fields)
+        self._say(MSG_CHANNEL_REQUEST, name.encode(), True, *fields)
         waiting_since = time.monotonic()
         while not self._replies:
             self._check()
@@ -348,8 +348,7 @@ class Channel:
 
     def finish(self) -> None:
         """Say that nothing more will be sent."""
-        if self._confirmed and not self._closed:
-            self._channels.send(MSG_CHANNEL_EOF, self._theirs)
+        self._say(MSG_CHANNEL_EOF)
 
     def _check(self) -> None:
         if self._channels.lost.is_set():
@@ -369,17 +368,25 @@ class Channel:
     def _grant(self, count: int) -> None:
         """Let the peer send as much again as was taken, in larger steps."""
         self._taken += count
-        if self._taken >= _WINDOW // 8 and not self._closed:
-            self._channels.send(MSG_CHANNEL_WINDOW_ADJUST, self._theirs, self._taken)
+        if self._taken >= _WINDOW // 8:
+            self._say(MSG_CHANNEL_WINDOW_ADJUST, self._taken)
             self._taken = 0
+
+    def _say(self, kind: int, *fields: int | bytes | bool) -> None:
+        """Send a message about this channel, unless we have closed it: its number may be another's by now.
+
+        Servers may close a channel before anything was asked on it, and end the whole connection over a message to
+        one that they have forgotten (Dropbear does both).
+        """
+        if self._confirmed and not self._closed:
+            self._channels.send(kind, self._theirs, *fields)
 
     def _close(self) -> None:
         if self._closed:
             return
+        self._say(MSG_CHANNEL_CLOSE)
         self._closed = True
         self._release()
-        if self._confirmed:
-            self._channels.send(MSG_CHANNEL_CLOSE, self._theirs)
 
     def close(self) -> None:
         self._close()

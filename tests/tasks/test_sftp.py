@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import io
 import socket
 import threading
@@ -34,6 +33,7 @@ from tasks.streams import SocketStream, StreamBroken
 from tasks.target import Target
 from tasks.vantages.local import LocalVantage
 from tests.stopwatch import Stopwatch
+from tests.tasks.ssh_server import Stalling, serving
 from tests.tasks.support import listening
 
 PASSWORD = "canary-5ecret"
@@ -186,52 +186,11 @@ def test_no_bytes_crash_or_hang_the_connection(tail: bytes, head: bytes) -> None
     assert watch.own < 2, watch
 
 
-class Stalling(paramiko.ServerInterface):
-    """Lets everybody in and never answers the request for a subsystem."""
-
-    def __init__(self) -> None:
-        self.ended = threading.Event()
-
-    def check_auth_password(self, username: str, password: str) -> int:
-        return paramiko.AUTH_SUCCESSFUL
-
-    def get_allowed_auths(self, username: str) -> str:
-        return "password"
-
-    def check_channel_request(self, kind: str, chanid: int) -> int:
-        return paramiko.OPEN_SUCCEEDED
-
-    def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
-        self.ended.wait(10)
-        return False
-
-
 @pytest.fixture
 def stalling() -> Iterator[tuple[int, str]]:
     """A server of `Stalling` on this machine: its port and its host key."""
     with serving(Stalling()) as found:
         yield found
-
-
-@contextlib.contextmanager
-def serving(server: Stalling) -> Iterator[tuple[int, str]]:
-    """An SSH server on this machine for one client: its port and its host key."""
-    host_key = paramiko.ECDSAKey.generate()
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        accepted, _ = listening.accept()
-        transport = paramiko.Transport(accepted)
-        transport.set_log_channel("headwater.ssh")
-        transport.add_server_key(host_key)
-        transport.start_server(server=server)
-        server.ended.wait(10)
-        transport.close()
-
-    threading.Thread(target=serve, daemon=True).start()
-    yield listening.getsockname()[1], f"{host_key.get_name()} {host_key.get_base64()}"
-    server.ended.set()
-    listening.close()
 
 
 class WithoutRoom(Stalling):

@@ -54,12 +54,10 @@ class Shell:
                 text = await self._turn(channels, _PREAMBLE + script + self.section("end"), budget)
         except TimeoutError:
             return None
-        if text is None:
-            self.usable = bool(self.usable)  # what has worked before is tried again
-            return None
-        sections = self._parse(text)
-        self.usable = "end" in sections
-        return sections if self.usable else None
+        sections = self._parse(text or "")
+        whole = "end" in sections
+        self.usable = whole or bool(self.usable)  # what has worked before is tried again
+        return sections if whole else None
 
     async def _turn(self, channels: Channels, script: str, budget: Budget, tries: int = _TRIES) -> str | None:
         async with self._places:
