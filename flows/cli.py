@@ -16,37 +16,9 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from typer.core import TyperGroup
-from typer.models import CommandInfo, TyperInfo
 
 from flows import terminal
-from flows.commands import (
-    allowlisting,
-    approving,
-    auditing,
-    batches,
-    changing,
-    comparing,
-    computing,
-    deleting,
-    depending,
-    editing,
-    files,
-    groups,
-    importing,
-    keys,
-    looking,
-    maintaining,
-    membership,
-    observing,
-    operate,
-    planning,
-    registering,
-    repointing,
-    sharing,
-    source,
-    testing,
-    workspacing,
-)
+from flows.menu import Menu
 from registry.errors import HeadwaterError, InvalidInputs
 
 _WRONG_USAGE = 2
@@ -62,7 +34,14 @@ class _ReaderGone(Exception):
 
 
 class _Commands(TyperGroup):
-    """Keeps a closed pipe and Ctrl-C from Typer, which gives them other statuses."""
+    """Those of the menu. Keeps a closed pipe and Ctrl-C from Typer, which gives them other statuses."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self.commands = Menu()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
 
     def make_context(self, *args: Any, **more: Any) -> Any:
         return _told(lambda: super(_Commands, self).make_context(*args, **more))
@@ -92,49 +71,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (
-    testing,
-    registering,
-    looking,
-    changing,
-    operate,
-    allowlisting,
-    comparing,
-    editing,
-    approving,
-    importing,
-):
-    module.register(app)
-deleting.register(app, source.app)
-batches.register(source.app)
-observing.register(groups.app)
-auditing.register(groups.app)
-app.add_typer(source.app, name="source")
-app.add_typer(sharing.app, name="share")
-app.add_typer(computing.app, name="compute-resource")
-app.add_typer(depending.app, name="dependents")
-app.add_typer(workspacing.app, name="workspace")
-app.add_typer(repointing.app, name="repoint")
-app.add_typer(planning.app, name="plan")
-app.add_typer(files.app, name="file")
-app.add_typer(groups.app, name="group")
-app.add_typer(keys.app, name="keys")
-app.add_typer(maintaining.app, name="maintenance")
-app.add_typer(membership.members, name="member")
-app.add_typer(membership.tokens, name="token")
-
-#: Under what heading the help shows each command.
-_PANELS = {
-    "Test and diagnose": ("test", "compare", "allowlist", "causes"),
-    "Register and look": ("apply", "import", "export", "list", "show", "history", "types", "workspaces", "groups"),
-    "Change": ("edit", "clone", "secret", "permit", "share", "compute-resource", "file", "maintenance"),
-    "Change safely: plan, apply, undo": ("dependents", "repoint", "delete", "source", "workspace", "plan", "approve"),
-    "Operate": ("deploy", "group", "member", "token", "keys"),
-}
-_panel_of = {name: panel for panel, names in _PANELS.items() for name in names}
-_known: list[CommandInfo | TyperInfo] = [*app.registered_commands, *app.registered_groups]
-for info in _known:
-    info.rich_help_panel = _panel_of.get(str(info.name or getattr(info.callback, "__name__", "")))
 
 
 def _print_version(wanted: bool) -> None:

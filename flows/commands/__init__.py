@@ -1,1 +1,1 @@
-"""The commands of the command line, by topic. Each imports what it works with when it is called: starting is fast."""
+"""The commands of the command line, by topic; `flows.menu` names them. Each imports what it works with when called."""

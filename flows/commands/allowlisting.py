@@ -40,11 +40,6 @@ class Form(StrEnum):
     SECURITY_GROUP = "security-group"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("allowlist")(allowlist)
-
-
 def allowlist(
     source: Source,
     workspace: OfWorkspace = None,

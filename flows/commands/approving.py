@@ -10,11 +10,6 @@ import typer
 from flows.options import Why
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("approve")(approve)
-
-
 def approve(
     run: Annotated[str, typer.Argument(help="The id or the name of the flow run that waits.", show_default=False)],
     reject: Annotated[bool, typer.Option("--reject", help="Say no: the run ends and nothing is done.")] = False,

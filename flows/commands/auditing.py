@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from tasks.target import Target
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to `headwater group`."""
-    app.command("audit")(audit)
-
-
 def audit(
     name: Annotated[str, typer.Argument(help="The resource group.", autocompletion=completing.groups)],
     source: Annotated[

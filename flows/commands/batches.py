@@ -11,12 +11,6 @@ from flows.options import Form, Output, Why
 from flows.terminal import ProgressLine, dump
 
 
-def register(group: typer.Typer) -> None:
-    """Add the commands of this module to `headwater source`."""
-    group.command("add-many")(add_many)
-    group.command("template")(template)
-
-
 def add_many(
     file: Annotated[str, typer.Argument(help="A CSV file, or - .", show_default=False)],
     workspace: Annotated[

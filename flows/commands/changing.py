@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from registry.model import DataSource, Entry
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("secret")(secret)
-    app.command("permit")(permit)
-
-
 def secret(
     source: Source,
     env: Annotated[

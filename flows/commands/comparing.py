@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from tasks.comparison import Difference
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("compare")(compare)
-
-
 def compare(
     source: Source,
     workspace: OfWorkspace = None,

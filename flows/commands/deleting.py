@@ -38,15 +38,6 @@ Force = Annotated[
 ]
 
 
-def register(app: typer.Typer, group: typer.Typer) -> None:
-    """Add the commands of this module: the short form, and those of `headwater source`."""
-    app.command("delete")(delete)
-    group.command("delete")(delete_many)
-    group.command("apply")(apply)
-    group.command("restore")(restore)
-    group.command("tombstones")(tombstones)
-
-
 def delete(
     source: Source,
     why: Why = "",

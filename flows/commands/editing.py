@@ -23,12 +23,6 @@ Env = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("edit")(edit)
-    app.command("clone")(clone)
-
-
 def edit(
     source: Source,
     env: Env = None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows import completing
-from flows.commands import looking
+from flows.commands import auditing, looking, observing
 from flows.options import Form, Output, Why
 from flows.terminal import dump
 from registry.errors import InvalidInput
@@ -31,6 +31,8 @@ def group() -> None:
 
 
 app.command("list")(looking.groups)
+app.command("check")(observing.check)
+app.command("audit")(auditing.audit)
 
 
 @app.command()

@@ -36,11 +36,6 @@ def _formats(incomplete: str) -> list[str]:
     return [name for name in catalogue() if name.startswith(incomplete)]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("import")(import_)
-
-
 def import_(
     file: Annotated[str, typer.Argument(help="An export, a folder of them, or - .", show_default=False)],
     workspace: Annotated[

@@ -38,17 +38,6 @@ class Standing(StrEnum):
     UNTESTED = "untested"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("list")(list_sources)
-    app.command("show")(show)
-    app.command("history")(history)
-    app.command("workspaces")(workspaces)
-    app.command("groups")(groups)
-    app.command("types")(types)
-    app.command("causes")(causes)
-
-
 def list_sources(
     name: Annotated[str | None, typer.Argument(help="A part of the name.", show_default=False)] = None,
     workspace: Workspace = None,

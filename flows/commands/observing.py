@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from tasks.networks.observation import Fact, Observed
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to `headwater group`."""
-    app.command("check")(check)
-
-
 def check(
     name: Annotated[str, typer.Argument(help="The resource group.", autocompletion=completing.groups)],
     timeout: Annotated[float, typer.Option(help="Seconds that asking there may take.", min=0.1, max=3600)] = 5.0,

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("deploy")(deploy)
-
 
 def deploy() -> int:
     """Put the flows on the Prefect server: deployments, schedules, and the choices of their forms."""

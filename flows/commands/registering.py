@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from registry.store import Store
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("apply")(apply)
-    app.command("export")(export)
-
-
 def apply(
     file: Annotated[str, typer.Option("--file", "-f", help="A YAML or JSON file, a folder of them, or - .")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference; change nothing.")] = False,

@@ -36,11 +36,6 @@ class Env(StrEnum):
     ALL = "all"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("test")(check)
-
-
 def check(
     sources: Annotated[
         list[str] | None,

@@ -51,6 +51,7 @@ def main() -> None:
         importlib.import_module(module)
     tree = typer.main.get_command(cli.app)
     typer.main.get_command = lambda _: tree
+    [*tree.commands.values()]  # reads every command
     _rehearse(cli)
     gc.collect()
     gc.freeze()
