@@ -36,6 +36,14 @@ def _stolen() -> float:
         return 0.0
 
 
+class Late(AssertionError):
+    """A block took longer than it may.
+
+    Books that the kernel does not keep, such as those of a machine around this one, leave a doubt: a test that fails so
+    is run again (pyproject.toml). A program that is too slow is so each time.
+    """
+
+
 class Stopwatch:
     """Times a block; to be entered and left by one thread, in which the block also does its work.
 
@@ -57,6 +65,11 @@ class Stopwatch:
     def own(self) -> float:
         """The seconds that count."""
         return self.seconds - self.withheld
+
+    def within(self, seconds: float, why: str = "") -> None:
+        """Demand that it took at most so long. Raises `Late`."""
+        if self.own > seconds:
+            raise Late(f"{self}; at most {seconds:.2f} s{f': {why}' if why else ''}")
 
     def __str__(self) -> str:
         return f"{self.own:.2f} s, and {self.withheld:.2f} s without a processor"

@@ -36,7 +36,7 @@ async def judged(handler: Handler, *, mode: str = "disable", timeout: float = TI
     async with listening(handler) as port:
         with Stopwatch() as watch:
             verdict = await check(target(port=port, properties={"sslmode": mode}), LocalVantage(), timeout=timeout)
-    assert watch.own <= timeout + GRACE, watch
+    watch.within(timeout + GRACE)
     assert verdict.state is not State.CONNECTABLE
     assert verdict.cause
     return verdict
@@ -169,7 +169,7 @@ async def test_a_full_backlog_is_silence() -> None:
         fillers.append(filler)
     with Stopwatch() as watch:
         verdict = await check(target(port=port), LocalVantage(), timeout=TIMEOUT)
-    assert watch.own <= TIMEOUT + GRACE, watch
+    watch.within(TIMEOUT + GRACE)
     assert verdict.cause in ("FILTER.DROP", "INCONCLUSIVE", "PROBE.DEADLINE")
     for sock in (listener, *fillers):
         sock.close()

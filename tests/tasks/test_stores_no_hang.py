@@ -87,7 +87,7 @@ async def judged(name: str, entry: Entry, handler: Handler) -> tuple[Verdict, St
 async def test_every_check_ends_in_time(how: str) -> None:
     judgements = [await judged(name, entry, HANDLERS[how]) for name, entry in ENTRIES.items()]
     for name, (verdict, watch) in zip(ENTRIES, judgements, strict=True):
-        assert watch.own <= TIMEOUT + GRACE, f"{name}: {watch}"
+        watch.within(TIMEOUT + GRACE, name)
         assert verdict.state is not State.CONNECTABLE, name
         assert verdict.cause, name
         assert SECRET not in verdict.model_dump_json(), name
