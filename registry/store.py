@@ -9,56 +9,143 @@ with open_store() as store:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import select
 
 from registry import access, audit, home, model, shared, workspaces
 from registry.access import Verb
 from registry.audit import By
-from registry.certificate_files import CertificateFiles
-from registry.compute_resources import ComputeResources
 from registry.database import Database
-from registry.deletion import Deletions
-from registry.dependents import Dependents
 from registry.errors import InvalidInput, SecretUnresolved
-from registry.groups import Groups
-from registry.maintenance import Maintenances
-from registry.members import Members
-from registry.plans import Plans
-from registry.secrets import Bearer, Resolved, Secrets
-from registry.sharing import Sharing
-from registry.sources import Sources
-from registry.targets import CheckTarget, Environment, targets
-from registry.tokens import Tokens
-from registry.tombstones import Tombstones
-from registry.upgrade import Upgrades
-from registry.verdicts import Verdicts
-from registry.workspaces import Workspaces
+
+if TYPE_CHECKING:
+    from registry.certificate_files import CertificateFiles
+    from registry.compute_resources import ComputeResources
+    from registry.deletion import Deletions
+    from registry.dependents import Dependents
+    from registry.groups import Groups
+    from registry.maintenance import Maintenances
+    from registry.members import Members
+    from registry.plans import Plans
+    from registry.secrets import Bearer, Resolved, Secrets
+    from registry.sharing import Sharing
+    from registry.sources import Sources
+    from registry.targets import CheckTarget, Environment
+    from registry.tokens import Tokens
+    from registry.tombstones import Tombstones
+    from registry.upgrade import Upgrades
+    from registry.verdicts import Verdicts
+    from registry.workspaces import Workspaces
 
 
 class Store:
-    """One open registry. Every change is one transaction with its audit record; use as a context manager."""
+    """One open registry. Every change is one transaction with its audit record; use as a context manager.
+
+    A topic is imported when it is asked for: a command waits for no more than it works with.
+    """
 
     def __init__(self, database: Database, keyring: Path) -> None:
         self.database = database
-        self.secrets = Secrets(database, keyring)
-        self.certificate_files = CertificateFiles(database, self.secrets)
-        self.workspaces = Workspaces(database)
-        self.groups = Groups(database)
-        self.sources = Sources(database, self.secrets)
-        self.verdicts = Verdicts(database)
-        self.plans = Plans(database)
-        self.deletions = Deletions(database, self.plans)
-        self.tombstones = Tombstones(database)
-        self.upgrades = Upgrades(database, self.secrets, self.plans)
-        self.sharing = Sharing(database)
-        self.compute_resources = ComputeResources(database, self.secrets, self.deletions)
-        self.dependents = Dependents(database)
-        self.tokens = Tokens(database)
-        self.members = Members(database)
-        self.maintenances = Maintenances(database)
+        self._keyring = keyring
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        from registry.secrets import Secrets
+
+        return Secrets(self.database, self._keyring)
+
+    @cached_property
+    def certificate_files(self) -> CertificateFiles:
+        from registry.certificate_files import CertificateFiles
+
+        return CertificateFiles(self.database, self.secrets)
+
+    @cached_property
+    def workspaces(self) -> Workspaces:
+        from registry.workspaces import Workspaces
+
+        return Workspaces(self.database)
+
+    @cached_property
+    def groups(self) -> Groups:
+        from registry.groups import Groups
+
+        return Groups(self.database)
+
+    @cached_property
+    def sources(self) -> Sources:
+        from registry.sources import Sources
+
+        return Sources(self.database, self.secrets)
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        from registry.verdicts import Verdicts
+
+        return Verdicts(self.database)
+
+    @cached_property
+    def plans(self) -> Plans:
+        from registry.plans import Plans
+
+        return Plans(self.database)
+
+    @cached_property
+    def deletions(self) -> Deletions:
+        from registry.deletion import Deletions
+
+        return Deletions(self.database, self.plans)
+
+    @cached_property
+    def tombstones(self) -> Tombstones:
+        from registry.tombstones import Tombstones
+
+        return Tombstones(self.database)
+
+    @cached_property
+    def upgrades(self) -> Upgrades:
+        from registry.upgrade import Upgrades
+
+        return Upgrades(self.database, self.secrets, self.plans)
+
+    @cached_property
+    def sharing(self) -> Sharing:
+        from registry.sharing import Sharing
+
+        return Sharing(self.database)
+
+    @cached_property
+    def compute_resources(self) -> ComputeResources:
+        from registry.compute_resources import ComputeResources
+
+        return ComputeResources(self.database, self.secrets, self.deletions)
+
+    @cached_property
+    def dependents(self) -> Dependents:
+        from registry.dependents import Dependents
+
+        return Dependents(self.database)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        from registry.tokens import Tokens
+
+        return Tokens(self.database)
+
+    @cached_property
+    def members(self) -> Members:
+        from registry.members import Members
+
+        return Members(self.database)
+
+    @cached_property
+    def maintenances(self) -> Maintenances:
+        from registry.maintenance import Maintenances
+
+        return Maintenances(self.database)
 
     def by(self, why: str = "") -> By:
         """A change by the acting user, now: the user of `HEADWATER_TOKEN`; without one whoever `HEADWATER_ACTOR` names,
@@ -107,6 +194,8 @@ class Store:
         group: str | None = None,
     ) -> list[CheckTarget]:
         """Every source x environment x bound resource group to check; see `registry.targets.targets`."""
+        from registry.targets import targets
+
         user = self.by().actor if source is not None and shared.is_shared(source) else ""
         with self.database.read() as session:
             return targets(session, workspace=workspace, source=source, env=env, group=group, user=user)
