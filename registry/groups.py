@@ -24,7 +24,7 @@ from registry.network import Network
 class Settings(BaseModel):
     """The settings of one kind of resource group."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 class LocalSettings(Settings):

@@ -60,7 +60,7 @@ _WHERE_TO_FIND = {
 class Network(BaseModel):
     """The declared network of one resource group. None: nothing is declared; an empty list: there are none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     type: Literal["serverless", "exclusive", "shared", "local"] = "local"
     #: What may run there; empty: anything. An exclusive group is for scheduling, for synchronization or for the APIs of

@@ -75,7 +75,7 @@ class Stage:
 class Warning(BaseModel):
     """Something that works now and will not for long."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     code: str
     message: str
@@ -84,7 +84,7 @@ class Warning(BaseModel):
 class Verdict(BaseModel):
     """The outcome of one check. `cause` is null only when `state` is Connectable."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     workspace: str
     source: str

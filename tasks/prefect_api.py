@@ -33,10 +33,12 @@ def settings() -> dict[str, str]:
 
 
 def _profile() -> dict[str, str]:
-    import tomllib
-
     home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
     path = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
+    if not path.exists():
+        return {}
+    import tomllib
+
     try:
         content = tomllib.loads(path.read_text())
     except (OSError, ValueError):

@@ -37,6 +37,7 @@ class Connection(BaseModel):
         loc_by_alias=False,
         hide_input_in_errors=True,
         str_strip_whitespace=True,
+        defer_build=True,  # most are parts of others, and of those only one is used
     )
 
     mode: ClassVar[Mode] = Mode.CONNECTION_STRING
