@@ -38,7 +38,7 @@ async def waiting(server: PrefectServer) -> str:
         found = server.runs(flow_runs={"state": {"type": {"any_": ["PAUSED"]}}}, flows={"name": {"any_": ["asking"]}})
         return [one["id"] for one in found if "decision" in _form(server, one["id"])]
 
-    (run,) = await eventually(ask, seconds=60)
+    (run,) = await eventually(ask)
     return str(run)
 
 

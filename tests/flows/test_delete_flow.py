@@ -44,7 +44,7 @@ def waiting(server: PrefectServer) -> Any:
 
 
 async def approve(server: PrefectServer, *arguments: str) -> subprocess.CompletedProcess[str]:
-    run = await eventually(waiting(server), seconds=60)
+    run = await eventually(waiting(server))
     command = [HEADWATER, "approve", run["id"], *arguments]
     return await asyncio.to_thread(
         subprocess.run, command, env=server.environment(), capture_output=True, text=True, timeout=60, check=False
@@ -56,7 +56,7 @@ async def test_nothing_is_deleted_before_it_is_approved(prefect_server: PrefectS
 
     before = names()
     run = asyncio.create_task(delete_data_source(sources=["retail/orders"], return_state=True))
-    await eventually(waiting(prefect_server), seconds=60)
+    await eventually(waiting(prefect_server))
     assert names() == before
     said = await approve(prefect_server, "--why", "retired")
     assert said.returncode == 0, said.stderr

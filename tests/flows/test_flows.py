@@ -49,7 +49,8 @@ def task_runs(server: PrefectServer, flow_run_id: Any, *, count: int) -> Callabl
 
     def ask() -> list[tuple[str, str]]:
         found = server.post("/task_runs/filter", {"flow_runs": {"id": {"any_": [str(flow_run_id)]}}})
-        final = [one for one in found if one["state_type"] in ("COMPLETED", "FAILED")]
+        # The server writes a state's type down before the state itself.
+        final = [one for one in found if one["state"] and one["state"]["type"] in ("COMPLETED", "FAILED")]
         told = [(one["name"], one["state"]["name"]) for one in sorted(final, key=lambda one: one["start_time"])]
         return told if len(told) >= count else []
 
@@ -252,7 +253,7 @@ workspaces:
 
     importlib.import_module("flows")  # what is changed where it is loaded is announced
     put(text)
-    (created,) = await eventually(lambda: events(prefect_server, other, "created"), seconds=60)
+    (created,) = await eventually(lambda: events(prefect_server, other, "created"))
     assert (created["resource"]["prefect.resource.name"], created["payload"]["why"]) == (f"retail/{other}", "test")
     first = await health()
     assert (first.type.value, first.name) == ("COMPLETED", "Sick")

@@ -76,7 +76,7 @@ def waiting(server: PrefectServer) -> Any:
 
 
 async def answer(server: PrefectServer, *arguments: str) -> None:
-    run = await eventually(lambda: waiting(server), seconds=60)
+    run = await eventually(lambda: waiting(server))
     command = [HEADWATER, "approve", run["id"], *arguments]
     said = await asyncio.to_thread(
         subprocess.run, command, env=server.environment(), capture_output=True, text=True, timeout=60, check=False
@@ -95,7 +95,7 @@ async def test_nothing_moves_before_it_is_approved_and_then_everything(
 
     asking = repoint_dependents(old="retail/orders", new="retail/orders_next", sizes=[1, 2], return_state=True)
     run = asyncio.create_task(asking)
-    await eventually(lambda: waiting(prefect_server), seconds=60)
+    await eventually(lambda: waiting(prefect_server))
     assert moved(files) == [False] * 3
     await answer(prefect_server, "--why", "the database moves")
     state = await run

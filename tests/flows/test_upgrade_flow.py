@@ -48,7 +48,7 @@ async def test_an_approved_upgrade_is_done_tested_and_told(prefect_server: Prefe
     from flows.upgrade_workspace import upgrade_workspace
 
     run = asyncio.create_task(upgrade_workspace(workspace="legacy", return_state=True))
-    await eventually(waiting(prefect_server), seconds=60)
+    await eventually(waiting(prefect_server))
     with open_store() as store:
         assert mode(store) == "basic"
     said = await approve(prefect_server, "--why", "two sides")

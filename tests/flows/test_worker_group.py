@@ -303,7 +303,7 @@ async def finished(server: PrefectServer, run: str) -> dict[str, Any]:
         state = server.get(f"/flow_runs/{run}")["state"]
         return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
-    found: dict[str, Any] = await eventually(ask, seconds=90)
+    found: dict[str, Any] = await eventually(ask)
     return found
 
 
@@ -354,7 +354,7 @@ async def begun(world: World, timeout: float) -> tuple[asyncio.Task[list[Verdict
         runs = world.server.runs(flows={"name": {"any_": [worker.FLOW]}})
         return next((one["id"] for one in runs if one["id"] not in known and one["state"]["type"] == "RUNNING"), None)
 
-    run = await eventually(running, seconds=90)
+    run = await eventually(running)
     assert run is not None
     return waiting, run, mute
 

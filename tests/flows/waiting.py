@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-async def eventually(ask: Callable[[], Any], *, seconds: float = 20) -> Any:
+async def eventually(ask: Callable[[], Any], *, seconds: float = 90) -> Any:
     """What the server tells once it has come that far."""
     ends = time.monotonic() + seconds
     found = await asyncio.to_thread(ask)
