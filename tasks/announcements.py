@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import logging
 import queue
+import socket
 import threading
 import time
 import uuid
@@ -147,10 +148,18 @@ class _Messenger:
             if time.monotonic() < self._away_until:
                 continue
             try:
-                asyncio.run(_post(events))
+                with asyncio.Runner(loop_factory=_Loop) as runner:
+                    runner.run(_post(events))
             except Exception as error:  # nothing depends on them
                 self._away_until = time.monotonic() + PAUSE
                 _LOG.debug("events are lost: %s", type(error).__name__)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Looks names up in its own thread: the pool of threads that loops do it in takes nothing once a process ends."""
+
+    async def getaddrinfo(self, host: Any, port: Any, **more: Any) -> Any:
+        return socket.getaddrinfo(host, port, **more)
 
 
 async def _post(events: Iterable[dict[str, Any]]) -> None:

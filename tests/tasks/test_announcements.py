@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
+import os
 import socket
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,3 +51,29 @@ def test_without_a_server_no_thread_is_begun(store: Store, monkeypatch: pytest.M
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     retail(store, source())
     assert announcements._messenger.cache_info().currsize == 0
+
+
+_COMMAND = """
+from tasks import announcements
+announcements.PATIENCE = 30.0  # of a machine that others keep busy
+announcements._send([announcements._event("headwater.data-source.changed", "retail/orders", {})])
+"""
+
+
+def test_a_command_that_ends_at_once_still_tells_a_server_that_is_known_by_name(tmp_path: Path) -> None:
+    class Hearing(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    heard: list[str] = []
+    with http.server.HTTPServer(("127.0.0.1", 0), Hearing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        told = {"PREFECT_API_URL": f"http://localhost:{server.server_port}/api", "PREFECT_HOME": str(tmp_path)}
+        subprocess.run([sys.executable, "-c", _COMMAND], env={**os.environ, **told}, check=True, timeout=60)
+        server.shutdown()
+    assert heard == ["/api/events"]
