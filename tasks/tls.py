@@ -26,6 +26,7 @@ from tasks.streams import Stream, StreamBroken, printable
 _RECORD_HANDSHAKE = 0x16
 _RECORD_ALERT = 0x15
 _CLIENT_HELLO = 1
+_FATAL = 2
 
 
 @dataclass(frozen=True)
@@ -302,11 +303,13 @@ def alert_number(reason: str | None) -> int | None:
 
 
 def _alert_in(first_bytes: bytes) -> int | None:
-    """The alert that a peer answers the first hello with, in clear: a record, a level and its number.
+    """The alert that a peer ends a handshake with before it has said anything else: a record, a level and its number.
 
-    OpenSSL and Python have no names for some, and not ``ALERT`` in those of others.
+    OpenSSL and Python have no names for some, and not ``ALERT`` in those of others. After a warning, as of a name that
+    a server does not know, it goes on, and what ends the handshake is something else.
     """
-    return first_bytes[6] if first_bytes[:1] == bytes([_RECORD_ALERT]) and len(first_bytes) > 6 else None
+    ends = first_bytes[:1] == bytes([_RECORD_ALERT]) and first_bytes[5:6] == bytes([_FATAL])
+    return first_bytes[6] if ends and len(first_bytes) > 6 else None
 
 
 def _refused(error: ssl.SSLError, first_bytes: bytes) -> dict[str, Any]:

@@ -227,6 +227,12 @@ async def test_an_alert_in_clear_is_told_by_its_number_whatever_openssl_calls_it
     assert caught.value.evidence["alert"] == number
 
 
+async def test_a_warning_before_the_alert_that_ends_a_handshake_is_not_taken_for_it() -> None:
+    warning, fatal = bytes([0x15, 3, 3, 0, 2, 1, 112]), bytes([0x15, 3, 3, 0, 2, 2, 40])
+    found = await _answered_to_a_hello(lambda _: warning + fatal)
+    assert found["alert"] == 40
+
+
 async def _answered_to_a_hello(answer: Callable[[bytes], bytes]) -> Mapping[str, Any]:
     """What is seen of a peer that answers the first words of a handshake so, and hangs up."""
 
