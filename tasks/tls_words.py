@@ -7,7 +7,8 @@ from typing import Any
 
 #: Where the scheme of a URL says it.
 _URLS = ("endpoint", "url", "url_prefix", "instance_url", "account_url")
-#: Properties of drivers, folded -> with TLS, without.
+#: Properties of drivers, folded -> with TLS, without. Of several that are written the first one here decides
+#: (`registry.connection.tls`): another one would change nothing.
 _SWITCHES: Mapping[str, tuple[str, str]] = {
     "sslmode": ("require", "disable"),
     **dict.fromkeys(("usessl", "requiressl", "ssl", "tls", "encrypt", "sslconnection"), ("true", "false")),
@@ -44,10 +45,11 @@ def _said(connection: Any, fields: Mapping[str, Any], protocol: str) -> tuple[st
         return url, f"write https:// in {url}", f"write http:// in {url}"
     if protocol in ("ftp", "sftp"):
         return "protocol", "set protocol: ftps", "set protocol: ftp"
-    for name in getattr(connection, "properties", {}):
-        if name.lower() in _SWITCHES and not (protocol == "clickhouse" and name.lower() == "sslmode"):
-            mysqls = protocol == "mysql" and name.lower() == "sslmode"
-            on, off = _MYSQL_MODES if mysqls else _SWITCHES[name.lower()]
+    written = {name.lower(): name for name in getattr(connection, "properties", {})}
+    for switch, words in _SWITCHES.items():
+        if switch in written and not (protocol == "clickhouse" and switch == "sslmode"):
+            name = written[switch]
+            on, off = _MYSQL_MODES if protocol == "mysql" and switch == "sslmode" else words
             return name, f"set {name}: {on}", f"set {name}: {off}"
     if getattr(connection, "auth_type", None) in ("authTypeSsl", "authTypeNone"):
         return "auth_type", "set auth_type: authTypeSsl", "set auth_type: authTypeNone"

@@ -78,6 +78,20 @@ def test_a_type_with_an_endpoint_says_it_in_the_scheme(scheme: str) -> None:
         ("mysql", {"properties": {"useSSL": "false"}}, {"mysql_error": 3159}, "useSSL", "Set useSSL: true"),
         (
             "mysql",
+            {"properties": {"requireSSL": "false", "useSSL": "false"}},
+            {"mysql_error": 3159},
+            "useSSL",
+            "Set useSSL: true",
+        ),
+        (
+            "mysql",
+            {"properties": {"useSSL": "false", "sslMode": "DISABLED"}},
+            {"mysql_error": 3159},
+            "sslMode",
+            "Set sslMode: REQUIRED",
+        ),
+        (
+            "mysql",
             {"properties": {}, "security_protocol": "authTypeNone"},
             {"mysql_error": 3159},
             "security_protocol",
