@@ -153,7 +153,7 @@ class _Writing:
         for workspace, drafts in self.documents.workspaces:
             self.workspace(workspace, drafts)
         for rule in () if self.problems else self.documents.shares:
-            self.attempt(partial(sharing.put, self.session, rule, self.by))
+            self.attempt(partial(sharing.put, self.session, rule, self.by), rule.place)
         if self.problems:
             raise InvalidInputs(self.problems)
         # Last, because whoever applies it may lose with them what he could do while nobody had a role.
@@ -165,7 +165,7 @@ class _Writing:
         row = workspaces.find(self.session, wanted.name)
         within = (self.session, self.store.secrets, row)
         for file in self.documents.certificate_files.get(wanted.name, ()):
-            self.attempt(partial(self.file, row, file))
+            self.attempt(partial(self.file, row, file), f"certificate_file:{row.name}/{file.name}")
         for engine in self.documents.compute_resources.get(wanted.name, ()):
             self.attempt(partial(compute_resources.put, *within, engine, self.by, seal=not self.dry_run))
         total = sum(len(each) for _, each in self.documents.workspaces)
@@ -189,14 +189,20 @@ class _Writing:
             self.documents.notices.append(_missing(self.documents, owner.name, wanted))
         return change
 
-    def attempt(self, put: Callable[[], Change | None]) -> None:
-        """Bring one thing to what the files say; a fault of it hides no other one."""
+    def attempt(self, put: Callable[[], Change | None], where: str = "") -> None:
+        """Bring one thing to what the files say; a fault of it hides no other one.
+
+        Args:
+            where: What it is, where a fault of it may name something else: a sharing rule whose workspace is unknown.
+        """
         try:
             change = put()
         except InvalidInputs as error:
             self.problems += error.problems
         except (InvalidInput, Conflict, NotFound) as error:
-            self.problems.append(_as_fault(error))
+            self.problems.append(
+                InvalidInput(error.reason, where=where or error.where, instruction=error.instruction, code=error.code)
+            )
         else:
             self.changes += [change] if change is not None else []
 
@@ -207,10 +213,6 @@ def _missing(documents: Documents, workspace: str, file: FileDraft) -> Notice:
     its = f" --id {file.id}" if file.id else ""
     told = f"the file {path} is not here, and its content stands in no export: headwater file add {path} PATH{its}"
     return Notice(documents.place(f"certificate_file:{path}"), FILE_MISSING, told)
-
-
-def _as_fault(error: HeadwaterError) -> InvalidInput:
-    return InvalidInput(error.reason, where=error.where, instruction=error.instruction, code=error.code)
 
 
 def _placed(documents: Documents, problem: HeadwaterError) -> InvalidInput:

@@ -23,15 +23,16 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from registry import compute_resources, hostkeys, texts, types
+from registry import compute_resources, hostkeys, members, texts, types
 from registry.certificate_files import FileDraft
 from registry.compute_resources import ComputeDraft
 from registry.entries import SourceDraft, draft_source
 from registry.errors import HeadwaterError, InvalidInput, InvalidInputs, NotFound
 from registry.groups import KINDS, GroupDraft, Settings, SshHop
+from registry.members import Membership
 from registry.nearest import nearest
 from registry.sharing import RuleDraft
-from registry.specs import ComputeSpec, FileSpec, GroupSpec, SourceSpec, Spec, WorkspaceSpec, fields_at
+from registry.specs import ComputeSpec, FileSpec, GroupSpec, MemberSpec, SourceSpec, Spec, WorkspaceSpec, fields_at
 from registry.workspaces import WorkspaceDraft
 
 VERSION = 1
@@ -83,8 +84,7 @@ class Documents:
     #: Workspace -> the files that it keeps.
     certificate_files: dict[str, list[FileDraft]] = field(default_factory=dict)
     shares: list[RuleDraft] = field(default_factory=list)
-    #: (user, role) of the tenant.
-    tenant_members: list[tuple[str, str]] = field(default_factory=list)
+    tenant_members: list[Membership] = field(default_factory=list)
 
     def place(self, where: str) -> str:
         """`file:line:column: where`, for a fault that was found later."""
@@ -152,7 +152,8 @@ class _Reader:
             self.bad(parsed, ["version"], reason, "upgrade Headwater: pip install --upgrade headwater")
         else:
             spec = self.spec(FileSpec, parsed, (), parsed.data)
-            self.found.tenant_members += ((one.user, one.role) for one in (spec.tenant_members if spec else ()))
+            for index, one in enumerate(spec.tenant_members if spec else ()):
+                self.tenant_member(parsed, ("tenant_members", index), one)
             self.files.append(parsed)
 
     def finish(self, progress: Callable[[int, int], None]) -> None:
@@ -189,6 +190,12 @@ class _Reader:
             for fault in error.errors(include_url=False):
                 self.explain(parsed, path, fault)
             return None
+
+    def tenant_member(self, parsed: texts.Parsed, path: Where, spec: MemberSpec) -> None:
+        try:
+            self.found.tenant_members.append(members.of_tenant(spec.user, spec.role))
+        except InvalidInput as error:
+            self.bad(parsed, (*path, "role"), error.reason, error.instruction)
 
     def group(self, parsed: texts.Parsed, path: Where, raw: Any) -> None:
         spec = self.spec(GroupSpec, parsed, path, raw)
@@ -235,9 +242,10 @@ class _Reader:
                 near = nearest(name, known)
                 advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known)[:5])}"
                 self.bad(parsed, (*path, "resource_groups", index), f"no resource group {name!r}", advice)
-        self.found.shares += (
-            RuleDraft(f"{spec.name}/{one.source}", one.workspace, one.env, one.side, one.user) for one in spec.shares
-        )
+        for index, share in enumerate(spec.shares):
+            rule = RuleDraft(f"{spec.name}/{share.source}", share.workspace, share.env, share.side, share.user)
+            self.found.places[rule.place] = (parsed, (*path, "shares", index))
+            self.found.shares.append(rule)
         kept = self.found.certificate_files.setdefault(spec.name, [])
         for index, one in enumerate(spec.certificate_files):
             where = f"{spec.name}/{one.name}"

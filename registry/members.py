@@ -116,17 +116,26 @@ class Members:
             audit.write(session, [by.record("revoke", taken.place, version=version, before=before, after=None)])
 
 
-def admit(session: Session, wanted: Sequence[tuple[str, str]], by: By) -> list[Change]:
-    """Give roles of the tenant to (user, role) pairs, in a transaction that holds the write lock; others keep theirs.
+def of_tenant(user: str, role: str) -> Membership:
+    """A role of the tenant, by any of its names.
+
+    Raises:
+        InvalidInput: There is no such role, or it is one of a workspace.
+    """
+    found = Membership(user, access.role(role))
+    _expect_its_place(found)
+    return found
+
+
+def admit(session: Session, wanted: Sequence[Membership], by: By) -> list[Change]:
+    """Give roles of the tenant, in a transaction that holds the write lock; whoever is not named keeps his.
 
     Raises:
         Forbidden: Whoever acts may not give one of them.
-        InvalidInput: There is no such role, or it is one of a workspace.
     """
-    given = [Membership(user, access.role(name)) for user, name in dict.fromkeys(wanted)]
+    given = [*dict.fromkeys(wanted)]
     new = list[Membership]()
     for one in given:
-        _expect_its_place(one)
         if one.role not in access.roles_here(session, one.user, None):
             # Asked for all of them before there is any: whoever gives the first one away may have none of his own.
             _row(session, one, by)

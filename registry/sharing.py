@@ -81,6 +81,11 @@ class RuleDraft:
     side: str | None = None
     user: str = ""
 
+    @property
+    def place(self) -> str:
+        """As messages and records of changes name it."""
+        return f"share:{self.source} with {self.to}/{self.env}" + (f" for {self.user}" if self.user else "")
+
 
 class Sharing:
     """The sharing rules of one registry."""
@@ -200,16 +205,15 @@ def put(session: Session, wanted: RuleDraft, by: By) -> Change:
     Raises:
         As `Sharing.share`.
     """
-    object_ = f"share:{wanted.source} with {wanted.to}/{wanted.env}" + (f" for {wanted.user}" if wanted.user else "")
     row = sources.find(session, *wanted.source.split("/", 1))
     side = _side(row, wanted.env, wanted.side).env
     said = (wanted.source, side, wanted.to, wanted.env, wanted.user)
     for there in session.execute(_all().where(model.DataSource.id == row.id)):
         grant = _grant(there)
         if said == (grant.source, grant.entry, grant.workspace, grant.env, grant.user):
-            return Change(object_, Action.UNCHANGED)
+            return Change(wanted.place, Action.UNCHANGED)
     _share(session, wanted, by)
-    return Change(object_, Action.CREATE, {"side": (None, side)})
+    return Change(wanted.place, Action.CREATE, {"side": (None, side)})
 
 
 def _share(session: Session, wanted: RuleDraft, by: By) -> Grant:
@@ -237,7 +241,7 @@ def _share(session: Session, wanted: RuleDraft, by: By) -> Grant:
 def _expect_shareable(row: model.DataSource, target: model.Workspace, env: str) -> None:
     where = f"data_source:{row.path}"
     if target.id == row.workspace_id:
-        advice = "name another workspace with --to"
+        advice = "name another workspace"
         raise InvalidInput("a workspace has its own data sources without sharing", where=where, instruction=advice)
     allowed = workspaces.ENVIRONMENTS[target.mode]
     if env not in allowed:

@@ -149,21 +149,32 @@ def test_a_dry_run_keeps_no_file_and_makes_no_keyring(store: Store, home: Path, 
 @pytest.mark.parametrize(
     ("section", "fault"),
     [
-        ("    shares: [{source: orders, workspace: nowhere, env: prod}]\n", "no workspace 'nowhere'"),
-        ("    shares: [{source: nothing, workspace: sales, env: prod}]\n", "nothing"),
-        ("    shares: [{source: orders, workspace: retail, env: prod}]\n", "has its own data sources"),
+        ("    shares: [{source: orders, workspace: nowhere, env: prod}]\n", "4:14: .*no workspace 'nowhere'"),
+        ("    shares: [{source: nothing, workspace: sales, env: prod}]\n", "4:14: .*no data source 'nothing'"),
+        ("    shares: [{source: orders, workspace: retail, env: prod}]\n", "4:14: .*has its own data sources"),
         ("    shares: [{source: orders, workspce: sales, env: prod}]\n", "did you mean workspace"),
-        ("tenant_members: [{user: x, role: chief}]\n", "no role 'chief'"),
-        ("tenant_members: [{user: x, role: operator}]\n", "operator is a role of a workspace"),
+        ("    certificate_files: [{name: a, id: x, content: '%s'}]\n", "4:25: .*'x' is no id of a file"),
+        ("tenant_members: [{user: x, role: chief}]\n", "4:28: .*no role 'chief'"),
+        ("tenant_members: [{user: x, role: operator}]\n", "4:28: .*operator is a role of a workspace"),
     ],
 )
-def test_faults_are_told_with_what_to_do_and_nothing_is_changed(store: Store, section: str, fault: str) -> None:
+def test_faults_are_told_at_their_place_and_nothing_is_changed(
+    store: Store, section: str, fault: str, certificate: bytes
+) -> None:
     retail(store, source("orders"))
     store.workspaces.create(WorkspaceDraft("sales"), store.by())
     before = _held(store)
+    section = section.replace("%s", certificate.decode().replace("\n", "\n\n" + 8 * " "))
     with pytest.raises(InvalidInputs, match=fault):
         apply(store, f"version: 1\nworkspaces:\n  - name: retail\n{section}")
     assert _held(store) == before
+
+
+def test_a_role_under_two_of_its_names_is_given_once(store: Store) -> None:
+    named = "tenant_members: [{user: ann, role: full_access}, {user: ann, role: AdministratorAccess}]\n"
+    done = apply(store, f"version: 1\n{named}")
+    assert [change.object for change in done.changes] == ["tenant_member:ann"]
+    assert [(one.user, one.role) for one in store.members.list()] == [("ann", Role.FULL_ACCESS)]
 
 
 def test_a_file_gives_no_role_that_whoever_applies_it_may_not_give(store: Store, certificate: bytes) -> None:
