@@ -114,6 +114,18 @@ async def test_silence_and_refusal_are_told_apart(
         await datagrams.exchange("127.0.0.1", port, b"x", Budget.of(5))
 
 
+#: As BusyBox was built for small machines.
+_WHOLE_SECONDS = """case $1 in *.*) echo "timeout: invalid number '$1'" >&2; exit 1;; esac; exec sleep "$1" """
+
+
+@pytest.mark.parametrize("tools", [("bash", "dd"), ("bash", "dd", "python3")])
+async def test_tools_that_do_not_start_are_no_refusal(tools: tuple[str, ...], tmp_path: Path) -> None:
+    datagrams = Datagrams(_Here(_commands(tmp_path, "od", "tr", "sleep", *tools, timeout=_WHOLE_SECONDS)))
+    async with _peer(lambda data: data) as port:
+        answer = await datagrams.exchange("127.0.0.1", port, b"x", Budget.of(5))
+    assert answer == (b"x" if "python3" in tools else None)
+
+
 async def test_a_machine_without_tools_asks_nobody(tmp_path: Path) -> None:
     datagrams = Datagrams(_Here(_commands(tmp_path, "od", "tr")))
     assert await datagrams.exchange("127.0.0.1", 9, b"x", Budget.of(5)) is None

@@ -17,14 +17,19 @@ _STARTING = 1.0
 #: Statuses of the commands below: `timeout` has ended them (124; 143 by BusyBox), or the network refused. With any
 #: other there is no such tool, or it knows no sockets.
 _WELL, _SILENT, _REFUSED = b"0", frozenset({b"124", b"143"}), b"1"
+#: What stands before an answer: the tools have come as far as to ask. Those that do not even start, such as a `timeout`
+#: that knows no fractions of a second, end with 1 as well.
+_ASKED = b"?"
 
 #: dd gathers what printf writes: bash sends line by line, and a datagram has to be one.
 _BASH = (
     "exec 3<>/dev/udp/{address}/{port} || exit 3; "
-    "printf '{escaped}' | dd obs=65507 2>/dev/null >&3; exec dd bs=65536 count=1 <&3 2>/dev/null"
+    "printf '{escaped}' | dd obs=65507 2>/dev/null >&3; printf '?'; exec dd bs=65536 count=1 <&3 2>/dev/null"
 )
 _PYTHON = """\
 import socket, sys
+sys.stdout.write('?')
+sys.stdout.flush()
 try:
     peer = socket.getaddrinfo({address!r}, {port}, 0, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)[0]
     udp = socket.socket(*peer[:3])
@@ -40,7 +45,7 @@ except OSError:
 #: A way that cannot be gone gives room to the next one.
 _WAYS = """\
 answer=$( ( {timed} bash -c {bash}; printf '\\n%s' $? ) 2>/dev/null | {hexadecimal} )
-case $answer in *{silent}|*{refused}|*{well}) ;; *)
+case $answer in {asked}*{silent}|{asked}*{killed}|{asked}*{refused}|{asked}*{well}) ;; *)
 answer=$( ( python3 -c {python}; printf '\\n%s' $? ) 2>/dev/null | {hexadecimal} ) ;;
 esac
 printf '%s\\n' "$({section}; printf '%s' "$answer")"
@@ -71,12 +76,15 @@ class Datagrams:
         if said is None:
             return None
         answer, _, status = said.rpartition(b"\n")
-        self.usable = self.usable or status in (_WELL, _REFUSED, *_SILENT)
+        asked = answer.startswith(_ASKED) and status in (_WELL, _REFUSED, *_SILENT)
+        self.usable = self.usable or asked
+        if not asked:
+            return None
         if status in _SILENT:
             raise TimeoutError
         if status == _REFUSED:
             raise ConnectionRefusedError
-        return answer if status == _WELL else None
+        return answer.removeprefix(_ASKED)
 
     async def _ask(self, questions: list[str]) -> Mapping[str, bytes]:
         longest = max(float(question.split()[2]) for question in questions)
@@ -101,7 +109,9 @@ def command(question: str, section: str) -> str:
         bash=shlex.quote(_BASH.format(address=address, port=port, escaped=escaped)),
         python=shlex.quote(_PYTHON.format(address=address, port=int(port), seconds=seconds, datagram=datagram)),
         hexadecimal="od -An -v -tx1 | tr -d ' \\n'",
-        silent="0a313234|*0a313433",
+        asked=_ASKED.hex(),
+        silent="0a313234",
+        killed="0a313433",
         refused="0a31",
         well="0a30",
         section=section,
