@@ -2,8 +2,7 @@
 
 Process definitions as its web interface exports them, of version 1 (`processDefinitionJson`), 2 and 3
 (`taskDefinitionList`, `taskDefinitionJson` with escaped `taskParams`; from 3.3 on they are called workflows); the pages
-as its API lists them. A name is
-changed by writing the id that the new source has in the same pages.
+as its API lists them. A name is changed by writing the id that the new source has in the same pages.
 """
 
 from __future__ import annotations
@@ -253,11 +252,10 @@ def _pages(folder: Path) -> Iterator[list[Source]]:
     for pattern in ("*datasource*.json", "datasource/*.json", "datasources/*.json"):
         for page in sorted(folder.glob(pattern)):
             try:
-                yield _own(
-                    jsontext.load(units.read(str(page)).text), "type", "name"
-                )  # some lists leave connections out
+                data = jsontext.load(units.read(str(page)).text)
             except (HeadwaterError, Malformed):
                 continue
+            yield _own(data, "type", "name")  # some lists leave connections out
 
 
 ADAPTER = DolphinScheduler()
