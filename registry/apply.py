@@ -24,7 +24,7 @@ from registry import (
 from registry.audit import By
 from registry.certificate_files import FileDraft
 from registry.changes import Action, Change
-from registry.documents import FILE_MISSING, Documents, Known, Notice, read_documents
+from registry.documents import FILE_DIFFERS, FILE_MISSING, Documents, Known, Notice, read_documents
 from registry.entries import SourceDraft
 from registry.errors import Conflict, HeadwaterError, InvalidInput, InvalidInputs, NotFound
 from registry.store import Store
@@ -182,11 +182,14 @@ class _Writing:
         self.done += len(drafts)
 
     def file(self, owner: model.Workspace, wanted: FileDraft) -> Change | None:
-        """A file that a workspace keeps; where its content is nowhere, that is told."""
+        """A file that a workspace keeps; where it is not here, or is another one, that is told."""
         seal = not self.dry_run
         change = certificate_files.put(self.session, self.store.secrets, owner, wanted, self.by, seal=seal)
+        place = self.documents.place(f"certificate_file:{owner.name}/{wanted.name}")
         if change is None:
-            self.documents.notices.append(_missing(self.documents, owner.name, wanted))
+            self.documents.notices.append(Notice(place, FILE_MISSING, _missing(owner.name, wanted)))
+        told = certificate_files.differences(self.session, owner, wanted)
+        self.documents.notices += (Notice(place, FILE_DIFFERS, one) for one in told)
         return change
 
     def attempt(self, put: Callable[[], Change | None], where: str = "") -> None:
@@ -207,12 +210,11 @@ class _Writing:
             self.changes += [change] if change is not None else []
 
 
-def _missing(documents: Documents, workspace: str, file: FileDraft) -> Notice:
+def _missing(workspace: str, file: FileDraft) -> str:
     """Of a file whose content no text may carry."""
     path = f"{workspace}/{file.name}"
     its = f" --id {file.id}" if file.id else ""
-    told = f"the file {path} is not here, and its content stands in no export: headwater file add {path} PATH{its}"
-    return Notice(documents.place(f"certificate_file:{path}"), FILE_MISSING, told)
+    return f"the file {path} is not here, and its content stands in no export: headwater file add {path} PATH{its}"
 
 
 def _placed(documents: Documents, problem: HeadwaterError) -> InvalidInput:

@@ -84,12 +84,14 @@ class FileDraft:
     Attributes:
         id: What entries may refer to it by; for a new one, None: any.
         content: None of a new one: it has to be given by `CertificateFiles.add`.
+        digest: SHA-256 of a content that is not here.
     """
 
     name: str
     id: str | None = None
     description: str | None = None
     content: bytes | None = None
+    digest: str | None = None
 
 
 class CertificateFiles:
@@ -206,11 +208,11 @@ def put(
     Raises:
         As `CertificateFiles.add` and `CertificateFiles.replace`.
     """
+    object_ = f"certificate_file:{owner.name}/{wanted.name}"
     if wanted.content is not None and not is_public(wanted.content):
         advice = f"headwater file add {owner.name}/{wanted.name} PATH keeps it encrypted"
         told = "the content of a file stands in clear here, and it is more than certificates in PEM"
-        raise InvalidInput(told, where=f"certificate_file:{owner.name}/{wanted.name}", instruction=advice)
-    object_ = f"certificate_file:{owner.name}/{wanted.name}"
+        raise InvalidInput(told, where=object_, instruction=advice)
     found = _rows(session, owner, wanted.name)
     if not found:
         if wanted.content is None:
@@ -230,6 +232,17 @@ def put(
     old, new = audit.sides(changed)
     audit.write(session, [by.record("update", object_, version=None, before=old, after=new)])
     return Change(object_, Action.UPDATE, changed)
+
+
+def differences(session: Session, owner: model.Workspace, wanted: FileDraft) -> Iterator[str]:
+    """How a file is otherwise than the draft of it that was `put`, and what to type."""
+    path = f"{owner.name}/{wanted.name}"
+    for row in _rows(session, owner, wanted.name):
+        if wanted.content is None and wanted.digest not in (None, row.digest):
+            yield f"the file {path} has another content here: headwater file replace {path} PATH gives it that one"
+        if wanted.id not in (None, row.id):
+            told = f"the file {path} is not {wanted.id} here, but {row.id}"
+            yield f"{told}: whoever refers to that id finds nothing; write certificate:{wanted.name}"
 
 
 def of(session: Session, owner: model.Workspace) -> list[model.CertificateFile]:

@@ -38,6 +38,7 @@ from registry.workspaces import WorkspaceDraft
 VERSION = 1
 PARAM_REMOVED = "CONFIG.PARAM_REMOVED"
 FILE_MISSING = "CONFIG.FILE_MISSING"
+FILE_DIFFERS = "CONFIG.FILE_DIFFERS"
 CLEAR_PASSWORD = "CONFIG.CLEAR_PASSWORD"  # noqa: S105 - a code
 
 #: A path of keys and indexes.
@@ -252,7 +253,7 @@ class _Reader:
             place = (*path, "certificate_files", index)
             if self.once(f"certificate_file:{where}", "certificate file", where, parsed, place):
                 content = one.content.encode() if one.content is not None else None
-                kept.append(FileDraft(one.name, one.id, one.description, content))
+                kept.append(FileDraft(one.name, one.id, one.description, content, one.digest))
         return spec.draft()
 
     def compute_resource(self, parsed: texts.Parsed, path: Where, workspace: str, raw: Any) -> Iterator[ComputeDraft]:

@@ -83,6 +83,19 @@ def test_what_is_exported_makes_the_same_in_an_empty_registry(
         assert (found["truststore_file"], found["key_file"]) == (certificate.decode(), KEY.decode())
 
 
+def test_a_file_that_is_another_one_here_is_told(store: Store, certificate: bytes) -> None:
+    ids = shop(store, certificate)
+    written = export(store, "retail")
+    files = store.certificate_files
+    files.replace("retail", "key", KEY + b"another", store.by())
+    identity, content = apply(store, written.replace(ids["ca.pem"], "f" * 32)).notices
+    assert (identity.code, content.code) == ("CONFIG.FILE_DIFFERS", "CONFIG.FILE_DIFFERS")
+    assert f"is not {'f' * 32} here, but {ids['ca.pem']}" in identity.message
+    assert "headwater file replace retail/key PATH" in content.message
+    files.replace("retail", "key", KEY, store.by())
+    assert apply(store, written).notices == []
+
+
 def _held(store: Store) -> list[Any]:
     files = [(one.id, one.path, one.description, one.digest) for one in store.certificate_files.list(None, store.by())]
     shares = [(one.source, one.entry, one.workspace, one.env, one.user) for one in store.sharing.list()]
