@@ -25,7 +25,7 @@ async def end(store: Store, why: str) -> list[str]:
         workspace, _, name = path.partition("/")
         try:
             failed = await schedules.resume(one.paused) if one.paused else []
-            store.maintenances.end(workspace, name, store.by(why))
+            store.maintenances.end(workspace, name, store.by(why), expected=one)
         except (HeadwaterError, StageFailed) as error:
             _LOG.warning("the maintenance of %s is over and could not be ended: %s", path, error)
             continue

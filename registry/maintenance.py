@@ -17,7 +17,7 @@ from registry import access, audit, model, sources
 from registry.access import Verb
 from registry.audit import By
 from registry.database import Database
-from registry.errors import InvalidInput
+from registry.errors import Conflict, InvalidInput
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,17 @@ class Maintenances:
                 made = Maintenance(held.reason, held.until, held.envs, held.by, held.since, together)
                 self._write(session, row, made, by, "maintain")
 
-    def end(self, workspace: str, name: str, by: By) -> Maintenance:
+    def end(self, workspace: str, name: str, by: By, *, expected: Maintenance | None = None) -> Maintenance:
         """Let runs use a data source again.
+
+        Args:
+            expected: The maintenance that is to end, of which everything that was paused is started again.
 
         Raises:
             NotFound: No such workspace or source.
             Forbidden: No role of whoever acts allows it.
             InvalidInput: It is not in maintenance.
+            Conflict: Another one has begun, or more was paused for it.
         """
         with self._database.write() as session:
             row = sources.find(session, workspace, name)
@@ -133,6 +137,9 @@ class Maintenances:
             held = read(row.maintenance)
             if held is None:
                 raise InvalidInput(f"{row.path} is not in maintenance", where=f"data_source:{row.path}")
+            if expected not in (None, held):
+                told, advice = "its maintenance has changed meanwhile", "look again: headwater maintenance list"
+                raise Conflict(told, where=f"data_source:{row.path}", instruction=advice)
             self._write(session, row, None, by, "end maintenance")
         return held
 

@@ -93,11 +93,10 @@ def end(source: Source, why: Why = "") -> int:
 
     with open_store() as store:
         row = find(store, source, Verb.UPDATE)
-        held = store.maintenances.list()
-        paused = next((one.paused for path, one in held if path == row.path), ())
+        held = dict(store.maintenances.list()).get(row.path)
         # They are started first: after a kill in between, the same command does the rest.
-        failed = asyncio.run(schedules.resume(paused)) if paused else []
-        store.maintenances.end(row.workspace.name, row.name, store.by(why))
+        failed = asyncio.run(schedules.resume(held.paused)) if held is not None and held.paused else []
+        store.maintenances.end(row.workspace.name, row.name, store.by(why), expected=held)
     print(f"{row.path} may be used again")
     for deployment in failed:
         print(f"deployment {deployment} could not be started again, or is gone", file=sys.stderr)

@@ -58,3 +58,15 @@ async def test_without_a_server_it_is_left_for_the_next_time(
     assert await overdue.end(store, "health-check") == []
     assert "the maintenance of retail/over is over and could not be ended" in caplog.text
     assert [path for path, _ in store.maintenances.list()] == ["retail/held", "retail/open", "retail/over"]
+
+
+async def test_one_that_begins_while_another_is_ended_stays(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    listed, until = store.maintenances.list(), datetime.now(UTC) + timedelta(hours=1)
+    store.maintenances.begin("retail", "over", store.by(), reason="and the fan", until=until, envs=["prod"])
+    monkeypatch.setattr(store.maintenances, "list", lambda: listed)  # what was looked at before
+    assert await overdue.end(store, "health-check") == []
+    assert "has changed meanwhile" in caplog.text
+    monkeypatch.undo()
+    assert dict(store.maintenances.list())["retail/over"].reason == "and the fan"
