@@ -16,10 +16,10 @@ import pytest
 from tests.lab import network
 from tests.lab.lab import ROOT, Lab
 from tests.lab.servers import PASSWORD
-from tests.lab.story import page
+from tests.lab.story import page, playing
 from tests.lab.story.acts import ACTS
 from tests.lab.story.house import House
-from tests.lab.story.playing import Story
+from tests.lab.story.playing import Story, StoryError
 
 #: Everything is started and run by one process on a machine that does much else.
 pytestmark = [pytest.mark.story, pytest.mark.timeout(900)]
@@ -57,3 +57,24 @@ def test_the_page_can_be_written_and_tells_no_secret_and_nothing_of_this_machine
         kept = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
         assert kept
         assert not any(PASSWORD.encode() in one for one in kept), "no secret has gone to Prefect"
+
+
+class _Anywhere:
+    """A place without a house."""
+
+    def command(self, _place: str, typed: str) -> list[str]:
+        return ["bash", "-c", typed]
+
+    def folder_of(self, _place: str) -> Path:
+        return ROOT
+
+    def environment(self, _place: str) -> dict[str, str]:
+        return {**os.environ}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("typed", ["sleep 600", "exec >/dev/null 2>&1; sleep 600"], ids=["silent", "hung up"])
+def test_a_command_that_does_not_end_ends_the_story(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playing, "_LONGEST", 0.5)
+    with pytest.raises(StoryError, match="does not end"):
+        playing.on_a_terminal(_Anywhere(), "operator", typed)  # type: ignore[arg-type]

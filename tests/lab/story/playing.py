@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
 import time
@@ -50,9 +51,8 @@ class Act:
         name: What it is called in `--until`.
         title, why: What it shows; a sentence or two.
         steps: Its commands.
-        artifact: The key of a markdown artifact that a flow leaves, shown after the commands.
-        ends: What happens besides, which is no command.
         proves: Raises AssertionError unless the world is as the act says.
+        artifact: The key of a markdown artifact that a flow leaves, shown after the commands.
     """
 
     name: str
@@ -131,7 +131,11 @@ class Story:
 
 
 def on_a_terminal(house: House, place: str, typed: str) -> tuple[int, str]:
-    """Run a command with a terminal of its own: its status, and what stood there in the end."""
+    """Run a command with a terminal of its own: its status, and what stood there in the end.
+
+    Raises:
+        StoryError: It takes too long.
+    """
     screen, end = pty.openpty()
     process = subprocess.Popen(
         house.command(place, typed), cwd=house.folder_of(place), env=house.environment(place),
@@ -141,17 +145,21 @@ def on_a_terminal(house: House, place: str, typed: str) -> tuple[int, str]:
     ends = time.monotonic() + _LONGEST
     said = b""
     try:
-        while chunk := _read(screen):
+        while chunk := _read(screen, ends):
             said += chunk
-            if time.monotonic() > ends:
-                raise StoryError(f"{typed} does not end:\n{said.decode(errors='replace')}")
+        return process.wait(max(0.0, ends - time.monotonic())), screened(said.decode(errors="replace"))
+    except (TimeoutError, subprocess.TimeoutExpired):
+        raise StoryError(f"{typed} does not end:\n{said.decode(errors='replace')}") from None
     finally:
+        process.kill()
         os.close(screen)
-        process.kill() if time.monotonic() > ends else process.wait()
-    return process.wait(), screened(said.decode(errors="replace"))
+        process.wait()
 
 
-def _read(screen: int) -> bytes:
+def _read(screen: int, ends: float) -> bytes:
+    """What is said next; nothing at the end. Raises: TimeoutError."""
+    if not select.select([screen], [], [], max(0.0, ends - time.monotonic()))[0]:
+        raise TimeoutError
     try:
         return os.read(screen, 65536)
     except OSError:  # how Linux says that nobody holds the other end any more
