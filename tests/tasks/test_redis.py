@@ -122,6 +122,8 @@ async def test_what_is_no_reply_is_refused(reply: bytes) -> None:
         # A node without keys of a cluster that serves none.
         (NOAUTH + OK + ALIVE + CLUSTER + b"-CLUSTERDOWN Hash slot not served\r\n", {}, "SERVER.NOT_READY"),
         (NOAUTH + OK + ALIVE + CLUSTER + b"-MOVED 3999 127.0.0.1:6381\r\n", {}, None),
+        # An account of other keys than the one that is tried there.
+        (NOAUTH + OK + ALIVE + CLUSTER + NOPERM * 2, {}, None),
         (b"+OK POP3 ready\r\n", {}, "PROTO.MISMATCH"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", {}, "PROTO.MISMATCH"),
         (b"", {}, "PEER.RESET_EARLY"),
