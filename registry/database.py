@@ -23,7 +23,7 @@ from registry.errors import Forbidden, InvalidInput, RegistryUnavailable
 
 #: The revisions of `registry/migrations/versions`, oldest first. They stand here too, so that opening a registry
 #: that is up to date imports no Alembic.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 HEAD = REVISIONS[-1]
 
 #: How long a writer waits for the one before it, in seconds.

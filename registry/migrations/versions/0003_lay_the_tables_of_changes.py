@@ -83,24 +83,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_buried_secret_key_id", "buried_secret", ["key_id"])
     op.create_index("ix_buried_secret_tombstone_id", "buried_secret", ["tombstone_id"])
-    op.create_table(
-        "buried_verdict",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("tombstone_id", sa.String(length=32), nullable=False),
-        sa.Column("env", sa.String(length=8), nullable=False),
-        sa.Column("resource_group", sa.String(), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("cause", sa.String(length=64), nullable=True),
-        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("elapsed_ms", sa.Float(), nullable=False),
-        sa.Column("document", sa.Text(), nullable=False),
-        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["tombstone_id"], ["tombstone.id"], name=op.f("fk_buried_verdict_tombstone_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_buried_verdict")),
-    )
-    op.create_index("ix_buried_verdict_tombstone_id", "buried_verdict", ["tombstone_id"])
     op.add_column("data_source", sa.Column("maintenance", sa.JSON(), nullable=True))
     op.add_column("plan", sa.Column("version", sa.Integer(), nullable=False, server_default="1"))
     op.add_column("plan", sa.Column("why", sa.Text(), nullable=False, server_default=""))
