@@ -18,7 +18,6 @@ from registry.types import DataSourceType
 
 #: Where a page keeps its list.
 _LISTS = (("data", "totalList"), ("totalList",), ("data",))
-#: Settings of the JDBC driver, and what says again what the URL says.
 #: What is no option of the driver, where a field has it.
 _USED: Mapping[str, tuple[str, ...]] = {
     "hive": ("principal", "javasecuritykrb5conf", "loginuserkeytabusername", "loginuserkeytabpath"),
@@ -26,6 +25,7 @@ _USED: Mapping[str, tuple[str, ...]] = {
 }
 #: Types whose URL says less than the parts.
 _BY_PARTS = ("ssh", "snowflake")
+#: Settings of the JDBC driver, and what says again what the URL says.
 _DRIVERS_OWN = ("drivername", "driverclassname", "driverlocation", "validationquery", "jdbcurl", "address", "database")
 
 
