@@ -331,6 +331,7 @@ def test_variables_of_airflow_are_an_export_too(store: Store, tmp_path: Path) ->
         ),
         ("A=\"x\ny\"\nB='z'", {"A": "x\ny", "B": "z"}),
         ("OTHER=1\nAIRFLOW_CONN_A=x", {"a": "x"}),
+        ("A='x' # it's of prod\nB=y#z # of dev\nC=\"'q' # r\" #", {"A": "x", "B": "y#z", "C": "'q' # r"}),
     ],
 )
 def test_lines_of_variables(text: str, data: dict[str, str]) -> None:
