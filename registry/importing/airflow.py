@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from registry.importing import Context, Format, Item, NotTaken, Taken
 from registry.importing.mapping import fields_of, type_of
-from registry.importing.parts import Parts, embedded, secret, text
+from registry.importing.parts import Parts, embedded, secret, shown, text
 
 _EXTRA = "__extra__"
 #: Types of connections that name something else than a database, although a data source type is called so.
@@ -85,7 +85,9 @@ def _of_jdbc(given: Mapping[str, Any], context: Context) -> Taken:
     type_ = type_of(scheme)
     fields = {"jdbc_url": url, "username": text(given.get("login")), "password": secret(given.get("password"))}
     kept = {name: value for name, value in fields.items() if value not in (None, "")}
-    return Taken(type_.name, {context.side: kept}, text(given.get("description")))
+    extra = embedded(given.get("extra_dejson") or given.get("extra"), "extra")
+    lost = [f"{shown(key)} is left out: {type_.name} has no field for it" for key in extra]
+    return Taken(type_.name, {context.side: kept}, text(given.get("description")), lost)
 
 
 def _of_uri(uri: str) -> dict[str, Any]:

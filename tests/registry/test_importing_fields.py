@@ -145,6 +145,11 @@ def test_what_would_become_another_thing_is_not_taken(conn_type: str, record: Ma
     assert CANARY not in str(caught.value)
 
 
+def test_the_driver_of_a_jdbc_connection_is_told_to_be_left_out() -> None:
+    taken = airflow("jdbc", host="jdbc:postgresql://h/d", extra={"driver_class": "org.postgresql.Driver"})
+    assert taken.remarks == ["driver_class is left out: postgresql has no field for it"]
+
+
 def test_a_secret_among_the_options_is_never_a_parameter() -> None:
     taken = airflow("postgres", extra={"iam_token": CANARY, "sslmode": "require"})
     assert plain(taken)["properties"] == {"sslmode": "require"}
