@@ -83,24 +83,19 @@ def _workspace(session: Session, owner: model.Workspace, shares: Sequence[Grant]
         .where(model.DataSource.workspace_id == owner.id)
         .order_by(model.DataSource.name)
         .options(selectinload(model.DataSource.entries))
-    )
-    made, plain = dict[int, model.DataSource](), list[model.DataSource]()
+    ).all()
     engines = session.scalars(
         select(model.ComputeResource)
         .where(model.ComputeResource.workspace_id == owner.id)
         .order_by(model.ComputeResource.name)
     ).all()
-    of_engines = {engine.data_source_id for engine in engines}
-    for row in rows:
-        if row.id in of_engines:
-            made[row.id] = row
-        else:
-            plain.append(row)
+    made = {engine.data_source_id for engine in engines}
     if engines:
-        stated["compute_resources"] = [_engine(engine, made.get(engine.data_source_id or 0)) for engine in engines]
+        sources = {row.id: row for row in rows}
+        stated["compute_resources"] = [_engine(engine, sources.get(engine.data_source_id or 0)) for engine in engines]
     shared = [_share(one) for one in shares if one.source.startswith(f"{owner.name}/")]
     stated |= {"shares": shared} if shared else {}
-    return {"name": owner.name, **stated, "data_sources": [_source(row) for row in plain]}
+    return {"name": owner.name, **stated, "data_sources": [_source(row) for row in rows if row.id not in made]}
 
 
 def _share(grant: Grant) -> dict[str, Any]:
