@@ -346,7 +346,7 @@ CAUSES = (
             # The kernel of a host that hangs confirms what it is sent; one whose queue of connections is full does not.
             Rule(
                 None,
-                {**_MUTE, "unacknowledged": True},
+                {**_MUTE, "unacknowledged": True, "received_bytes": 0},
                 rank=56,
                 alternatives=("FILTER.DROP", "CAPACITY.CONNECTIONS"),
                 component="{address}:{port}",
@@ -356,6 +356,18 @@ CAUSES = (
                 remedy="Look at firewalls and NAT between {source_cidr} and {address} that lose or do not know "
                 "connections of TCP port {port}; and on the server at its queue: ss -ltn 'sport = :{port}', "
                 "TcpExtListenOverflows.",
+            ),
+            # It has conversed, so it was accepted; and small packets were tried by now (ROUTE.MTU).
+            Rule(
+                None,
+                {**_MUTE, "unacknowledged": True, "received_bytes": bool},
+                rank=56,
+                alternatives=("FILTER.DROP", "HOST.DOWN"),
+                component="{address}:{port}",
+                message="{address}:{port} answers, and then not even its kernel confirms what is sent ({silent_ms} ms "
+                "in stage {stage}): a firewall drops what is said there, or the host is gone.",
+                remedy="Test again: if it ends in stage {stage} again, look at firewalls between {source_cidr} and "
+                "{address} that inspect what passes TCP port {port}; else look whether the host {address} is up.",
             ),
             # A witness that could not be heard excludes nothing.
             Rule(

@@ -192,6 +192,7 @@ EXAMPLES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("tls", {**_HANGS, "path_mtu_unknown": True}, INCONCLUSIVE),
     ("greet", {**_HANGS, "acceptance_unheard": True}, INCONCLUSIVE),
     ("greet", {**_HANGS, "unacknowledged": True}, INCONCLUSIVE),
+    ("tls", {**_HANGS, "unacknowledged": True, "received_bytes": 1}, INCONCLUSIVE),
     ("tls", {**_HANGS, "path_mtu_unknown": True, "acceptance_unheard": True}, INCONCLUSIVE),
     ("tls", {**_HANGS, "not_tls": True, "looks_like": "MySQL"}, "TLS.NOT_OFFERED"),
     ("connect", {"interrupted": True}, "PROBE.DEADLINE"),
@@ -467,6 +468,16 @@ def test_an_address_that_the_hosts_file_binds_is_told_beside_what_is_wrong_with_
 
     assert "hosts file" in told("connect", errno="ECONNREFUSED", address="10.1.2.3", port=5432)
     assert "hosts file" not in told("login", **_sql("28P01", routine="auth_failed"))
+
+
+def test_a_server_that_has_answered_has_room_in_its_queue_of_connections() -> None:
+    first, later = (
+        diagnosis.explain(target(), failed("tls", {**_HANGS, "unacknowledged": True, "received_bytes": count}), None)
+        for count in (0, 1)
+    )
+    assert set(first.alternatives) == {"FILTER.DROP", "CAPACITY.CONNECTIONS"}
+    assert set(later.alternatives) == {"FILTER.DROP", "HOST.DOWN"}
+    assert "queue" not in f"{later.message} {later.remedy}"
 
 
 def test_a_protocol_is_not_told_from_itself() -> None:
