@@ -1,7 +1,8 @@
 """Programs of one's own that are asked before a plan is applied; one that says no stops it.
 
-The registry knows none of them: whoever runs commands and flows installs what asks. A plan is asked about once, before
-it is begun and before anything is locked; that it is still the plan that was asked about is seen afterwards.
+The registry knows none of them: whoever runs commands and flows installs what asks. A plan is asked about before it is
+begun, or begun anew after it has failed, and before anything is locked; that it is still the plan that was asked about
+is seen afterwards. One that was paused or killed goes on unasked.
 """
 
 from __future__ import annotations

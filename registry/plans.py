@@ -240,7 +240,7 @@ class Plans:
             Stopped: A program that is asked before says no.
         """
         asked = self.get(id_)
-        if asked.state == PlanState.READY:
+        if asked.state in (PlanState.READY, PlanState.FAILED):
             self._ask(asked, by)
         with self._database.write() as session:
             plan = _find(session, id_)

@@ -14,9 +14,11 @@ import pytest
 
 from registry import checks
 from registry.checks import Stopped
+from registry.errors import InvalidInput
 from registry.plans import PlanState
 from registry.store import Store, open_store
 from tasks.checks import over_http
+from tests.registry.depending import depend
 from tests.registry.samples import retail, source
 
 
@@ -84,6 +86,17 @@ def test_its_no_stops_a_plan_that_can_be_applied_later(store: Store, program: Pr
     program.answer = '{"result": "OK"}'
     store.upgrades.apply(plan.id, store.by(), confirmed=True)
     assert store.workspaces.get("retail").mode == "standard"
+
+
+def test_a_plan_that_failed_is_asked_about_again(store: Store, program: Program) -> None:
+    depend(store, "nightly")
+    plan = store.deletions.plan(["retail/orders"], store.by()).plan
+    with pytest.raises(InvalidInput, match="in use by 1 in production"):
+        store.deletions.apply(plan.id, store.by())
+    program.answer = '{"result": "FAIL", "tip": "freeze"}'
+    with pytest.raises(Stopped, match="says no: freeze"):
+        store.deletions.apply(plan.id, store.by(), force=["orders"])
+    assert store.sources.get("retail", "orders").name == "orders"
 
 
 def test_its_warning_is_told_and_stops_nothing(
