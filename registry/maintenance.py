@@ -136,7 +136,8 @@ class Maintenances:
             access.require(session, by, Verb.UPDATE, row.workspace)
             held = read(row.maintenance)
             if held is None:
-                raise InvalidInput(f"{row.path} is not in maintenance", where=f"data_source:{row.path}")
+                told, advice = f"{row.path} is not in maintenance", "`headwater maintenance list` shows what is"
+                raise InvalidInput(told, where=f"data_source:{row.path}", instruction=advice)
             if expected not in (None, held):
                 told, advice = "its maintenance has changed meanwhile", "look again: headwater maintenance list"
                 raise Conflict(told, where=f"data_source:{row.path}", instruction=advice)
