@@ -38,6 +38,8 @@ def run() -> Iterator[Row]:
         medians = {name: statistics.median(found[1:]) for name, found in times.items()}
     yield Row("process start to exit, one good PostgreSQL", medians["headwater test"], "s", "<= 1.0 s")
     yield Row("the same by the bare asynchronous driver", medians["bare driver"], "s", "-")
+    ratios = [ours / bare for ours, bare in zip(*times.values(), strict=True)]
+    yield Row("ratio", statistics.median(ratios[1:]), "x the bare driver", "-")
 
 
 def _time(command: list[str]) -> float:
