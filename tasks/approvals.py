@@ -105,8 +105,5 @@ def _expect_accepted(said: Any, run: Any) -> None:
 
 
 def _explained(evidence: Mapping[str, Any]) -> HeadwaterError:
-    if evidence.get("agent") == "no-server":
-        advice = "set PREFECT_API_URL=http://127.0.0.1:4200/api, or wherever the run is"
-        return InvalidInput("no Prefect server is named", where="PREFECT_API_URL", instruction=advice)
     told, advice = prefect_faults.told(evidence), prefect_faults.advice(evidence)
     return HeadwaterError(told, where="PREFECT_API_URL", instruction=advice)

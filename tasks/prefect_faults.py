@@ -15,6 +15,7 @@ _WORDS: Mapping[str, str] = {
 }
 #: Agent -> what to type or look at next; of any other, whether the address is right.
 _NEXT: Mapping[str, str] = {
+    "no-server": "set PREFECT_API_URL=http://127.0.0.1:4200/api, or wherever the server is",
     "server-silent": "see what else it is busy with, then try again",
     "server-unauthorized": "set PREFECT_API_KEY or PREFECT_API_AUTH_STRING",
     "server-busy": "try again when it has less to do",

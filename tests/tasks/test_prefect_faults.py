@@ -13,9 +13,8 @@ from tasks.dependents import prefect_deployments
 from tasks.dependents.prefect_deployments import ADAPTER
 
 
-def _told(monkeypatch: pytest.MonkeyPatch, port: int) -> HeadwaterError:
-    url = f"http://127.0.0.1:{port}/api"
-    monkeypatch.setenv("PREFECT_API_URL", url)
+def _told(monkeypatch: pytest.MonkeyPatch, port: int | None) -> HeadwaterError:
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{port}/api" if port else "")
     monkeypatch.setattr(prefect_deployments, "_AGAIN", 0)
     with pytest.raises(HeadwaterError) as caught:
         asyncio.run(ADAPTER.read("deployment:7f-1"))
@@ -35,6 +34,11 @@ def test_a_server_that_is_away_is(monkeypatch: pytest.MonkeyPatch) -> None:
     told = _told(monkeypatch, 1)
     assert told.reason == "the Prefect server at http://127.0.0.1:1/api cannot be reached (ECONNREFUSED)"
     assert "PREFECT_API_URL" in (told.instruction or "")
+
+
+def test_without_a_server_the_next_thing_to_type_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = _told(monkeypatch, None)
+    assert (told.reason, "PREFECT_API_URL=http" in (told.instruction or "")) == ("no Prefect server is named", True)
 
 
 @pytest.mark.parametrize(
