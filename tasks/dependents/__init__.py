@@ -190,6 +190,14 @@ class Adapter(Protocol):
         ...
 
 
+def blocks(adapter: Adapter | None) -> bool:
+    """Whether its calls block, as on a disk: whoever makes many works in lanes (`tasks.lanes`).
+
+    An adapter says so by `blocking = True`. None of its calls may belong to an event loop then.
+    """
+    return getattr(adapter, "blocking", False)
+
+
 @cache
 def catalogue() -> Mapping[str, Adapter]:
     """Every adapter by its name."""

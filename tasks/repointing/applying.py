@@ -4,11 +4,17 @@ A unit is journalled before it is touched (`RUNNING`, with the fingerprints of b
 verified (`DONE`, in the transaction in which the registry's references move). Whoever applies the plan again reads the
 units under way: one that holds its old content is done, one that holds its new content is gone on with, and one that
 holds neither is somebody else's, told and left alone. The way back is journalled the same (`REVERTING`).
+
+Units are journalled many at a time. That says less of a moment, and loses nothing: `RUNNING` is no claim that a unit
+was touched, only that it may have been, and it is on the disk for all of a chunk before the first of them is. Each
+unit is replaced in one step, so what it holds tells by itself which of its two states it is in; and `DONE` is told of
+a chunk when all of it is on the disk, and verified. Whoever is killed between has units under way that are at their
+goal already, which the next run finds and hands in once more. So no unit's journal depends on another's, and several
+threads may bring the units of a chunk on their way in any order.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -21,7 +27,8 @@ from registry.audit import By
 from registry.errors import Conflict, HeadwaterError, InvalidInput
 from registry.plans import PlanState, StepState
 from registry.store import Store
-from tasks.dependents import Adapter, Content
+from tasks import lanes
+from tasks.dependents import Adapter, blocks
 from tasks.repointing import bundles, moving, records, units, waves
 from tasks.repointing.bundles import Bundle
 from tasks.repointing.facts import Observer, Pair
@@ -31,8 +38,6 @@ from tasks.repointing.running import NOBODY, PLAINLY, Audience, Options, Outcome
 
 #: Units that are journalled in one transaction.
 CHUNK = 500
-#: Units that are on their way at the same time.
-AT_ONCE = 16
 #: Units that a refusal names.
 _NAMED = 20
 #: What is edited where units go together.
@@ -141,7 +146,7 @@ class _Run:
     def __post_init__(self) -> None:
         _permit(self.store, self.plan, self.by)
         self.steps = self.store.plans.steps(self.plan.id)
-        self.gate = asyncio.Semaphore(AT_ONCE)
+        self.waves = max((step.wave for step in self.steps), default=0) + 1
         document = self.plan.document
         self.title = f"repoint {document['old']} to {document['new']} (plan {self.plan.id})"
 
@@ -200,12 +205,8 @@ class _Run:
 
     async def _expect_unmoved(self) -> None:
         """Raises: Conflict: a unit does not hold what it held when the plan was made."""
-        contents = await self._each(self.steps, self._read)
-        moved = [
-            step.action["unit"]
-            for step, content in zip(self.steps, contents, strict=True)
-            if isinstance(content, str) or content.fingerprint != step.action["before"]
-        ]
+        untouched = await self._each(self.steps, self._is_on_old)
+        moved = [step.action["unit"] for step, same in zip(self.steps, untouched, strict=True) if not same]
         if moved:
             more = [f"and {len(moved) - _NAMED} more"] if len(moved) > _NAMED else []
             told = "\n  ".join(["these have changed since the plan was made", *moved[:_NAMED], *more])
@@ -276,25 +277,20 @@ class _Run:
 
     async def _forward(self, steps: Sequence[model.PlanStep]) -> dict[int, str]:
         """Journal and rewrite a chunk. Returns what failed: id of the step -> why."""
-        contents = await self._each(steps, self._read)
         self.store.plans.record_all(
             [(step, StepState.RUNNING, _print(step, "before"), _print(step, "after"), "") for step in steps]
         )
-
-        async def one(pair: tuple[model.PlanStep, Content | str]) -> str | None:
-            step, content = pair
-            if isinstance(content, str):
-                return content
-            try:
-                await units.go(self._adapter(step), units.there(step), content, self.title)
-            except Exception as error:
-                return units.told(error)
-            return None
-
-        told = await self._each([*zip(steps, contents, strict=True)], one)
+        told = await self._each(steps, self._there)
         self.done += len(steps)
         self._tell()
         return {step.id: why for step, why in zip(steps, told, strict=True) if why is not None}
+
+    async def _there(self, step: model.PlanStep) -> str | None:
+        try:
+            await units.go(self._adapter(step), units.there(step), self.title)
+        except Exception as error:
+            return units.told(error)
+        return None
 
     async def _verified(self, steps: Sequence[model.PlanStep]) -> dict[int, str]:
         """Test the new source from where these run, and run those that declare a smoke run."""
@@ -396,29 +392,25 @@ class _Run:
 
     async def _backward(self, step: model.PlanStep) -> str | None:
         try:
-            content = await self._adapter(step).read(step.action["unit"])
-            await units.go(self._adapter(step), units.back(step), content, f"undo: {self.title}")
+            await units.go(self._adapter(step), units.back(step), f"undo: {self.title}")
         except Exception as error:
-            held = await self._read(step)
-            again = isinstance(held, Content) and held.fingerprint == step.action["before"]
+            again = await self._is_on_old(step)
             names = f"it names {self.plan.document['old']} again, which did not take effect: " if again else ""
             return names + units.told(error)
         return None
 
     # --- both ---------------------------------------------------------------------------------------------------
 
-    async def _read(self, step: model.PlanStep) -> Content | str:
+    async def _is_on_old(self, step: model.PlanStep) -> bool:
+        """Whether a unit holds what it held when the plan was made."""
         try:
-            return await self._adapter(step).read(step.action["unit"])
-        except Exception as error:
-            return units.told(error)
+            held = await self._adapter(step).read(step.action["unit"])
+        except Exception:
+            return False
+        return {"fingerprint": held.fingerprint} == _print(step, "before")
 
-    async def _each(self, items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
-        async def gated(item: T) -> R:
-            async with self.gate:
-                return await work(item)
-
-        return await asyncio.gather(*map(gated, items))
+    async def _each(self, steps: Sequence[model.PlanStep], work: Callable[[model.PlanStep], Awaitable[R]]) -> list[R]:
+        return await lanes.each(steps, work, lambda step: blocks(self.adapters.get(step.action["adapter"])))
 
     def _adapter(self, step: model.PlanStep) -> Adapter:
         found = self.adapters.get(step.action["adapter"])
@@ -434,9 +426,8 @@ class _Run:
         return self.store.plans.state(self.plan.id) is PlanState.PAUSED
 
     def _tell(self) -> None:
-        count = max((step.wave for step in self.steps), default=0) + 1
         seconds = time.monotonic() - self.started
-        self.audience.progress(Progress(self.done, self.total, self.wave + 1, count, seconds))
+        self.audience.progress(Progress(self.done, self.total, self.wave + 1, self.waves, seconds))
 
     def _end(self, state: PlanState) -> Outcome:
         if self.store.plans.state(self.plan.id) != state:

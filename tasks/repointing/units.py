@@ -37,16 +37,14 @@ def back(step: model.PlanStep) -> Way:
     return Way(way.unit, records.backwards(way.renames), way.goal, way.start)
 
 
-async def go(adapter: Adapter, way: Way, content: Content, message: str) -> None:
+async def go(adapter: Adapter, way: Way, message: str) -> None:
     """Bring a unit to its goal, hand it in and deploy it; one that is there already is handed in and deployed again.
-
-    Args:
-        content: What it holds now.
 
     Raises:
         UnitMoved: It holds neither its start nor its goal.
         HeadwaterError: A step fails, or what runs is not what was written.
     """
+    content = await adapter.read(way.unit)
     goal = _goal(adapter, way, content)
     if goal is not content:
         await adapter.write(way.unit, content, goal)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from registry.errors import HeadwaterError, InvalidInput
+from tasks import lanes
 from tasks.dependents import Content, FoundDependent, NotRewritable, Place, Rename, Scope, Unread
 from tasks.dependents.files import git, units, walking
 from tasks.dependents.files.texts import Malformed
@@ -62,6 +63,7 @@ class FileAdapter(ABC):
     endings: ClassVar[frozenset[str]]
     #: A file without any of these is not read.
     keywords: ClassVar[tuple[bytes, ...]]
+    blocking: ClassVar[bool] = True
 
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -138,7 +140,7 @@ class FileAdapter(ABC):
 
     async def read(self, unit: str) -> Content:
         """What a file holds. Raises: HeadwaterError: It is gone, or out of reach."""
-        return await asyncio.to_thread(units.read, unit)
+        return await lanes.call(units.read, unit)
 
     def rewrite(self, content: Content, renames: Sequence[Rename]) -> Content:
         """The file with these names changed and nothing else. Raises: NotRewritable."""
@@ -152,12 +154,12 @@ class FileAdapter(ABC):
 
     async def write(self, unit: str, before: Content, after: Content) -> None:
         """Replace a file in one step, keeping its mode and owner. Raises: UnitMoved."""
-        await asyncio.to_thread(units.replace, unit, before, after)
+        await lanes.call(units.replace, unit, before, after)
 
     async def submit(self, unit: str, message: str) -> None:
         """Commit the file, where `commit` says so and it lies in a repository. Raises: HeadwaterError."""
         if self.says("commit", False):
-            await asyncio.to_thread(git.commit, Path(unit), message or f"Repoint {Path(unit).name}")
+            await lanes.call(git.commit, Path(unit), message or f"Repoint {Path(unit).name}")
 
     async def deploy(self, unit: str) -> None:
         """Run the command that `deploy` gives, without a shell. Raises: HeadwaterError: It fails or takes too long."""
