@@ -23,6 +23,7 @@ from tasks.dependents.files.spec_dependents import Named, gather
 from tasks.dependents.files.uses import Unreadable, Use
 
 PROPERTIES = "dataworks.properties"
+_ENDING = ".properties"
 _PLACEHOLDER = re.compile(r"\$\{([^{}]+)\}")
 _DEFINED = re.compile(r"/datasources/\d+/name\Z")
 
@@ -43,7 +44,7 @@ class FlowSpec(FileAdapter):
     def renamed(self, text: str, renames: Sequence[Rename]) -> str:
         """The text of a spec or of its properties with these names changed. Raises: NotRewritable."""
         unit = renames[0].place.unit
-        if Path(unit).suffix == ".properties":
+        if unit.endswith(_ENDING):
             return properties.renamed(text, renames)
         for one in renames:
             if _DEFINED.search(one.place.pointer):
@@ -52,12 +53,12 @@ class FlowSpec(FileAdapter):
 
     def parse(self, unit: str, text: str) -> None:
         """Raises: Malformed."""
-        if Path(unit).suffix != ".properties":
+        if not unit.endswith(_ENDING):
             documents.load(text, _format(unit))
 
 
 def _format(unit: str) -> Format:
-    return FORMATS.get(Path(unit).suffix.lower(), Format.JSON)
+    return documents.format_of(unit, Format.JSON)
 
 
 def _refuse_a_connection(text: str, one: Rename) -> None:

@@ -62,7 +62,7 @@ class Registered(FileAdapter):
 
 
 def _format(unit: str) -> Format:
-    return FORMATS.get(Path(unit).suffix.lower(), Format.YAML)
+    return documents.format_of(unit, Format.YAML)
 
 
 def _found(path: Path, text: str) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ class Format(StrEnum):
 
 #: Ending -> what a file is written in.
 FORMATS: Mapping[str, Format] = {".json": Format.JSON, ".yaml": Format.YAML, ".yml": Format.YAML}
+
+
+def format_of(unit: str, default: Format) -> Format:
+    """What a file is written in, by its ending."""
+    return FORMATS.get(os.path.splitext(unit)[1].lower(), default)  # noqa: PTH122  a Path takes longer than to parse
 
 
 @dataclass(frozen=True)

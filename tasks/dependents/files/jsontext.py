@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from json.scanner import make_scanner
+from typing import Any, cast
 
 from tasks.dependents.files.literals import Literal, Style
 from tasks.dependents.files.pointers import Path
 from tasks.dependents.files.texts import Malformed, line_and_column
 
 _DECODER = json.JSONDecoder(strict=False)
+#: The decoder's own step over one value, of a text that is known to be JSON: (text, where) -> value, end.
+_STEP: Callable[[str, int], tuple[Any, int]] = make_scanner(cast("Any", _DECODER))
 _SPACE = re.compile(r"[ \t\n\r]*")
 _MARK = re.compile(r"[ \t\n\r]*[,:]?[ \t\n\r]*")
 _BOM = "\ufeff"
@@ -71,7 +74,7 @@ class _Finder:
         deeper = [path for path in wanted if len(path) > depth]
         if deeper and self.text[at] in "{[":
             return self._members(at, depth, deeper)
-        value, end = _DECODER.raw_decode(self.text, at)
+        value, end = _STEP(self.text, at)
         style = Style.JSON if isinstance(value, str) else Style.PLAIN
         self.found |= {path: Literal(at, end, value, style) for path in wanted if len(path) == depth}
         return end
@@ -85,7 +88,7 @@ class _Finder:
         while text[at] not in "}]":
             key = str(number)
             if keyed:
-                key, at = _DECODER.raw_decode(text, at)
+                key, at = _STEP(text, at)
                 at = _after_mark(text, at)
             inside = by_key.get(key)
             if inside:
@@ -93,7 +96,7 @@ class _Finder:
                     self.found.pop(path, None)  # of an equal key before
                 at = self.visit(at, depth + 1, inside)
             else:
-                at = _DECODER.raw_decode(text, at)[1]
+                at = _STEP(text, at)[1]
             at = _after_mark(text, at)
             number += 1
         return at + 1

@@ -27,7 +27,8 @@ def read(unit: str) -> Content:
         HeadwaterError: It can't be read, or is no UTF-8 text.
     """
     try:
-        return content(Path(unit).read_bytes().decode())
+        with open(unit, "rb") as file:  # noqa: PTH123  a Path takes as long as the reading
+            return content(file.read().decode())
     except FileNotFoundError:
         raise NotFound("the file is gone", where=unit, instruction="scan again") from None
     except UnicodeDecodeError:
@@ -47,7 +48,7 @@ def replace(unit: str, before: Content, after: Content) -> None:
         Conflict: Another process is replacing it right now.
         HeadwaterError: It can't be written, or not without giving it another owner.
     """
-    path = Path(unit).resolve()
+    path = Path(os.path.realpath(unit))
     try:
         if not _due(unit, before, after):
             return
