@@ -7,7 +7,6 @@ import os
 import ssl
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from registry.connection import Endpoint
@@ -104,10 +103,11 @@ def context(found: Details, *, preferred: bool = False) -> ssl.SSLContext | None
 
 
 class Memory:
-    """Files that exist in memory alone, as long as something else does."""
+    """Files that exist in memory alone, as long as something else does; until it is known what, as long as this."""
 
     def __init__(self) -> None:
         self._open: list[int] = []
+        self._own = weakref.finalize(self, _close, self._open)
 
     def file(self, text: str) -> str:
         """The path of a file that holds this, for this process and its user alone."""
@@ -119,7 +119,8 @@ class Memory:
 
     def live_with(self, owner: Any) -> None:
         """Let them go with it."""
-        weakref.finalize(owner, partial(_close, self._open))
+        self._own.detach()
+        weakref.finalize(owner, _close, self._open)
 
 
 def _close(numbers: list[int]) -> None:

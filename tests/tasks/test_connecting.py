@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import socket
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +193,29 @@ def test_options_are_those_of_the_client_and_change_no_address() -> None:
     told = next(cell.cell_contents for cell in arguments if isinstance(cell.cell_contents, dict))
     assert (told["application_name"], told["host"], told["sslmode"]) == ("mine", "127.0.0.1,127.0.0.1", "require")
     assert SECRET not in str(told)
+
+
+def _held() -> list[str]:
+    """The files in memory that this process holds open."""
+    links = (os.path.realpath(link) for link in Path("/proc/self/fd").iterdir())  # one is gone when it is looked at
+    return [link for link in links if "memfd:connection" in link]
+
+
+def test_files_in_memory_live_as_long_as_their_client_and_go_where_there_is_none() -> None:
+    entry = found("postgresql", address=at(1), database="d", properties={"sslmode": "verify-full"})
+    certain = replace(entry, secrets={"truststore_file": SecretStr("an authority")})
+    gc.collect()
+    before = len(_held())
+    with pytest.raises(TypeError, match="pool_sice"):
+        clients.open(certain, {"pool_sice": 3})
+    gc.collect()
+    assert len(_held()) == before
+    engine = clients.open(certain)
+    gc.collect()
+    assert len(_held()) == before + 1
+    del engine
+    gc.collect()
+    assert len(_held()) == before
 
 
 def test_a_client_that_is_logged_in_takes_no_options() -> None:
