@@ -37,7 +37,7 @@ class Approval(RunInput):
     decision: Literal["approve", "reject"] = Field(
         title="Decision", description="approve: it is done. reject: the run ends, and nothing is done."
     )
-    approved_by: str = Field(title="Your name", min_length=1, description="Who decides this; the audit keeps it.")
+    approved_by: str = Field(title="Your name", pattern=r"\S", description="Who decides this; the audit keeps it.")
     why: str = Field(default="", title="Why", description="The reason; the audit keeps it.")
 
     @property

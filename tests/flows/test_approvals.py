@@ -61,6 +61,7 @@ async def test_an_empty_form_decides_nothing_and_of_two_answers_one_counts(prefe
         {},
         {"decision": APPROVE},
         {"decision": APPROVE, "approved_by": ""},
+        {"decision": APPROVE, "approved_by": "  "},
         {"decision": "", "approved_by": "li"},
     ):
         said = await asyncio.to_thread(prefect_server.post, f"/flow_runs/{id_}/resume", {"run_input": form})
