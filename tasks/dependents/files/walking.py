@@ -61,8 +61,14 @@ def files(
 
 def _out(link: Path, inside: Sequence[Path], keywords: Sequence[bytes]) -> Unread | None:
     """What a link leads to where it leaves all that is scanned, and can matter."""
-    target = link.resolve()
-    if any(target.is_relative_to(start) for start in inside) or not target.exists():
+    try:
+        target = link.resolve()
+        there = target.exists()
+    except RuntimeError:  # links in a circle: there is nothing
+        return None
+    except OSError as error:
+        return _unread(link, "", f"a link that can't be followed: {error.strerror}")
+    if any(target.is_relative_to(start) for start in inside) or not there:
         return None
     if not target.is_dir() and text(target, keywords) is None:
         return None

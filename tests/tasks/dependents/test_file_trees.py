@@ -93,6 +93,15 @@ async def test_what_is_hidden_by_another_encoding_or_behind_a_link_is_told(tmp_p
     assert [*unread] == ["wide_0.json 1:1", "wide_1.json 1:1"]
 
 
+async def test_links_in_a_circle_end_no_scan(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(SPEC % "a")
+    (tmp_path / "circle.json").symlink_to("circle.json")
+    (tmp_path / "one").symlink_to("other")
+    (tmp_path / "other").symlink_to("one")
+    found, unread = await scan(ADAPTER, tmp_path)
+    assert ([*found], [*unread]) == (["a.json#a"], [])
+
+
 async def test_characters_that_nobody_can_keep_are_told_and_the_rest_is_found(tmp_path: Path) -> None:
     (tmp_path / "cut.json").write_text(SPEC.replace('"n"', '"n \\ud83d"') % "a")
     (tmp_path / "nul.json").write_text(SPEC % "a\\u0000b")
