@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 
 from scripts.embedded_postgresql import EmbeddedPostgresql
 from tests.flows.cli_support import PASSWORD_VARIABLE, CommandLine, Outcome
+from tests.stopwatch import Stopwatch
 
 DEV = """
 CREATE TABLE orders (id int PRIMARY KEY, total numeric(10,2) NOT NULL, updated_at timestamptz DEFAULT now());
@@ -164,9 +164,9 @@ def test_a_locked_table_does_not_hang_it(shop: Shop) -> None:
     shop.declare()
     with _session(shop.server, "shop_prod") as session, session.transaction():
         session.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
-        started = time.monotonic()
-        done = shop.cli("compare", "shop", "--count", "--timeout", "2")
-        assert time.monotonic() - started < 8
+        with Stopwatch() as comparing:
+            done = shop.cli("compare", "shop", "--count", "--timeout", "2")
+    comparing.within(8)
     assert done.status == 1
     assert "orders: rows not known: it takes too long" in done.out
 

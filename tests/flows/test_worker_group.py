@@ -34,6 +34,7 @@ from tasks.vantages.worker import parcels
 from tests.flows.cli_support import CommandLine, Screen
 from tests.flows.waiting import eventually
 from tests.serving import GOOD_PASSWORD, STORED_PASSWORD, WRONG_PASSWORD, PrefectServer
+from tests.stopwatch import Stopwatch
 from tests.working import HEADWATER, Worker
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(240)]
@@ -429,9 +430,9 @@ def pause(server: PrefectServer, path: str) -> None:
 
 async def down(pool: str, within: float, **more: Any) -> Verdict:
     """The verdict of a pool that takes no work, in time."""
-    started = time.perf_counter()
-    (verdict,) = await outpost(pool, pool, [replace(target(), secrets=dict)], **more)
-    assert time.perf_counter() - started < within
+    with Stopwatch() as waiting:
+        (verdict,) = await outpost(pool, pool, [replace(target(), secrets=dict)], **more)
+    waiting.within(within)
     assert (verdict.cause, verdict.state, verdict.owner) == ("PROBE.AGENT_DOWN", "Unsupport", "platform")
     return verdict
 
