@@ -82,8 +82,10 @@ class _Work(Generic[T, R]):
         finally:
             self._stop()
             await asyncio.wait(threads)
-        for one in threads:
-            one.result()
+        # Those are cancelled that another one's fault has stopped.
+        faults = [fault for one in threads if not one.cancelled() and (fault := one.exception())]
+        if faults:
+            raise faults[0]
 
     async def _lane(self) -> None:
         _IN_A_LANE.set(True)

@@ -85,3 +85,17 @@ def test_killed_at_random_while_several_threads_write(world: World, seed: int) -
         with open_store() as store:
             assert len(store.dependents.of(OLD if back else NEW)) == 60
             assert {told[-1] for told in _audited(store).values()} == {OLD if back else NEW}
+
+
+def test_each_file_is_deployed_by_its_command_and_one_that_fails_takes_its_wave_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = _files(world, 4)
+    plan = world.plan_of_known(sizes=(1, 3)).id
+    monkeypatch.setenv("HEADWATER_FILES_DEPLOY", "cp {path} {folder}/deployed/{name}")
+    assert _run(plan) is PlanState.FAILED  # there is no such folder
+    assert set(_names(paths)) == {"orders"}
+    monkeypatch.setenv("HEADWATER_FILES_DEPLOY", "install -m 600 {path} {path}.deployed")
+    assert _run(plan) is PlanState.APPLIED
+    deployed = [path.with_name(f"{path.name}.deployed") for path in paths]
+    assert [path.read_text() for path in deployed] == [_spec(path.stem, "orders_v2") for path in paths]
