@@ -137,7 +137,7 @@ def tables(text: str, spoken: str) -> Tables:
                 continue
             (written if id(table) in changes else read)[name] = None
             if id(table) in changes:
-                needs[name] |= dict.fromkeys(_needed(changes[id(table)]))
+                needs[name] |= dict.fromkeys(_needed(changes[id(table)], table))
     said = {name: tuple(words) for name, words in needs.items() if words}
     return Tables(tuple(written), tuple(read), writes or bool(written), said)
 
@@ -148,8 +148,8 @@ def _reworded(text: str) -> str:
     return text
 
 
-def _needed(statement: Any) -> Iterator[str]:
-    """What a statement does with the tables that it changes; nothing where that is more than a matter of rows."""
+def _needed(statement: Any, table: Any) -> Iterator[str]:
+    """What a statement does with a table that it changes; nothing where that is more than a matter of rows."""
     from sqlglot import exp
 
     if isinstance(statement, exp.Merge):
@@ -165,6 +165,40 @@ def _needed(statement: Any) -> Iterator[str]:
     else:
         words = ((exp.Update, "UPDATE"), (exp.Delete, "DELETE"), (exp.TruncateTable, "TRUNCATE"))
         yield from (word for kind, word in words if isinstance(statement, kind))
+    if _looks(statement, table):
+        yield "SELECT"
+
+
+def _looks(statement: Any, table: Any) -> bool:
+    """Whether a statement reads columns of the rows that it changes: in a condition, a value, or what it returns."""
+    from sqlglot import exp
+
+    inserts = isinstance(statement, exp.Insert)
+    parts = [statement.args.get(part) for part in ("conflict", "returning")] if inserts else [statement]
+    # PostgreSQL looks at the columns of a constraint that is named, MariaDB at every column that is set on a duplicate
+    # key. MySQL does not, but which of the two answers is not told by a type or a dialect.
+    if parts[0] is not None and any(parts[0].args.get(word) for word in ("constraint", "duplicate")):
+        return True
+
+    def is_direct(part: Any) -> bool:
+        return part.find_ancestor(exp.Select, type(statement)) is statement
+
+    # A bare column beside another table may be of either.
+    alone = inserts or not any(one is not table and is_direct(one) for one in statement.find_all(exp.Table))
+    own = table.alias_or_name.lower()
+    columns = [one for part in parts if part is not None for one in part.find_all(exp.Column) if not _is_set(one)]
+    return any(one.table.lower() == own if one.table else alone and is_direct(one) for one in columns)
+
+
+def _is_set(column: Any) -> bool:
+    """Whether a column stands where it is given a value, or is named to get one."""
+    from sqlglot import exp
+
+    place = column.parent if isinstance(column.parent, exp.Tuple) else column
+    given = place.parent
+    if isinstance(given, exp.EQ) and given.this is place:
+        return isinstance(given.parent, exp.Update | exp.OnConflict) and given.arg_key == "expressions"
+    return isinstance(given, exp.Insert)
 
 
 def _statements(text: str, spoken: str) -> list[Any]:
