@@ -8,18 +8,18 @@ somebody else's.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from dotenv.parser import Binding, parse_stream
 
 from registry import texts
 from registry.errors import InvalidInput
 
 _PREFIX = "AIRFLOW_CONN_"
-#: Quote -> the last line of a value within it, and a comment behind it.
-_ENDS = {quote: re.compile(rf"(.*){quote}\s*(?:#.*)?") for quote in ("'", '"')}
-_COMMENT = re.compile(r"(?:^|\s)#.*")
-_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.\-]*)\s*=(.*)", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_][\w.\-]*")
 
 
 @dataclass
@@ -33,9 +33,10 @@ class _Variables(texts.Parsed):
 
 
 def look_like(text: str) -> bool:
-    """Whether a text is of variables: its first line that says something assigns one."""
-    said = (line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
-    return _ASSIGNMENT.match(next(said, "")) is not None
+    """Whether a text is of variables: the first thing that it says assigns one."""
+    said = (one for one in _read(text) if one.key is not None or one.error)
+    first = next(said, None)
+    return first is not None and first.value is not None and _NAME.fullmatch(first.key or "") is not None
 
 
 def parse(name: str, text: str) -> texts.Parsed:
@@ -45,34 +46,22 @@ def parse(name: str, text: str) -> texts.Parsed:
         InvalidInput: A line assigns nothing, or a quote does not end; says where, and repeats no value.
     """
     found, places = dict[str, str](), dict[str, int]()
-    lines = enumerate(text.splitlines(), start=1)
-    for at, line in lines:
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        match = _ASSIGNMENT.match(line)
+    for one in _read(text):
+        said = one.original.string
+        at = one.original.line + len(said[: len(said) - len(said.lstrip())].splitlines())
         place = str(texts.Place(name, at, 1))
-        if match is None:
+        if one.error:
+            told = "an assignment that can't be read: its quote does not end, or more follows it"
+            raise InvalidInput(told, where=place, instruction="end the value with a quote, and the line behind it")
+        if one.key is not None and one.value is None:
             raise InvalidInput("no assignment", where=place, instruction="write NAME=value, a variable a line")
-        value: str | None = _COMMENT.sub("", match[2]).strip()
-        if match[2].lstrip()[:1] in _ENDS:
-            value = _quoted(match[2].strip(), (more for _, more in lines))
-        if value is None:
-            raise InvalidInput("its quote does not end", where=place, instruction="end the value with a quote")
-        found[match[1]], places[match[1]] = value, at
+        if one.key is not None and one.value is not None:
+            found[one.key], places[one.key] = one.value, at
     return _only_connections(name, found, places)
 
 
-def _quoted(piece: str, more: Iterator[str]) -> str | None:
-    """What stands between two quotes, on however many lines; None: the second one is nowhere."""
-    pieces, end = list[str](), _ENDS[piece[0]]
-    piece = piece[1:]
-    while (last := end.fullmatch(piece)) is None:
-        pieces.append(piece)
-        following = next(more, None)
-        if following is None:
-            return None
-        piece = following.rstrip()
-    return "\n".join([*pieces, last[1]])
+def _read(text: str) -> Iterator[Binding]:
+    return parse_stream(io.StringIO(text))
 
 
 def _only_connections(name: str, found: dict[str, str], places: dict[str, int]) -> _Variables:

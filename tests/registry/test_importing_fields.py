@@ -336,6 +336,7 @@ def test_variables_of_airflow_are_an_export_too(store: Store, tmp_path: Path) ->
         ),
         ("A=\"x\ny\"\nB='z'", {"A": "x\ny", "B": "z"}),
         ("OTHER=1\nAIRFLOW_CONN_A=x", {"a": "x"}),
+        ('A="{\\"host\\": \\"h\\"}"', {"A": '{"host": "h"}'}),
         ("A='x' # it's of prod\nB=y#z # of dev\nC=\"'q' # r\" #", {"A": "x", "B": "y#z", "C": "'q' # r"}),
     ],
 )
@@ -349,7 +350,10 @@ def test_what_is_no_file_of_variables(text: str) -> None:
     assert not dotenv.look_like(text)
 
 
-@pytest.mark.parametrize(("text", "where"), [("a=b\n\nc", "x.env:3:1"), ("a=b\nc='canary-and-more", "x.env:2:1")])
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [("a=b\n\nc", "x.env:3:1"), ("a=b\nc='canary-and-more", "x.env:2:1"), ("a='canary-and-more' b", "x.env:1:1")],
+)
 def test_faulty_lines_of_variables_are_told_without_their_values(text: str, where: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         dotenv.parse("x.env", text)
