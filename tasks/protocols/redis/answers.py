@@ -68,7 +68,7 @@ ANSWERS: tuple[Answer, ...] = (
         "PRIV.OBJECT_DENIED",
         {"error_word": "NOPERM", "object": "any key"},
         stage="privilege",
-        message="{username} may neither list keys on {address}:{port} nor read one.",
+        message="{username} may not list keys on {address}:{port}; no keys are bound, and it may not read just any.",
         remedy="ACL SETUSER {username} +@read ~PREFIX:*, or bind the keys that it may read as objects.",
     ),
     Answer(
