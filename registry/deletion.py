@@ -20,7 +20,7 @@ from registry import access, audit, burying, impacts, model, reconcile, sources,
 from registry.access import Verb
 from registry.audit import By
 from registry.database import Database
-from registry.errors import Conflict, HeadwaterError, InvalidInput, InvalidInputs
+from registry.errors import Conflict, HeadwaterError, InvalidInput, InvalidInputs, NotFound
 from registry.impacts import Granted, Impact, Use
 from registry.plans import PlanDraft, PlannedStep, Plans, PlanState, StepState
 from registry.resolving import chunks
@@ -33,6 +33,7 @@ Side = Literal["dev", "prod", "both"]
 MOST = 5_000
 #: Dependents that the audit names of a deletion that was forced.
 _NAMED = 50
+_AGAIN = "plan again, and look at it again"
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ class Deletions:
             tombstones.purge(session, by)
             moving = _moving(session)
             for chunk in chunks(waiting):
-                rows = _rows(session, [step.action["source"] for step in chunk], by)
+                rows = _rows_still_there(session, plan, chunk, by)
                 ids = [row.id for row in rows]
                 uses, grants = impacts.uses_of(session, ids), impacts.grants_of(session, ids)
                 forced = []
@@ -319,6 +320,17 @@ def _rows(session: Session, paths: Iterable[str], by: By) -> list[model.DataSour
     return [found.get(path) or sources.find(session, *path.split("/", 1)) for path in paths]
 
 
+def _rows_still_there(
+    session: Session, plan: model.Plan, steps: Sequence[model.PlanStep], by: By
+) -> list[model.DataSource]:
+    """As `_rows`, of sources that were there when the plan began. Raises: Conflict: one has gone since."""
+    try:
+        return _rows(session, [step.action["source"] for step in steps], by)
+    except NotFound as gone:
+        told = f"something has gone since the plan was made: {gone.reason}"
+        raise Conflict(told, where=f"plan:{plan.id}", instruction=_AGAIN) from None
+
+
 def _expect_same(
     plan: model.Plan, step: model.PlanStep, row: model.DataSource, now: _Step, force: Collection[str]
 ) -> None:
@@ -328,10 +340,9 @@ def _expect_same(
         InvalidInput: Production depends on it.
         Conflict: Something is otherwise.
     """
-    again = "plan again, and look at it again"
     if any(plan.versions.get(name) != version for name, version in now.versions.items()):
         told = f"{now.path} has changed since the plan was made"
-        raise Conflict(told, where=f"plan:{plan.id}", instruction=again)
+        raise Conflict(told, where=f"plan:{plan.id}", instruction=_AGAIN)
     if row.origin == "automatically" and step.action["do"] != "detach":
         raise reconcile.belongs_to_compute_resource(now.path)
     refused = now.refusal(force)
@@ -340,7 +351,7 @@ def _expect_same(
     new = {hit.use.dependent for hit in now.impact.blocking} - set(step.action["blocking"])
     if new or _grants(now.impact) != step.action["grants"]:
         what = f"{len(new)} more in production depend on it" if new else "it is shared otherwise"
-        raise Conflict(f"since the plan was made, {what}", where=f"data_source:{now.path}", instruction=again)
+        raise Conflict(f"since the plan was made, {what}", where=f"data_source:{now.path}", instruction=_AGAIN)
 
 
 def in_use(path: str, refused: str) -> InvalidInput:

@@ -313,6 +313,16 @@ def test_two_operators_delete_once(store: Store, operator: Callable[..., subproc
     assert len(store.tombstones.list()) == 1
 
 
+def test_what_goes_after_a_plan_has_begun_is_a_conflict(store: Store) -> None:
+    retail(store, two_sided())
+    late, early = (store.deletions.plan(["retail/orders"], store.by()).plan.id for _ in range(2))
+    store.plans.begin(late, store.by())  # and stands still there, as one of two operators may
+    store.deletions.apply(early, store.by())
+    with pytest.raises(Conflict, match="gone since the plan was made"):
+        store.deletions.apply(late, store.by())
+    assert len(store.tombstones.list()) == 1
+
+
 def test_two_operators_restore_once(store: Store, operator: Callable[..., subprocess.Popen[str]]) -> None:
     retail(store, two_sided())
     store.deletions.delete("retail/orders", store.by())
