@@ -286,6 +286,8 @@ GRANT SELECT ON shop.* TO app@'%';
 
 def _mariadbd(folder: Path, data: Path, options: Mapping[str, Any]) -> list[str]:
     fixed = {
+        # One that starts takes away what others keep in the same folder of temporary tables.
+        "tmpdir": folder,
         "datadir": data, "socket": folder / "socket", "pid-file": folder / "pid", "port": MariaDB.port,
         "innodb-buffer-pool-size": "16M", "innodb-flush-log-at-trx-commit": 0, "innodb-flush-method": "nosync",
         "performance-schema": "OFF", "key-buffer-size": "1M", "aria-pagecache-buffer-size": "2M",
@@ -313,7 +315,7 @@ def _mariadb_template(network: Network) -> Path:
     making.mkdir()
     shutil.chown(making, MariaDB.user)
     install = [
-        "mariadb-install-db", "--no-defaults", f"--datadir={making / 'data'}", "--skip-test-db",
+        "mariadb-install-db", "--no-defaults", f"--datadir={making / 'data'}", f"--tmpdir={making}", "--skip-test-db",
         "--auth-root-authentication-method=normal", "--innodb-flush-method=nosync", "--innodb-log-file-size=8M",
     ]  # fmt: skip
     run(network.command("server", install, user=MariaDB.user))
