@@ -167,15 +167,17 @@ class FileAdapter(ABC):
             await _run(_command("deploy", template, Path(unit)), Path(unit))
 
     async def verify(self, unit: str, expected: Content) -> str | None:
-        """Whether the file holds what was written, and can be read."""
+        """Whether the file holds what was written; where it does not, whether it can be read at all."""
         try:
             now = await self.read(unit)
+            if now.fingerprint == expected.fingerprint:
+                return None
             self.parse(unit, now.text)
         except Malformed as problem:
             return f"{unit}:{problem.line}:{problem.column}: {problem.reason}"
         except HeadwaterError as problem:
             return str(problem)
-        return None if now.fingerprint == expected.fingerprint else f"{unit} holds something else than was written"
+        return f"{unit} holds something else than was written"
 
     async def smoke(self, unit: str, details: Mapping[str, Any]) -> str | None:
         """Run the command that `smoke` gives, where a dependent declares a smoke run: None, or why it went wrong."""

@@ -1,4 +1,7 @@
-"""Files as units: read whole, replaced in one step, and only when they hold what is expected of them."""
+"""Files as units: read whole, replaced in one step, and only when they hold what is expected of them.
+
+Names of files are strings here: of thousands of small files, a Path takes as long as the reading.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 from registry.errors import Conflict, HeadwaterError, NotFound
 from tasks.dependents import Content, UnitMoved
@@ -27,7 +29,7 @@ def read(unit: str) -> Content:
         HeadwaterError: It can't be read, or is no UTF-8 text.
     """
     try:
-        with open(unit, "rb") as file:  # noqa: PTH123  a Path takes as long as the reading
+        with open(unit, "rb") as file:
             return content(file.read().decode())
     except FileNotFoundError:
         raise NotFound("the file is gone", where=unit, instruction="scan again") from None
@@ -48,7 +50,7 @@ def replace(unit: str, before: Content, after: Content) -> None:
         Conflict: Another process is replacing it right now.
         HeadwaterError: It can't be written, or not without giving it another owner.
     """
-    path = Path(os.path.realpath(unit))
+    path = os.path.realpath(unit)
     try:
         if not _due(unit, before, after):
             return
@@ -57,8 +59,8 @@ def replace(unit: str, before: Content, after: Content) -> None:
         with _beside(path) as (descriptor, temporary):
             _fill(descriptor, after.text.encode(), path)
             if _due(unit, before, after):
-                temporary.replace(path)
-                _settle(path.parent)
+                os.replace(temporary, path)
+                _settle(os.path.dirname(path))
     except OSError as error:
         raise _failed("write", unit, error) from None
 
@@ -72,45 +74,46 @@ def _due(unit: str, before: Content, after: Content) -> bool:
 
 
 @contextlib.contextmanager
-def _beside(path: Path) -> Iterator[tuple[int, Path]]:
+def _beside(path: str) -> Iterator[tuple[int, str]]:
     """An empty file beside another one that nobody else writes."""
-    temporary = path.with_name(f".{path.name}.headwater")
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.headwater")
     descriptor = _locked(temporary, path)
     try:
         yield descriptor, temporary
     finally:
         if _same(descriptor, temporary):
-            temporary.unlink()
+            os.unlink(temporary)
         os.close(descriptor)
 
 
-def _locked(temporary: Path, path: Path) -> int:
+def _locked(temporary: str, path: str) -> int:
     while True:
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
-            raise Conflict("another process is replacing the file", where=str(path), instruction="try again") from None
+            raise Conflict("another process is replacing the file", where=path, instruction="try again") from None
         found = os.fstat(descriptor)
         if _same(descriptor, temporary):
             if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == os.geteuid():
                 os.ftruncate(descriptor, 0)
                 return descriptor
-            temporary.unlink()  # somebody's trap: a pipe, or another file under a second name
+            os.unlink(temporary)  # somebody's trap: a pipe, or another file under a second name
         os.close(descriptor)
 
 
-def _same(descriptor: int, path: Path) -> bool:
+def _same(descriptor: int, path: str) -> bool:
     try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except FileNotFoundError:
         return False
 
 
-def _fill(descriptor: int, data: bytes, model: Path) -> None:
+def _fill(descriptor: int, data: bytes, model: str) -> None:
     """Write, with mode, owner and attributes of another file, down to the disk."""
-    found = model.stat()
+    found = os.stat(model)
     mine = os.fstat(descriptor)
     if (found.st_uid, found.st_gid) != (mine.st_uid, mine.st_gid):
         os.fchown(descriptor, found.st_uid, found.st_gid)
@@ -124,7 +127,7 @@ def _fill(descriptor: int, data: bytes, model: Path) -> None:
     os.fsync(descriptor)
 
 
-def _settle(folder: Path) -> None:
+def _settle(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
